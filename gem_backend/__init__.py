@@ -1,0 +1,3 @@
+"""Sampling, entropy, scoring, ranking and SEGA alignment of language models, without a user
+interface.
+"""

@@ -1,0 +1,138 @@
+"""Candidates as an Arrow table: one row each, one column per field, exact both ways.
+
+The fields of ``Spans`` and ``Provenance`` stand beside those of ``Candidate`` as they are named.
+Per-token arrays are float32: a value that float32 cannot hold comes back rounded to it.
+"""
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import TypeAdapter
+
+from gem_backend.errors import DataError
+from gem_backend.types import Candidate, Provenance, Spans, Stage
+
+_SPAN = pa.list_(pa.int32())  # [start, end], end-exclusive
+_FLOATS = pa.list_(pa.float32())  # one per token, or five per token
+_TEXTS = pa.list_(pa.string())
+
+SCHEMA = pa.schema(
+    [
+        ("candidate_id", pa.string()),
+        ("prompt", pa.string()),
+        ("text", pa.string()),
+        ("answer", pa.string()),
+        ("token_ids", pa.list_(pa.int32())),
+        ("token_texts", _TEXTS),
+        ("token_entropy", _FLOATS),
+        ("token_logprob", _FLOATS),
+        ("top_tokens", _TEXTS),
+        ("top_probs", _FLOATS),
+        ("cot_span", _SPAN),
+        ("final_span", _SPAN),
+        ("is_committed", pa.bool_()),
+        ("is_finished", pa.bool_()),
+        ("model", pa.string()),
+        ("adapter", pa.string()),
+        ("seed", pa.int64()),
+        ("temperature", pa.float64()),
+        ("top_p", pa.float64()),
+        ("engine", pa.string()),
+        ("versions", pa.string()),
+    ]
+)
+
+_CANDIDATE: TypeAdapter[Candidate] = TypeAdapter(Candidate)
+
+
+def to_table(candidates: Sequence[Candidate], **extra: Sequence[object]) -> pa.Table:
+    """Return the candidates as a table with the columns of ``SCHEMA``.
+
+    Args:
+        candidates: the rows, in order.
+        extra: further columns by name, one value for each candidate.
+    """
+    rows = [_row(candidate) for candidate in candidates]
+    columns = [pa.array([row[field.name] for row in rows], field.type) for field in SCHEMA]
+    table = pa.Table.from_arrays(columns, schema=SCHEMA)
+    for name, values in extra.items():
+        table = table.append_column(name, pa.array(values))
+    return table
+
+
+def from_table(table: pa.Table) -> list[Candidate]:
+    """Return the candidates of a table in its order; columns that are not theirs are ignored.
+
+    Raises:
+        DataError: a column is missing or holds something else.
+    """
+    try:
+        return [_candidate(row) for row in table.select(SCHEMA.names).to_pylist()]
+    except (KeyError, ValueError) as error:
+        raise DataError(f"The table of candidates is not complete: {error}.") from error
+
+
+def write_candidates(
+    path: Path, candidates: Sequence[Candidate], stage: Stage, round: int = 0
+) -> None:
+    """Write a parquet file in one piece: a reader sees the old file or the new one, whole.
+
+    Args:
+        path: the file to make or replace, in a folder that exists.
+        candidates: the rows.
+        stage: when they were sampled; a column.
+        round: the SEGA round, 0 outside of rounds; a column.
+    """
+    count = len(candidates)
+    table = to_table(candidates, stage=[stage] * count, round=[round] * count)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            pq.write_table(table, file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read a file of ``write_candidates`` with its columns ``stage`` and ``round``.
+
+    Raises:
+        DataError: the file is missing, damaged or something else.
+    """
+    try:
+        with path.open("rb") as file:
+            return pq.read_table(file).select([*SCHEMA.names, "stage", "round"])
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise DataError(f"The candidates in {path.name} cannot be read: {error}.") from error
+
+
+def read_candidates(path: Path) -> list[Candidate]:
+    """Read the candidates of a file of ``write_candidates``.
+
+    Raises:
+        DataError: the file is missing, damaged or something else.
+    """
+    return from_table(read_table(path))
+
+
+def _row(candidate: Candidate) -> dict[str, object]:
+    row: dict[str, object] = {
+        name: getattr(candidate, name) for name in SCHEMA.names if hasattr(candidate, name)
+    }
+    row |= candidate.spans._asdict()
+    row |= {name: getattr(candidate.provenance, name) for name in Provenance.__slots__}
+    return row
+
+
+def _candidate(row: Mapping[str, object]) -> Candidate:
+    spans = {name: row[name] for name in Spans._fields}
+    provenance = {name: row[name] for name in Provenance.__slots__}
+    return _CANDIDATE.validate_python({**row, "spans": spans, "provenance": provenance})

@@ -1,0 +1,179 @@
+"""Every setting of sampling, scoring and training, frozen, checked and stored with each run.
+
+An unknown key or a value out of range is a ``ConfigError``. Defaults say whether they are the
+paper's, its authors' code's, or ours.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gem_backend.errors import ConfigError
+from gem_backend.types import Preset
+
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseModel):
+    """A frozen set of settings that refuses what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __init__(self, **values: Any) -> None:  # noqa: ANN401 - pydantic's own signature
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _config_error(error) from error
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read settings from JSON text.
+
+        Raises:
+            ConfigError: the text is not JSON, or a key is unknown, or a value is out of range.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise _config_error(error) from error
+
+
+def _config_error(error: ValidationError) -> ConfigError:
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"]) or "settings"
+    return ConfigError(f"The setting '{name}' was not accepted: {first['msg']}.")
+
+
+class PromptConfig(Settings):
+    """How a prompt is put to the model."""
+
+    answer_marker: Annotated[str, Field(min_length=1)] = "Final Answer:"  # paper
+    system_text: str = (  # ours; used only with a chat template
+        "Reason step by step. "
+        "Then give the result on a last line that starts with '{answer_marker}'."
+    )
+    use_chat_template: bool = True  # ours; plain text where the tokenizer has no template
+
+
+class SamplingConfig(Settings):
+    """How candidates are sampled."""
+
+    num_candidates: Annotated[int, Field(ge=1, le=64)] = 5  # paper: K = 5
+    temperature: Positive = 0.9  # authors' code
+    top_p: Fraction = 1.0  # ours: no truncation
+    max_new_tokens: Annotated[int, Field(ge=1, le=8192)] = 256  # ours
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+
+class ScoringConfig(Settings):
+    """Equation (1)."""
+
+    lambda_fork: NonNegative = 1.0  # authors' code; the paper gives no value
+    top_m: Fraction = 0.1  # authors' code; the paper gives no value
+    use_terminal_entropy: bool = True  # paper; False is its ablation
+    use_branching_entropy: bool = True  # paper; False is its ablation
+
+
+class LoraSettings(Settings):
+    """The adapter."""
+
+    rank: Annotated[int, Field(ge=1, le=512)] = 16  # ours
+    alpha: Count = 32  # ours
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # ours
+
+
+class SftConfig(Settings):
+    """The warm start on the chosen answers."""
+
+    epochs: Annotated[int, Field(ge=0, le=1000)] = 3  # ours
+    learning_rate: Positive = 1e-4  # ours
+    batch_size: Count = 8  # ours
+
+
+class SegaConfig(Settings):
+    """Equation (2) in rounds."""
+
+    rounds: Annotated[int, Field(ge=0, le=1000)] = 3  # ours
+    prompts_per_round: Count = 32  # ours
+    prompts_per_step: Count = 8  # ours; paper: batch 128
+    learning_rate: Positive = 1e-5  # paper
+    reward_mapping: Literal["identity", "softmax"] = "identity"  # paper allows both
+    scale_by_std: bool = False  # paper: no; authors' code: yes
+    normalisation: Literal["sequence", "token"] = "sequence"  # paper: sum over tokens
+    anchor_weight: NonNegative = 1.0  # ours: cross-entropy on the chosen answers beside the loss
+    kl_weight: NonNegative = 0.0  # ours
+    patience: Count = 2  # ours: rounds without a better held-out figure before the run ends
+
+
+class RunConfig(Settings):
+    """Everything that decides a run; frozen into ``spec.json``."""
+
+    model: str = "demo"
+    preset: Preset = "quick"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    trust_remote_code: bool = False
+    prompt: PromptConfig = PromptConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    scoring: ScoringConfig = ScoringConfig()
+    lora: LoraSettings = LoraSettings()
+    sft: SftConfig = SftConfig()
+    sega: SegaConfig = SegaConfig()
+    max_grad_norm: Positive = 1.0  # ours
+    micro_batch_tokens: Count = 8192  # ours: tokens of one forward pass, padding included
+    max_length: Annotated[int, Field(ge=8)] = 2048  # ours: prompt and answer together, tokens
+    evaluation_prompts: Count = 256  # ours: held-out prompts answered greedily before and after
+
+
+# The embedded model is a thousand times smaller than the paper's, so its learning rates are larger.
+_DEMO: dict[Preset, RunConfig] = {
+    "quick": RunConfig(
+        preset="quick",
+        sampling=SamplingConfig(max_new_tokens=128),
+        lora=LoraSettings(rank=8, alpha=16),
+        sft=SftConfig(epochs=10, learning_rate=3e-3),
+        sega=SegaConfig(rounds=2, learning_rate=3e-4),
+        max_length=512,
+    ),
+    "standard": RunConfig(
+        preset="standard",
+        sampling=SamplingConfig(max_new_tokens=128),
+        lora=LoraSettings(rank=8, alpha=16),
+        sft=SftConfig(epochs=10, learning_rate=3e-3),
+        sega=SegaConfig(rounds=6, learning_rate=3e-4),
+        max_length=512,
+    ),
+    "paper": RunConfig(
+        preset="paper",
+        sampling=SamplingConfig(max_new_tokens=128),
+        sega=SegaConfig(prompts_per_round=128, prompts_per_step=128),
+        max_length=512,
+    ),
+}
+_LARGE: dict[Preset, RunConfig] = {
+    "quick": RunConfig(preset="quick", sega=SegaConfig(rounds=1)),
+    "standard": RunConfig(preset="standard"),
+    "paper": RunConfig(
+        preset="paper",
+        sampling=SamplingConfig(max_new_tokens=512),
+        sega=SegaConfig(prompts_per_round=128, prompts_per_step=128),
+    ),
+}
+
+
+def preset_config(preset: Preset, model: str = "demo", seed: int = 0) -> RunConfig:
+    """Return the settings of a preset; the embedded model has settings of its own size.
+
+    Args:
+        preset: "quick" (about a minute on the embedded model), "standard", or "paper" (K 5,
+            learning
+            rate 1e-5, batch 128).
+        model: "demo", a local folder or a hub name.
+        seed: of the whole run.
+    """
+    base = (_DEMO if model == "demo" else _LARGE)[preset]
+    return base.model_copy(update={"model": model, "seed": seed})

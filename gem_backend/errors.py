@@ -1,0 +1,69 @@
+"""The backend's errors: each carries one clear sentence and a short title for a person to read."""
+
+
+class GemError(Exception):
+    """A failure that a user can act on.
+
+    Args:
+        message: one sentence in plain words that says what to do.
+        title: two to four words, shown above the message.
+    """
+
+    title = "Something went wrong"
+
+    def __init__(self, message: str, title: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.title = title or type(self).title
+
+    def __reduce__(self) -> tuple[type["GemError"], tuple[str, str]]:
+        """Keep the title when the error crosses a process boundary."""
+        return type(self), (self.message, self.title)
+
+
+class ConfigError(GemError):
+    """A setting is unknown or out of range."""
+
+    title = "Setting not understood"
+
+
+class DataError(GemError):
+    """Input data cannot be read or used."""
+
+    title = "Data not understood"
+
+
+class ModelLoadError(GemError):
+    """A model or an adapter cannot be loaded."""
+
+    title = "Model not loaded"
+
+
+class OutOfMemoryError(GemError):
+    """The device has too little memory for what was asked."""
+
+    title = "Out of memory"
+
+
+class SpanError(GemError):
+    """A candidate has no tokens where the score needs some."""
+
+    title = "No answer to score"
+
+
+class TrainingError(GemError):
+    """A run cannot go on."""
+
+    title = "Run failed"
+
+
+class RunDirError(GemError):
+    """A run directory is missing, damaged or in use."""
+
+    title = "Run folder not usable"
+
+
+class EngineError(GemError):
+    """The model engine did not answer."""
+
+    title = "Model engine"

@@ -1,0 +1,183 @@
+"""Drawing tokens: bounded batches, chance that belongs to each candidate, nothing but our settings.
+
+Every random number is drawn beforehand from the candidate's own seed and turned into a token by
+inverting the cumulative distribution. So a candidate does not depend on its neighbours in a batch,
+and torch's global generators are neither read nor moved. What remains is floating point: another
+batch shape, device or library version rounds the logits differently and can tip a token.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    PreTrainedModel,
+    TemperatureLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from gem_backend.config import SamplingConfig
+from gem_backend.forward import base_model, inference_mode, plan_batches
+from gem_backend.policy import Policy
+
+OnProgress = Callable[[int, int], object]
+"""Told how many candidates are sampled, and of how many; an error it raises ends the work."""
+
+MAX_BATCH_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One candidate to be sampled: its prompt's ids, its number, and its source of chance."""
+
+    prompt: str
+    prompt_ids: tuple[int, ...]
+    max_new_tokens: int
+    number: int
+    seed_words: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """The ids that came, up to and including the end token if there was one."""
+
+    ids: tuple[int, ...]
+    is_finished: bool
+
+
+class InverseCdfProcessor(LogitsProcessor):
+    """Turns each step's distribution into one certain token, by a uniform number drawn beforehand.
+
+    Args:
+        uniforms_BT: one number in [0, 1) for each row and step, shape (B, T), float64.
+        prompt_length: tokens of the (padded) prompts, so that the step is known.
+        temperature: divides the logits.
+        top_p: the smallest set of tokens with at least this probability stays; 1 keeps all.
+    """
+
+    def __init__(
+        self, uniforms_BT: Tensor, prompt_length: int, temperature: float, top_p: float
+    ) -> None:
+        """Choose the warpers; nothing is drawn yet."""
+        self._uniforms_BT = uniforms_BT
+        self._prompt_length = prompt_length
+        self._warpers: list[LogitsProcessor] = [TemperatureLogitsWarper(float(temperature))]
+        if top_p < 1:
+            self._warpers.append(TopPLogitsWarper(top_p))
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Return scores (B, V) that are 0 for the drawn token and -inf for all others."""
+        step = input_ids.shape[1] - self._prompt_length
+        for warper in self._warpers:
+            scores = warper(input_ids, scores)
+        cdf_BV = scores.double().softmax(-1).cumsum(-1)
+        # the factor keeps a number next to 1 below the last step of the distribution
+        target_B1 = self._uniforms_BT[:, step, None] * cdf_BV[:, -1:] * (1 - 1e-12)
+        drawn_B1 = torch.searchsorted(cdf_BV, target_B1, right=True)
+        return torch.full_like(scores, -torch.inf).scatter(1, drawn_B1, 0.0)
+
+
+def generate(
+    policy: Policy,
+    rows: Sequence[Row],
+    config: SamplingConfig | None,
+    max_batch_tokens: int,
+    on_progress: OnProgress | None = None,
+) -> list[Sampled]:
+    """Continue every row, in bounded batches of similar length.
+
+    Args:
+        policy: the model as it stands, adapter included.
+        rows: what to continue.
+        config: temperature and top-p; None takes the most likely token each time.
+        max_batch_tokens: bounds rows times (longest prompt + room for the answer).
+        on_progress: called after each batch.
+
+    Returns:
+        In the order of ``rows``.
+    """
+    sampled: dict[int, Sampled] = {}
+    lengths = [len(row.prompt_ids) + row.max_new_tokens for row in rows]
+    for batch in _row_batches(lengths, max_batch_tokens):
+        results = _generate_batch(policy, [rows[i] for i in batch], config)
+        sampled.update(zip(batch, results, strict=True))
+        if on_progress is not None:
+            on_progress(len(sampled), len(rows))
+    return [sampled[index] for index in range(len(rows))]
+
+
+def _generate_batch(
+    policy: Policy, rows: Sequence[Row], config: SamplingConfig | None
+) -> list[Sampled]:
+    end_ids = _end_ids(policy)
+    input_ids, mask = _left_padded([row.prompt_ids for row in rows], policy.device)
+    room = max(row.max_new_tokens for row in rows)
+    processors = LogitsProcessorList()
+    if config is not None:
+        draws = [np.random.default_rng(row.seed_words).random(room) for row in rows]
+        uniforms_BT = torch.from_numpy(np.stack(draws)).to(policy.device)
+        processors.append(
+            InverseCdfProcessor(uniforms_BT, input_ids.shape[1], config.temperature, config.top_p)
+        )
+    plain = GenerationConfig(  # type: ignore[no-untyped-call]
+        do_sample=False,  # the processor has drawn the token already
+        max_new_tokens=room,
+        eos_token_id=end_ids or None,
+        pad_token_id=end_ids[0] if end_ids else 0,
+    )
+    model = base_model(policy.model)
+    with inference_mode(policy.model), _only_these_settings(model, plain):
+        output = model.generate(  # type: ignore[operator]  # added by a mixin
+            input_ids=input_ids, attention_mask=mask, logits_processor=processors
+        )
+    generated: list[list[int]] = output[:, input_ids.shape[1] :].tolist()
+    return [
+        _cut(ids[: row.max_new_tokens], end_ids) for ids, row in zip(generated, rows, strict=True)
+    ]
+
+
+@contextlib.contextmanager
+def _only_these_settings(model: PreTrainedModel, settings: GenerationConfig) -> Iterator[None]:
+    """Keep the model folder's own generation settings (top-k, penalties) out of the sampling.
+
+    An explicit config is not enough: transformers fills what it leaves open from the model's own.
+    """
+    own = model.generation_config
+    model.generation_config = settings
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
+def _row_batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
+    for batch in plan_batches(lengths, max_tokens):
+        for start in range(0, len(batch), MAX_BATCH_ROWS):
+            yield batch[start : start + MAX_BATCH_ROWS]
+
+
+def _left_padded(prompts: Sequence[tuple[int, ...]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return ids and attention mask (B, T); the padding id is never attended to."""
+    width = max(map(len, prompts))
+    ids = [(0,) * (width - len(prompt)) + prompt for prompt in prompts]
+    mask = [(0,) * (width - len(prompt)) + (1,) * len(prompt) for prompt in prompts]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def _end_ids(policy: Policy) -> list[int]:
+    """Return every id that ends an answer: the model folder's, and the tokenizer's own."""
+    settings = base_model(policy.model).generation_config
+    stated = settings.eos_token_id if settings is not None else None
+    ids = stated if isinstance(stated, list) else [stated]
+    return sorted({i for i in [*ids, policy.tokenizer.eos_token_id] if i is not None})
+
+
+def _cut(ids: list[int], end_ids: Sequence[int]) -> Sampled:
+    end = next((t for t, token in enumerate(ids) if token in end_ids), None)
+    return Sampled(tuple(ids if end is None else ids[: end + 1]), end is not None)

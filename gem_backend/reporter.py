@@ -1,0 +1,87 @@
+"""The run worker's voice: events, and a status with a heartbeat, into the run directory."""
+
+import logging
+import os
+import socket
+import threading
+import time
+from dataclasses import replace
+
+import psutil
+
+from gem_backend.run_dir import EventLog, RunDir
+from gem_backend.types import EventKind, RunState, RunStatus
+
+HEARTBEAT_S = 2.0
+logger = logging.getLogger(__name__)
+
+
+class Reporter:
+    """Tells the world about a run: events, status with heartbeat, and whether somebody asked to
+    stop.
+
+    Args:
+        run: the run directory.
+    """
+
+    def __init__(self, run: RunDir) -> None:
+        self.run = run
+        self._log = EventLog(run)
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        earlier = run.status()
+        self._status = replace(
+            earlier,
+            state="running",
+            pid=os.getpid(),
+            process_create_time=psutil.Process().create_time(),
+            host=socket.gethostname(),
+            message="",
+        )
+        self._write()
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def event(self, kind: EventKind, step: int, **data: object) -> None:
+        """Append one event; the status keeps the step."""
+        with self._lock:
+            self._log.append(kind, step, **data)
+            self._status = replace(self._status, step=step)
+
+    def say(self, message: str, total_steps: int | None = None) -> None:
+        """Say in plain words what the run does now."""
+        total = self._status.total_steps if total_steps is None else total_steps
+        with self._lock:
+            self._status = replace(self._status, message=message, total_steps=total)
+        self._write()
+        logger.info(message)
+
+    def is_stop_requested(self) -> bool:
+        """Whether the run should save and stop now."""
+        return self.run.is_stop_requested()
+
+    def end(self, state: RunState, message: str) -> None:
+        """Write the last word and stop the heartbeat."""
+        self._closed.set()
+        with self._lock:
+            self._status = replace(self._status, state=state, message=message)
+        self._write()
+        self._log.close()
+
+    @property
+    def status(self) -> RunStatus:
+        """The status as last written."""
+        return self._status
+
+    def _beat(self) -> None:
+        while not self._closed.wait(HEARTBEAT_S):
+            try:
+                self._write()
+            except OSError:
+                logger.exception("The heartbeat could not be written")
+
+    def _write(self) -> None:
+        with self._lock:
+            if self._status.state == "running" and self.run.is_stop_requested():
+                self._status = replace(self._status, state="stopping")
+            self._status = replace(self._status, heartbeat=time.time())
+            self.run.write_status(self._status)

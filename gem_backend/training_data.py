@@ -1,0 +1,107 @@
+"""From labels to the parts of a run: what trains, what chooses the checkpoint, what is measured;
+torch-free.
+
+The part that picks the best round ("validation") and the part that the verdict is measured on
+("test") share no prompt, so the verdict is not flattered by the choice.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gem_backend.run_dir import PoolPrompt
+from gem_backend.types import PreferencePair
+
+VALIDATION_SHARE = 1 / 3  # ours
+MIN_HELD_OUT_TO_SPLIT = 24  # ours: with fewer, all measure and none choose
+KEPT_ASIDE_SHARE = 1 / 5  # ours: of the labelled prompts, where nobody chose held-out pairs
+MIN_TRAIN_PAIRS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """The parts of a run; no prompt is in two of ``train``, ``validation`` and ``test``."""
+
+    train: tuple[PreferencePair, ...]
+    validation: tuple[PreferencePair, ...]
+    test: tuple[PreferencePair, ...]
+    prompts: tuple[PoolPrompt, ...]
+    left_out: tuple[tuple[str, int], ...]
+
+    @property
+    def obstacle(self) -> str:
+        """Why a run cannot start on this, in one sentence; empty if it can."""
+        if len(self.train) < MIN_TRAIN_PAIRS:
+            return (
+                f"Label at least {MIN_TRAIN_PAIRS} pairs with a clear preference first; "
+                f"there {'is' if len(self.train) == 1 else 'are'} {len(self.train)} so far."
+            )
+        if not self.test:
+            return "Label a few more pairs on other prompts: none is left to measure the result on."
+        return ""
+
+
+def split_training_data(
+    pairs: Sequence[PreferencePair], pool: Sequence[PoolPrompt] = ()
+) -> TrainingData:
+    """Sort labels into the parts of a run, and count what is left out with its reason.
+
+    Args:
+        pairs: every current label, in any order.
+        pool: prompts without a label that may be sampled from.
+    """
+    usable = [pair for pair in pairs if not _reason_to_leave_out(pair)]
+    held_out_prompts = _held_out_prompts(usable)
+    train = [pair for pair in usable if pair.prompt not in held_out_prompts]
+    held_out = [pair for pair in usable if pair.prompt in held_out_prompts]
+    validation_prompts = _validation_prompts(held_out)
+    forbidden = held_out_prompts | {pair.prompt for pair in pairs if pair.split == "held_out"}
+    prompts = {pair.prompt: PoolPrompt(pair.prompt, pair.gold_answer) for pair in pairs}
+    prompts |= {item.prompt: item for item in pool}
+    return TrainingData(
+        train=tuple(train),
+        validation=tuple(pair for pair in held_out if pair.prompt in validation_prompts),
+        test=tuple(pair for pair in held_out if pair.prompt not in validation_prompts),
+        prompts=tuple(item for item in prompts.values() if item.prompt not in forbidden),
+        left_out=_count_left_out(pairs),
+    )
+
+
+def _reason_to_leave_out(pair: PreferencePair) -> str:
+    if pair.verdict == "preferred" and pair.chosen == pair.rejected:
+        return "both answers are the same"
+    if pair.verdict == "preferred" and not pair.is_acceptable:
+        return "the better answer is not acceptable to use"
+    return {
+        "preferred": "",
+        "tie": "judged a tie",
+        "both_bad": "both answers judged bad",
+        "cannot_judge": "could not be judged",
+    }[pair.verdict]
+
+
+def _count_left_out(pairs: Iterable[PreferencePair]) -> tuple[tuple[str, int], ...]:
+    reasons = Counter(reason for pair in pairs if (reason := _reason_to_leave_out(pair)))
+    return tuple(sorted(reasons.items()))
+
+
+def _held_out_prompts(usable: Sequence[PreferencePair]) -> set[str]:
+    """The prompts that somebody held out; else a fifth of them, the same fifth every time."""
+    chosen = {pair.prompt for pair in usable if pair.split == "held_out"}
+    if chosen:
+        return chosen
+    prompts = _in_hash_order({pair.prompt for pair in usable})
+    return set(prompts[: int(len(prompts) * KEPT_ASIDE_SHARE)])
+
+
+def _validation_prompts(held_out: Sequence[PreferencePair]) -> set[str]:
+    if len(held_out) < MIN_HELD_OUT_TO_SPLIT:
+        return set()
+    prompts = _in_hash_order({pair.prompt for pair in held_out})
+    return set(prompts[: int(len(prompts) * VALIDATION_SHARE)])
+
+
+def _in_hash_order(prompts: Iterable[str]) -> list[str]:
+    """An order that depends on the texts alone, so that every run keeps the same prompts aside."""
+    return sorted(prompts, key=lambda prompt: hashlib.sha256(prompt.encode()).digest())

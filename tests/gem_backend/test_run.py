@@ -1,0 +1,173 @@
+"""Runs, for real: a worker process on the embedded model with a handful of pairs."""
+
+import dataclasses
+import json
+import os
+import signal
+import time
+
+import pytest
+from safetensors.torch import load_file
+
+from gem_backend import demo, runner
+from gem_backend.config import LoraSettings, RunConfig, SamplingConfig, SegaConfig, SftConfig
+from gem_backend.errors import RunDirError
+from gem_backend.reporter import Reporter
+from gem_backend.run_dir import PoolPrompt, RunDir, RunSpec
+from gem_backend.train import run_training
+from gem_backend.types import PreferencePair
+
+TINY = RunConfig(
+    device="cpu",
+    sampling=SamplingConfig(num_candidates=3, max_new_tokens=48),
+    lora=LoraSettings(rank=2, alpha=4),
+    sft=SftConfig(epochs=2, learning_rate=3e-3, batch_size=4),
+    sega=SegaConfig(rounds=2, prompts_per_round=4, prompts_per_step=2, learning_rate=1e-3),
+    max_length=256,
+)
+
+
+def demo_pairs(num_train=6, num_held_out=24):
+    rows = [json.loads(line) for line in demo.PROJECT_FILE.read_text("utf-8").splitlines()]
+    pairs = [
+        PreferencePair(
+            row["prompt"],
+            row["chosen"],
+            row["rejected"],
+            split=row["split"],
+            gold_answer=row["gold_answer"],
+        )
+        for row in rows
+        if "chosen" in row
+    ]
+    train = [pair for pair in pairs if pair.split == "train"][:num_train]
+    held_out = [pair for pair in pairs if pair.split == "held_out"][:num_held_out]
+    return (*train, *held_out)
+
+
+def make_run(folder, config=TINY):
+    spec = RunSpec(folder.name, config, demo_pairs(), pool=(PoolPrompt("Age 70, has diabetes."),))
+    return RunDir.create(folder, spec)
+
+
+def metrics(run):
+    """What a run measured at each step, the repeated steps of a resumed run counted once."""
+    kept = ("loss", "anchor_loss", "mean_score", "kl", "grad_norm")
+    return {
+        (event.kind, event.step): {name: event.data[name] for name in kept if name in event.data}
+        for event in run.events()
+        if event.kind in ("sft_step", "sega_step")
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run carried in this process."""
+    run = make_run(tmp_path_factory.mktemp("runs") / "finished")
+    reporter = Reporter(run)
+    reporter.end(*run_training(run, reporter, resume=False))
+    return run
+
+
+def test_a_run_leaves_what_its_contract_promises(finished):
+    assert finished.status().state == "done"
+    result = finished.result()
+    assert result.before.preference_accuracy.n == result.after.preference_accuracy.n == 16
+    assert result.verdict in ("better", "no_change", "worse")
+    kinds = [event.kind for event in finished.events()]
+    assert kinds[0] == "started"
+    assert kinds[-1] == "ended"
+    assert kinds.count("sft_step") == 4
+    assert [event.seq for event in finished.events()] == list(range(1, len(kinds) + 1))
+    files = {path.name for path in finished.path.iterdir()}
+    assert {"candidates-before.parquet", "candidates-after.parquet"} <= files
+    assert not list(finished.path.rglob("*.bin"))
+    weights = load_file(finished.adapter_dir / "adapter_model.safetensors")
+    assert any(tensor.abs().max() > 0 for name, tensor in weights.items() if "lora_B" in name)
+
+
+def test_the_same_seed_gives_the_same_figures(finished, tmp_path):
+    again = make_run(tmp_path / "again")
+    reporter = Reporter(again)
+    reporter.end(*run_training(again, reporter, resume=False))
+    assert metrics(again) == metrics(finished)
+    assert again.result().after == finished.result().after
+
+
+def test_a_killed_run_shows_as_interrupted_and_resumes_without_a_gap(finished, tmp_path):
+    """kill -9 in the first round: the steps after the resume equal those of the unbroken run."""
+    run = make_run(tmp_path / "killed")
+    pid = runner.start_worker(run)
+    wait_until(lambda: any(event.kind == "sega_step" for event in run.events()))
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: runner.observe(run).state == "interrupted")
+    assert run.result() is None
+    seen = [event.seq for event in run.events()]
+
+    runner.start_worker(run, resume=True)
+    assert runner.wait_for_end(run, timeout_s=240).state == "done"
+    events = list(run.events())
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert events[len(seen) - 1].seq == seen[-1]
+    assert [event.kind for event in events].count("resumed") == 1
+    figures, unbroken = metrics(run), metrics(finished)
+    assert figures.keys() == unbroken.keys()
+    for step, values in unbroken.items():
+        assert figures[step] == pytest.approx(values, rel=1e-3, abs=1e-4)
+
+
+def test_a_stop_saves_and_a_resume_finishes(tmp_path):
+    run = make_run(tmp_path / "stopped")
+    runner.start_worker(run)
+    wait_until(lambda: any(event.kind == "checkpoint" for event in run.events()))
+    status = runner.stop_worker(run, grace_s=60)
+    assert status.state == "stopped"
+    assert "Resume" in status.message
+    assert (run.checkpoints_dir).exists()
+    runner.start_worker(run, resume=True)
+    assert runner.wait_for_end(run, timeout_s=240).state == "done"
+    with pytest.raises(RunDirError, match="finished"):
+        runner.start_worker(run, resume=True)
+
+
+def test_a_run_that_cannot_start_says_why_in_one_sentence(tmp_path):
+    config = TINY.model_copy(update={"model": str(tmp_path / "no-model")})
+    run = make_run(tmp_path / "failed", config)
+    runner.start_worker(run)
+    status = runner.wait_for_end(run, timeout_s=120)
+    assert status.state == "failed"
+    assert "no model folder" in status.message
+    assert list(run.events())[-1].data["state"] == "failed"
+    assert "Traceback" in run.log_file.read_text()
+
+
+def test_a_run_that_did_harm_says_so_and_offers_no_adapter(tmp_path):
+    """Trained on the rejected answers, the model comes out worse on the held-out pairs."""
+    swapped = tuple(
+        dataclasses.replace(pair, chosen=pair.rejected, rejected=pair.chosen)
+        if pair.split == "train"
+        else pair
+        for pair in demo_pairs(num_train=32, num_held_out=192)
+    )
+    config = TINY.model_copy(
+        update={
+            "sft": SftConfig(epochs=6, learning_rate=3e-3),
+            "sega": SegaConfig(rounds=0),
+            "evaluation_prompts": 8,
+        }
+    )
+    run = RunDir.create(tmp_path / "harm", RunSpec("harm", config, swapped))
+    reporter = Reporter(run)
+    reporter.end(*run_training(run, reporter, resume=False))
+    result = run.result()
+    assert result.preference_change.high < 0
+    assert result.verdict == "worse"
+    assert result.adapter_dir is None
+    assert run.status().message.startswith("Worse")
+
+
+def wait_until(condition, timeout_s=240):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "this did not happen in time"
+        time.sleep(0.05)
