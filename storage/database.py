@@ -1,0 +1,243 @@
+"""The one door to DuckDB: connection, transactions, and the driver's errors under our names.
+
+One connection for the process and a cursor for each call; writes wait behind one lock. What a call
+that returned has written is on the disk.
+"""
+
+import contextlib
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import duckdb
+import pyarrow as pa
+
+from storage.errors import DatabaseInUseError, DatabaseUnusableError, DiskFullError, StorageError
+from storage.migrations import migrate
+
+T = TypeVar("T")
+Parameters = Sequence[object] | Mapping[str, object]
+
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "memory_limit": "1GB",  # the model needs the rest
+    "threads": 2,
+    "enable_external_access": False,  # no SQL reads or writes any file but the database
+    "autoinstall_known_extensions": False,  # no downloads
+    "autoload_known_extensions": False,
+}
+_DISK_FULL = re.compile(r"no space left|file too large|disk quota|not enough space", re.IGNORECASE)
+_IN_USE = re.compile(r"could not set lock|conflicting lock|being used by another", re.IGNORECASE)
+_PROCESS = re.compile(r"PID (\d+)")
+
+
+class Database:
+    """An open database, brought to the newest schema. Safe to use from many threads.
+
+    Args:
+        path: the file, made if it is not there; None keeps everything in memory.
+
+    Raises:
+        DatabaseInUseError: another process has the file open.
+        DatabaseUnusableError: the file is damaged, newer than this program, or not accessible.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._write_lock = threading.RLock()
+        self._open_lock = threading.Lock()
+        self._is_broken = False
+        self._thread = threading.local()
+        self._connection = _connect(path)
+        try:
+            migrate(self)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file; the object is of no use afterwards."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        """Return the database itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make everything inside happen together or not at all; nested ones join the outermost."""
+        with self._write_lock:
+            if self._own_cursor() is not None:
+                yield
+                return
+            with self._our_errors(), self._new_cursor() as cursor:
+                self._thread.cursor = cursor.begin()
+                try:
+                    yield
+                    cursor.commit()
+                except BaseException:
+                    with contextlib.suppress(duckdb.Error):  # a failed commit rolls itself back
+                        cursor.rollback()
+                    raise
+                finally:
+                    self._thread.cursor = None
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run a statement that writes and return the number of rows it touched."""
+        with self.transaction(), self._our_errors():
+            return _count(self._writing_cursor().execute(sql, parameters).fetchall())
+
+    def execute_script(self, sql: str) -> None:
+        """Run several statements without parameters."""
+        with self.transaction(), self._our_errors():
+            self._writing_cursor().execute(sql)
+
+    def insert(self, table: str, batch: pa.Table) -> int:
+        """Insert a batch by column name and return the number of rows; other columns get defaults.
+
+        Args:
+            table: a table's name, from the program and never from a user.
+            batch: columns named as the table's.
+        """
+        with self.transaction(), self._our_errors():
+            cursor = self._writing_cursor()
+            cursor.register("batch", batch)
+            try:
+                sql = f"INSERT INTO {table} BY NAME SELECT * FROM batch"  # noqa: S608 - not user text
+                return _count(cursor.execute(sql).fetchall())
+            finally:
+                cursor.unregister("batch")
+
+    def query(self, sql: str, parameters: Parameters = ()) -> list[tuple[object, ...]]:
+        """Return all rows of a query; inside a transaction it sees what that has written."""
+        with self._reading_cursor() as cursor:
+            return cursor.execute(sql, parameters).fetchall()
+
+    def records(self, record: Callable[..., T], sql: str, parameters: Parameters = ()) -> list[T]:
+        """Return a record for each row; the query's columns are named as the record's fields."""
+        with self._reading_cursor() as cursor:
+            cursor.execute(sql, parameters)
+            names = [column[0] for column in cursor.description or ()]
+            return [record(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+
+    def one(self, record: Callable[..., T], sql: str, parameters: Parameters = ()) -> T | None:
+        """Return the record of the first row, None where there is no row."""
+        return next(iter(self.records(record, sql, parameters)), None)
+
+    def count(self, sql: str, parameters: Parameters = ()) -> int:
+        """Return the one whole number that a query gives; no row and NULL are 0."""
+        return _count(self.query(sql, parameters))
+
+    def arrow(self, sql: str, parameters: Parameters = ()) -> pa.Table:
+        """Return a query's result as an Arrow table."""
+        with self._reading_cursor() as cursor:
+            return cursor.sql(sql, params=parameters).to_arrow_table()
+
+    def arrow_batches(
+        self, sql: str, parameters: Parameters = (), rows: int = 1000
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield a query's result piece by piece, never all of it in memory."""
+        with self._reading_cursor() as cursor:
+            reader: pa.RecordBatchReader = cursor.sql(sql, params=parameters).to_arrow_reader(rows)
+            yield from reader
+
+    def _own_cursor(self) -> duckdb.DuckDBPyConnection | None:
+        """Return the cursor of the transaction that this thread is in."""
+        return getattr(self._thread, "cursor", None)
+
+    def _writing_cursor(self) -> duckdb.DuckDBPyConnection:
+        cursor = self._own_cursor()
+        assert cursor is not None, "writes happen inside a transaction"
+        return cursor
+
+    @contextlib.contextmanager
+    def _reading_cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._our_errors():
+            own = self._own_cursor()
+            if own is not None:
+                yield own
+                return
+            with self._new_cursor() as cursor:
+                yield cursor
+
+    def _new_cursor(self) -> duckdb.DuckDBPyConnection:
+        """Return a cursor, after reopening a file on which the driver has given up."""
+        with self._open_lock:
+            if self._is_broken and self.path is not None:
+                self._connection.close()
+                self._connection = _connect(self.path)
+                self._is_broken = False
+            return self._connection.cursor()
+
+    @contextlib.contextmanager
+    def _our_errors(self) -> Iterator[None]:
+        """Re-raise what the driver raises under our names."""
+        try:
+            yield
+        except duckdb.FatalException as error:  # a disk that fills up in a checkpoint, mostly
+            self._is_broken = True
+            raise _storage_error(error) from error
+        except duckdb.Error as error:
+            raise _storage_error(error) from error
+
+
+def _connect(path: Path | None) -> duckdb.DuckDBPyConnection:
+    if path is None:
+        return duckdb.connect(":memory:", config=_SETTINGS)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return duckdb.connect(str(path), config=_SETTINGS)
+    except OSError as error:
+        raise DatabaseUnusableError(
+            f"The folder {path.parent} cannot be written to; choose another with --data-dir."
+        ) from error
+    except duckdb.Error as error:
+        raise _opening_error(path, error) from error
+
+
+def _opening_error(path: Path, error: duckdb.Error) -> StorageError:
+    text = str(error)
+    if _IN_USE.search(text):
+        process = _PROCESS.search(text)
+        number = f" (process {process[1]})" if process else ""
+        return DatabaseInUseError(
+            f"This data folder is already open in another studio{number}. "
+            "Close it or choose another folder with --data-dir."
+        )
+    if _DISK_FULL.search(text):
+        return _storage_error(error)
+    return DatabaseUnusableError(
+        f"The file {path} cannot be opened as a database of this studio: {_first_line(error)} "
+        "Choose another folder with --data-dir, or put back a copy of the file."
+    )
+
+
+def _storage_error(error: duckdb.Error) -> StorageError:
+    if _DISK_FULL.search(str(error)):
+        return DiskFullError(
+            "The disk is full: free some space and try again; nothing that was saved is lost."
+        )
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return StorageError("This is too much to store at once; try it in smaller parts.")
+    return StorageError(f"The database refused: {_first_line(error)}")
+
+
+def _first_line(error: duckdb.Error) -> str:
+    return str(error).strip().split("\n", 1)[0]
+
+
+def _count(rows: list[tuple[object, ...]]) -> int:
+    """Return the whole number in the first cell, 0 where there is none."""
+    value = rows[0][0] if rows else 0
+    return value if isinstance(value, int) else 0

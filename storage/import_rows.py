@@ -1,0 +1,207 @@
+"""From one row's named values to a checked row; a bad row says in plain words what is wrong.
+
+``prompt, chosen, rejected`` is a labelled pair, ``prompt, answer_a, answer_b`` a case to judge, and
+a lone ``prompt`` a question of the pool. Texts may be lists of chat messages instead.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from gem_backend.types import PairVerdict, Split, Verdict
+
+DEFAULT_RATER = "import"
+NO_PROMPT = "This row has no 'prompt'."
+
+_YES = ("true", "yes", "1")
+_NO = ("false", "no", "0")
+_ANSWERS = ("chosen", "rejected", "answer_a", "answer_b")
+
+Row = Mapping[str, object]
+
+
+class RowError(ValueError):
+    """A row cannot be taken; its text is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRow:
+    """A checked row; ``chosen`` stands in ``answer_a``, so "preferred" has become verdict "a"."""
+
+    kind: Literal["label", "case", "prompt"]
+    prompt: str
+    answer_a: str | None = None
+    answer_b: str | None = None
+    verdict: Verdict | None = None
+    strength: int = 1
+    is_acceptable: bool = True
+    rationale: str = ""
+    rater: str = DEFAULT_RATER
+    split: Split | None = None
+    gold_answer: str | None = None
+
+
+def parse_row(values: Row) -> ImportRow:
+    """Check one row.
+
+    Raises:
+        RowError: something is missing or not understood.
+    """
+    prompt = _prompt(values)
+    split = _split(values)
+    gold_answer = _gold_answer(values)
+    if _is_prompt_only(values, split):
+        return ImportRow("prompt", prompt, split=split, gold_answer=gold_answer)
+    if split == "pool":
+        raise RowError("The split 'pool' is for questions without answers.")
+    is_label = bool(values.get("chosen") or values.get("rejected"))
+    first, second = _answers(values, ("chosen", "rejected") if is_label else _ANSWERS[2:])
+    if not is_label:
+        return ImportRow("case", prompt, first, second, split=split, gold_answer=gold_answer)
+    return ImportRow(
+        "label",
+        prompt,
+        first,
+        second,
+        verdict=_verdict(values),
+        strength=_strength(values),
+        is_acceptable=_is_acceptable(values),
+        rationale=_text(values, "rationale") or "",
+        rater=_text(values, "rater") or DEFAULT_RATER,
+        split=split,
+        gold_answer=gold_answer,
+    )
+
+
+def _is_prompt_only(values: Row, split: Split | None) -> bool:
+    if any(values.get(name) for name in _ANSWERS):
+        return False
+    if split == "pool":
+        return True
+    raise RowError("This row has no answers; a question alone needs the split 'pool'.")
+
+
+def _prompt(values: Row) -> str:
+    prompt = values.get("prompt")
+    if isinstance(prompt, list):
+        text = _conversation(_messages(prompt))
+    elif prompt is None and isinstance(values.get("chosen"), list):
+        text = _conversation(_messages(values["chosen"])[:-1])  # the prompt inside the chat
+    else:
+        if "prompt" not in values:
+            raise RowError(NO_PROMPT)
+        text = _text(values, "prompt") or ""
+    if not text.strip():
+        raise RowError("The question is empty.")
+    return text
+
+
+def _answers(values: Row, names: tuple[str, ...]) -> tuple[str, str]:
+    first, second = (_answer(values, name) for name in names)
+    if first == second:
+        raise RowError("Both answers are the same.")
+    return first, second
+
+
+def _answer(values: Row, name: str) -> str:
+    answer = values.get(name)
+    text = _last_reply(answer) if isinstance(answer, list) else _text(values, name)
+    if not (text or "").strip():
+        raise RowError(f"The answer '{name}' is empty.")
+    return text or ""
+
+
+def _verdict(values: Row) -> Verdict:
+    verdict = _text(values, "verdict") or "preferred"
+    if verdict not in get_args(PairVerdict):
+        raise RowError(
+            f"The verdict '{verdict[:40]}' is none of preferred, tie, both_bad, cannot_judge."
+        )
+    return "a" if verdict == "preferred" else verdict  # type: ignore[return-value] # checked above
+
+
+def _strength(values: Row) -> int:
+    strength = values.get("strength")
+    if strength is None:
+        return 1
+    if isinstance(strength, str):
+        strength = {"1": 1, "2": 2, "3": 3}.get(strength.strip(), strength)
+    if isinstance(strength, bool) or strength not in (1, 2, 3):
+        raise RowError("The strength must be 1, 2 or 3.")
+    return int(str(strength)[0])
+
+
+def _is_acceptable(values: Row) -> bool:
+    value = values.get("is_acceptable", True)
+    word = str(value).strip().lower()
+    if value is None or word in _YES:
+        return True
+    if word in _NO:
+        return False
+    raise RowError("The value of 'is_acceptable' must be true or false.")
+
+
+def _split(values: Row) -> Split | None:
+    split = _text(values, "split")
+    if not split:
+        return None
+    for known in get_args(Split):
+        if split == known:
+            return known  # type: ignore[no-any-return] # get_args gives the literals themselves
+    raise RowError(f"The split '{split[:40]}' is none of train, held_out, pool.")
+
+
+def _gold_answer(values: Row) -> str | None:
+    gold = values.get("gold_answer")
+    if isinstance(gold, (int, float)) and not isinstance(gold, bool):
+        return json.dumps(gold)
+    return _text(values, "gold_answer") or None
+
+
+def _text(values: Row, name: str) -> str | None:
+    value = values.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise RowError(f"The value of '{name}' is not text.")
+    return _storable(value, name)
+
+
+def _storable(text: str, name: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise RowError(f"The value of '{name}' has a broken character (half of a pair).") from error
+    return text
+
+
+# --- chat messages: [{"role": ..., "content": ...}, ...] ----------------------------------------
+
+
+def _messages(value: object) -> list[tuple[str, str]]:
+    """Return the role and the text of each message of a chat."""
+    if not isinstance(value, list):
+        raise RowError("The chat is not a list of messages.")
+    messages = []
+    for message in value:
+        fields = message if isinstance(message, dict) else {}
+        role, content = fields.get("role"), fields.get("content")
+        if not isinstance(role, str) or not isinstance(content, str):
+            raise RowError("A chat message needs a role and a content that is text.")
+        messages.append((role, _storable(content, "content")))
+    return messages
+
+
+def _conversation(messages: list[tuple[str, str]]) -> str:
+    """Return a lone message's text, or all messages with their roles in front."""
+    if len(messages) == 1:
+        return messages[0][1]
+    return "\n\n".join(f"{role.capitalize()}: {content}" for role, content in messages)
+
+
+def _last_reply(value: object) -> str:
+    replies = [content for role, content in _messages(value) if role == "assistant"]
+    if not replies:
+        raise RowError("The chat has no message of the assistant.")
+    return replies[-1]

@@ -1,0 +1,125 @@
+"""Projects and their prompts."""
+
+from gem_backend.types import Project, Prompt, Split
+from storage.database import Database
+from storage.errors import EntryError, NotFoundError
+from storage.identity import new_id, prompt_id, utc_now
+
+DEMO_PROJECT_ID = "demo"
+
+_PROJECT = "SELECT project_id, name, guidelines, answer_marker FROM projects"
+_PROMPT = "SELECT prompt_id, project_id, prompt, split, gold_answer FROM prompts"
+
+
+def create_project(
+    db: Database,
+    name: str,
+    *,
+    guidelines: str = "",
+    answer_marker: str = "Final Answer:",
+    project_id: str | None = None,
+) -> Project:
+    """Make an empty project.
+
+    Args:
+        db: the open database.
+        name: what people call it; spaces around it are dropped.
+        guidelines: what raters are told.
+        answer_marker: the words that begin a final answer.
+        project_id: for a project with a fixed id, ``DEMO_PROJECT_ID``; a new one otherwise.
+
+    Raises:
+        EntryError: the name is empty or taken.
+    """
+    name = name.strip()
+    if not name:
+        raise EntryError("Give the project a name.")
+    project = Project(project_id or new_id(), name, guidelines, answer_marker)
+    with db.transaction():
+        if find_project(db, name) is not None:
+            raise EntryError(f"There is already a project called '{name}'; choose another name.")
+        db.execute(
+            "INSERT INTO projects (project_id, name, guidelines, answer_marker, created_at)"
+            " VALUES (?, ?, ?, ?, ?)",
+            [project.project_id, name, guidelines, answer_marker, utc_now()],
+        )
+    return project
+
+
+def list_projects(db: Database) -> list[Project]:
+    """Return all projects, the demo first, then the oldest first."""
+    order = " ORDER BY project_id <> ?, seq"
+    return db.records(Project, _PROJECT + order, [DEMO_PROJECT_ID])
+
+
+def find_project(db: Database, name: str) -> Project | None:
+    """Return the project of that name, None if there is none."""
+    return db.one(Project, _PROJECT + " WHERE name = ?", [name.strip()])
+
+
+def get_project(db: Database, project_id: str) -> Project:
+    """Return a project.
+
+    Raises:
+        NotFoundError: there is none with that id.
+    """
+    project = db.one(Project, _PROJECT + " WHERE project_id = ?", [project_id])
+    if project is None:
+        raise NotFoundError("This project is no longer there; choose another one.")
+    return project
+
+
+def upsert_prompt(
+    db: Database,
+    project_id: str,
+    prompt: str,
+    split: Split = "pool",
+    gold_answer: str | None = None,
+) -> Prompt:
+    """Store a prompt, or add what is new about one that is there.
+
+    A prompt keeps its split, but one of the pool may move to "train" or "held_out". A missing
+    ``gold_answer`` is filled in, a present one kept.
+
+    Raises:
+        EntryError: the prompt is empty.
+        NotFoundError: there is no such project.
+    """
+    if not prompt.strip():
+        raise EntryError("The question is empty; write it first.")
+    with db.transaction():
+        get_project(db, project_id)
+        key = prompt_id(project_id, prompt)
+        db.execute(
+            "INSERT INTO prompts (prompt_id, project_id, prompt, split, gold_answer, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (prompt_id) DO UPDATE SET"
+            " split = if(split = 'pool', excluded.split, split),"
+            " gold_answer = coalesce(gold_answer, excluded.gold_answer)",
+            [key, project_id, prompt, split, gold_answer, utc_now()],
+        )
+        return get_prompt(db, key)
+
+
+def list_prompts(db: Database, project_id: str) -> list[Prompt]:
+    """Return a project's prompts in the order they came, held-out ones last."""
+    order = " WHERE project_id = ? ORDER BY split = 'held_out', seq"
+    return db.records(Prompt, _PROMPT + order, [project_id])
+
+
+def get_prompt(db: Database, prompt_id: str) -> Prompt:
+    """Return a prompt.
+
+    Raises:
+        NotFoundError: there is none with that id.
+    """
+    prompt = db.one(Prompt, _PROMPT + " WHERE prompt_id = ?", [prompt_id])
+    if prompt is None:
+        raise NotFoundError("This question is no longer there; choose another one.")
+    return prompt
+
+
+def next_pool_prompt(db: Database, project_id: str) -> Prompt | None:
+    """Return the oldest pool prompt or None; a pair moves its prompt from there to "train"."""
+    condition = " WHERE project_id = ? AND split = 'pool' ORDER BY seq LIMIT 1"
+    return db.one(Prompt, _PROMPT + condition, [project_id])

@@ -1,0 +1,71 @@
+import pytest
+
+from storage.database import Database
+from storage.errors import DatabaseUnusableError
+from storage.migrations import migrate, migration_names
+from storage.pairs import Judgement, add_comparison, next_case, save_label, training_pairs
+from storage.projects import create_project
+
+NAMES = migration_names()
+
+# Rows that each schema can hold, by the migration that made them possible: a migration that needs
+# rows of its own in the test adds a line.
+ROWS = {
+    "0001_initial.sql": """
+        INSERT INTO projects VALUES ('p', 1, 'Study', '', 'Final Answer:', '2026-01-01');
+        INSERT INTO prompts VALUES ('q', 1, 'p', 'Which score?', 'train', NULL, '2026-01-01');
+        INSERT INTO pairs VALUES ('c', 1, 'p', 'q', 'one', 'two', 'imported', '2026-01-01');
+        INSERT INTO label_events (event_id, seq, pair_id, rater, kind, verdict, created_at,
+            monotonic_s) VALUES ('e', 1, 'c', 'ann', 'label', 'b', '2026-01-01', 0.5);
+        INSERT INTO run_events VALUES ('r', 1, 0.5, 'sega_step', 1, '{"loss": 0.25}');
+    """
+}
+
+
+@pytest.fixture
+def blank(monkeypatch):
+    monkeypatch.setattr("storage.database.migrate", lambda db: None)
+    with Database(None) as database:
+        yield database
+
+
+def test_names_are_numbered_without_gaps():
+    assert [int(name[:4]) for name in NAMES] == list(range(1, len(NAMES) + 1))
+
+
+def test_blank_database_gets_all_and_only_once(blank):
+    assert migrate(blank) == NAMES
+    assert migrate(blank) == []
+    project_id = create_project(blank, "Study").project_id
+    add_comparison(blank, project_id, "Which score?", "one", "two")
+    case = next_case(blank, project_id, "ann")
+    assert save_label(blank, case, "ann", Judgement("a")).done == 1
+
+
+@pytest.mark.parametrize("last", range(1, len(NAMES) + 1))
+def test_rows_of_every_earlier_schema_survive(blank, last):
+    for name in NAMES[:last]:
+        migrate(blank, NAMES[: NAMES.index(name) + 1])
+        if name in ROWS:
+            blank.execute_script(ROWS[name])
+    migrate(blank)
+    [pair] = training_pairs(blank, "p")
+    assert (pair.chosen, pair.rejected, pair.rater) == ("two", "one", "ann")
+    assert blank.query("SELECT name, value FROM step_metrics") == [("loss", 0.25)]
+
+
+def test_failed_migration_leaves_no_trace(blank, monkeypatch, tmp_path):
+    (tmp_path / "0001_broken.sql").write_text("CREATE TABLE half (a INTEGER); SELECT nonsense;")
+    monkeypatch.setattr("storage.migrations.files", lambda package: tmp_path)
+    with pytest.raises(Exception, match="nonsense"):
+        migrate(blank)
+    assert blank.count("SELECT count(*) FROM migrations") == 0
+    assert blank.count("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'half'") == 0
+
+
+def test_database_of_a_newer_program_is_refused(tmp_path):
+    path = tmp_path / "studio.duckdb"
+    with Database(path) as db:
+        db.execute("INSERT INTO migrations VALUES ('9999_future.sql', '2030-01-01')")
+    with pytest.raises(DatabaseUnusableError, match="newer version"):
+        Database(path)

@@ -1,0 +1,88 @@
+import pytest
+
+from storage.errors import EntryError, NotFoundError
+from storage.pairs import add_comparison
+from storage.projects import (
+    DEMO_PROJECT_ID,
+    create_project,
+    find_project,
+    get_project,
+    get_prompt,
+    list_projects,
+    list_prompts,
+    next_pool_prompt,
+    upsert_prompt,
+)
+
+
+def test_demo_comes_first_and_the_others_by_age(db):
+    for name in ("Fever", "Cough"):
+        create_project(db, name)
+    create_project(db, "Demo", project_id=DEMO_PROJECT_ID)
+    assert [project.name for project in list_projects(db)] == ["Demo", "Fever", "Cough"]
+
+
+def test_project_keeps_its_fields(db):
+    project = create_project(db, "  Fever ", guidelines="Be kind.", answer_marker="Answer:")
+    assert (project.name, project.guidelines, project.answer_marker) == (
+        "Fever",
+        "Be kind.",
+        "Answer:",
+    )
+    assert get_project(db, project.project_id) == project
+    assert find_project(db, "Fever") == project
+    assert find_project(db, "Cough") is None
+
+
+@pytest.mark.parametrize("name", ["", "  ", "Fever"])
+def test_empty_or_taken_names_are_refused(db, name):
+    create_project(db, "Fever")
+    with pytest.raises(EntryError):
+        create_project(db, name)
+    assert len(list_projects(db)) == 1
+
+
+def test_unknown_ids_are_not_found(db):
+    with pytest.raises(NotFoundError):
+        get_project(db, "nowhere")
+    with pytest.raises(NotFoundError):
+        get_prompt(db, "nowhere")
+    with pytest.raises(NotFoundError):
+        upsert_prompt(db, "nowhere", "Which score?")
+
+
+def test_prompt_is_stored_once_and_filled_in(db, project_id):
+    first = upsert_prompt(db, project_id, "Which score?")
+    again = upsert_prompt(db, project_id, "Which score?", gold_answer="3")
+    assert (first.prompt_id, first.split, first.gold_answer) == (again.prompt_id, "pool", None)
+    assert upsert_prompt(db, project_id, "Which score?", gold_answer="4").gold_answer == "3"
+    assert list_prompts(db, project_id) == [again]
+
+
+def test_only_pool_prompts_change_their_split(db, project_id):
+    upsert_prompt(db, project_id, "Which score?", "pool")
+    assert upsert_prompt(db, project_id, "Which score?", "held_out").split == "held_out"
+    assert upsert_prompt(db, project_id, "Which score?", "train").split == "held_out"
+    assert upsert_prompt(db, project_id, "Which score?", "pool").split == "held_out"
+
+
+def test_held_out_prompts_come_last(db, project_id):
+    for prompt, split in (("one", "held_out"), ("two", "train"), ("three", "pool")):
+        upsert_prompt(db, project_id, prompt, split)
+    assert [prompt.prompt for prompt in list_prompts(db, project_id)] == ["two", "three", "one"]
+
+
+def test_pool_prompt_leaves_the_pool_with_its_first_pair(db, project_id):
+    for prompt in ("one", "two"):
+        upsert_prompt(db, project_id, prompt)
+    assert next_pool_prompt(db, project_id).prompt == "one"
+    add_comparison(db, project_id, "one", "yes", "no", "sampled")
+    assert next_pool_prompt(db, project_id).prompt == "two"
+    add_comparison(db, project_id, "two", "yes", "no", "sampled")
+    assert next_pool_prompt(db, project_id) is None
+
+
+def test_projects_do_not_share_prompts(db, project_id):
+    other = create_project(db, "Other").project_id
+    mine, theirs = (upsert_prompt(db, key, "Which score?") for key in (project_id, other))
+    assert mine.prompt_id != theirs.prompt_id
