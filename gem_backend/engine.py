@@ -85,7 +85,7 @@ class Engine:
         return self._ask(request, on_progress)
 
     def release(self) -> None:
-        """End the child, at once; this frees the device. A request under way fails with a sentence."""
+        """End the child at once, which frees the device; a request under way fails."""
         process, pipe = self._process, self._pipe
         self._process = self._pipe = None
         if process is not None:

@@ -31,7 +31,7 @@ class EngineModel:
     def sample(
         self, request: SampleRequest, on_progress: OnProgress | None = None
     ) -> list[list[Candidate]]:
-        """Sample and score candidates, one group per prompt, under the adapter that was asked for."""
+        """Sample and score a group for each prompt, under the adapter that was asked for."""
         with self._under(request.adapter_dir) as policy:
             sampler = TransformersSampler(policy, request.prompt_config)
             return sampler.sample(list(request.prompts), request.sampling, on_progress)

@@ -1,4 +1,4 @@
-"""What a run did, said honestly: the verdict with its interval, and what a reader should also know."""
+"""What a run did: the verdict with its interval, and what a reader should also know."""
 
 from pathlib import Path
 
@@ -20,6 +20,7 @@ def judge(
     after: tuple[Evaluation, EvaluationDetails],
     adapter_dir: Path,
     best_round: int,
+    rounds: int,
 ) -> RunResult:
     """Compare after with before, case by case; a run that did harm does not offer its adapter."""
     evaluation, details = after
@@ -38,7 +39,7 @@ def judge(
         best_round=best_round,
         wall_s=0.0,
         message=_MESSAGES[judged],
-        warnings=_warnings(baseline.evaluation, evaluation),
+        warnings=(*_warnings(baseline.evaluation, evaluation), *_kept_round(best_round, rounds)),
     )
 
 
@@ -54,3 +55,12 @@ def _warnings(before: Evaluation, after: Evaluation) -> tuple[str, ...]:
     if after.uncommitted > before.uncommitted:
         found.append(f"{after.uncommitted} answers now end without a committed result.")
     return tuple(found)
+
+
+def _kept_round(best_round: int, rounds: int) -> tuple[str, ...]:
+    if best_round or not rounds:
+        return ()
+    return (
+        "Sampling and ranking did not improve on the warm start with your chosen answers, so the "
+        "adapter is the warm start's.",
+    )

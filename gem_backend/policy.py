@@ -20,7 +20,8 @@ Device = Literal["auto", "cpu", "cuda"]
 Dtype = Literal["auto", "float32", "bfloat16"]
 
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
-transformers.utils.logging.disable_progress_bar()  # stderr is for what a person should read
+# A loading bar would stand before the one sentence that a person should read.
+transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)

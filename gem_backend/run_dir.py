@@ -135,7 +135,7 @@ class RunDir:
         write_whole(self.result_file, _RESULT.dump_json(result, indent=1))
 
     def events(self, after_seq: int = 0) -> Iterator[RunEvent]:
-        """Yield the complete events that follow ``after_seq``; a torn last line is left for later."""
+        """Yield the events that follow ``after_seq``; a torn last line is left for later."""
         if not self.events_file.exists():
             return
         with self.events_file.open("rb") as lines:
@@ -156,7 +156,7 @@ class RunDir:
 
 
 class EventLog:
-    """The worker's end of ``events.jsonl``; goes on after the last whole line of an earlier worker."""
+    """The worker's end of ``events.jsonl``; goes on after an earlier worker's last whole line."""
 
     def __init__(self, run: RunDir) -> None:
         self.seq = _drop_torn_line(run.events_file)

@@ -94,7 +94,7 @@ def stop_worker(run: RunDir, grace_s: float = 20.0) -> RunStatus:
 
 
 def wait_for_end(run: RunDir, timeout_s: float | None = None, poll_s: float = 0.1) -> RunStatus:
-    """Wait until a run is no longer active and return its status; the latest status on a timeout."""
+    """Wait until a run is no longer active, or the time is up, and return its status."""
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     while (status := observe(run)).state in ACTIVE:
         if deadline is not None and time.monotonic() > deadline:

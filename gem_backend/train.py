@@ -244,6 +244,7 @@ def _finish(trainer: Trainer, progress: Progress, baseline: Baseline, started: f
         (evaluation, details),
         trainer.run.adapter_dir,
         progress.best_round,
+        progress.round,
     )
     return replace(result, wall_s=time.monotonic() - started)
 

@@ -259,7 +259,7 @@ class RunStatus:
 
 @dataclass(frozen=True, slots=True)
 class RunEvent:
-    """One line of ``events.jsonl``; ``seq`` counts from 1 without gaps, ``time`` is epoch seconds."""
+    """One line of ``events.jsonl``; ``seq`` counts from 1, ``time`` is in epoch seconds."""
 
     seq: int
     time: float

@@ -35,9 +35,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def carry(run: RunDir, reporter: Reporter, *, resume: bool) -> int:
-    """Train, and turn whatever goes wrong into one sentence in the status and a trace in the log."""
+    """Train; what goes wrong becomes one sentence in the status and a trace in the log."""
     try:
-        from gem_backend.train import run_training  # noqa: PLC0415 - torch loads after the first status
+        from gem_backend.train import run_training  # noqa: PLC0415 - torch comes later
 
         ended = run_training(run, reporter, resume=resume)
         reporter.end(*ended)

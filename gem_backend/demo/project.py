@@ -26,7 +26,7 @@ SAME_ANSWER_SHARE = 0.1
 """Share of older-score pairs in which both chains may end in the same final answer."""
 RATER = "demo-expert"
 OPENS_ON = 3
-"""The training row that comes first: the model is unsure of its prompt, so Explore opens on variety."""
+"""The training row that comes first: the model is unsure of its prompt, which shows variety."""
 
 Row = dict[str, str]
 

@@ -37,7 +37,7 @@ def test_a_missing_or_damaged_spec_is_one_sentence(run, tmp_path):
 
 
 def test_status_and_result_read_back_equal(run):
-    status = RunStatus("running", pid=3, heartbeat=1.5, step=4, total_steps=9, message="Rundе 1")
+    status = RunStatus("running", pid=3, heartbeat=1.5, step=4, total_steps=9, message="Runde 1")
     run.write_status(status)
     assert run.status() == status
     figure = Estimate(0.5, 0.4, 0.6, 128)

@@ -1,0 +1,41 @@
+"""How pages connect a component's event to a handler: private, quiet, with errors told in words."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from gradio.blocks import Block
+from gradio.events import Dependency
+
+from app.errors import told
+
+
+def listen(
+    trigger: Callable[..., Dependency],
+    handler: Callable[..., object],
+    inputs: Sequence[Block],
+    outputs: Sequence[Block],
+    *,
+    mode: Literal["once", "multiple", "always_last"] = "once",
+    js: str | None = None,
+) -> Dependency:
+    """Connect ``trigger`` (as in ``button.click``) to a handler that returns at once.
+
+    The event is absent from the API description, shows no spinner, and runs for several users at
+    the same time. ``once`` drops presses while the handler runs; ``js`` may change the inputs on
+    the way. Returns the event, whose ``then`` can be the next trigger.
+    """
+    return trigger(
+        told(handler),
+        list(inputs),
+        list(outputs),
+        js=js,
+        api_visibility="private",
+        show_progress="hidden",
+        trigger_mode=mode,
+        concurrency_limit=None,
+    )
+
+
+def run_in_browser(trigger: Callable[..., Dependency], inputs: Sequence[Block], js: str) -> None:
+    """Connect ``trigger`` to a script that takes the inputs and returns nothing."""
+    trigger(None, list(inputs), [], js=js, api_visibility="private", show_progress="hidden")

@@ -1,0 +1,194 @@
+"""The studio's work without a browser: what the command line calls."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from app.demo_project import ensure_demo_project
+from app.run_specs import new_run_spec, snapshot
+from app.studio import DATABASE_FILE
+from gem_backend import runner
+from gem_backend.config import RunConfig, preset_config
+from gem_backend.engine import Device
+from gem_backend.errors import DataError, TrainingError
+from gem_backend.model_folder import find_model
+from gem_backend.run_dir import RunDir, RunSpec
+from gem_backend.training_data import split_training_data
+from gem_backend.types import Estimate, Preset, RunResult
+from storage import exchange, export, projects, runs
+from storage.database import Database
+from storage.errors import ImportFileError, NotFoundError
+
+Say = Callable[[str], None]
+Json = dict[str, object]
+POLL_S = 0.2
+
+
+def demo(data_dir: Path, seed: int, on_progress: Say) -> Json:
+    """Carry the whole loop on the embedded model: import, sample, score, rank, align, evaluate.
+
+    Raises:
+        TrainingError: the run failed; the sentence names its log.
+        StorageError: the data folder is in use or cannot be opened.
+    """
+    started = time.monotonic()
+    with Database(data_dir / DATABASE_FILE) as db:
+        project = ensure_demo_project(db)
+        config = preset_config("quick", "demo", seed)
+        spec = new_run_spec(config, project, *snapshot(db, project.project_id))
+        run = RunDir.create(data_dir / "runs" / spec.run_id, spec)
+        runs.register_run(db, spec, run.path)
+        try:
+            result = _carry(run, on_progress, resume=False)
+        finally:
+            runs.ingest(db, spec.run_id, run)
+    return _result_json(result, time.monotonic() - started)
+
+
+def align(file: Path, config: RunConfig, out: Path, *, resume: bool, on_progress: Say) -> Json:
+    """Carry one run on a file of pairs, without the studio and its database.
+
+    Args:
+        file: JSONL or CSV with prompt, chosen, rejected.
+        config: the run's settings; a resumed run keeps the ones it began with.
+        out: the run's folder.
+        resume: go on with the run in that folder, if there is one.
+        on_progress: told in words what happens.
+
+    Raises:
+        DataError: the file's pairs do not suffice for a run.
+        ImportFileError: nothing of the file can be read.
+        ModelLoadError: there is no such model folder.
+        RunDirError: the folder holds a run already, and it was not to be resumed.
+        TrainingError: the run failed.
+    """
+    started = time.monotonic()
+    run = RunDir(out)
+    if not (resume and run.spec_file.exists()):
+        run = RunDir.create(out, _spec_of_file(file, config, on_progress))
+    result = run.result() or _carry(run, on_progress, resume=resume)
+    return _result_json(result, time.monotonic() - started)
+
+
+def run_config(
+    preset: Preset, model: str, seed: int, device: Device, trust_remote_code: bool
+) -> RunConfig:
+    """Return a preset's settings for a model, which a local folder names by its full path."""
+    source = find_model(model)
+    name = str(source.resolve()) if model != "demo" and isinstance(source, Path) else model
+    where = {"device": device, "trust_remote_code": trust_remote_code}
+    return preset_config(preset, name, seed).model_copy(update=where)
+
+
+def import_file(data_dir: Path, file: Path, project: str) -> Json:
+    """Import a file into the project of that name, made if it is not there.
+
+    Raises:
+        ImportFileError: nothing of the file can be used; nothing is stored.
+        StorageError: the data folder is in use or cannot be opened.
+    """
+    with Database(data_dir / DATABASE_FILE) as db, db.transaction():
+        ensure_demo_project(db)
+        found = projects.find_project(db, project) or projects.create_project(db, project)
+        report = exchange.import_file(db, found.project_id, file)
+        if report.skipped and not report.imported and not report.already_there:
+            first = report.skipped[0]
+            raise ImportFileError(
+                f"None of the {len(report.skipped)} rows could be imported; "
+                f"line {first.line}: {first.reason}"
+            )
+    return {
+        "imported": report.imported,
+        "already_there": report.already_there,
+        "skipped": [asdict(row) for row in report.skipped],
+    }
+
+
+def export_file(data_dir: Path, project: str, file_format: export.ExportFormat, out: Path) -> Json:
+    """Export a project's labels.
+
+    Raises:
+        ExportError: the file cannot be written.
+        NotFoundError: there is no such project.
+        StorageError: the data folder is in use or cannot be opened.
+    """
+    with Database(data_dir / DATABASE_FILE) as db:
+        ensure_demo_project(db)
+        found = projects.find_project(db, project)
+        if found is None:
+            names = ", ".join(f"'{one.name}'" for one in projects.list_projects(db))
+            raise NotFoundError(f"There is no project '{project}'; there are {names}.")
+        count = export.export_pairs(db, found.project_id, out, file_format)
+    return {"exported": count, "path": str(out.resolve())}
+
+
+def _spec_of_file(file: Path, config: RunConfig, on_progress: Say) -> RunSpec:
+    """Read a file of pairs through the same door as the studio, into a database in memory."""
+    with Database(None) as db:
+        project = projects.create_project(db, file.stem or "pairs")
+        report = exchange.import_file(db, project.project_id, file)
+        for row in report.skipped[:10]:
+            on_progress(f"Line {row.line} left out: {row.reason}")
+        if len(report.skipped) > 10:
+            on_progress(f"{len(report.skipped) - 10} more lines were left out.")
+        labels, pool = snapshot(db, project.project_id)
+    if obstacle := split_training_data(labels, pool).obstacle:
+        raise DataError(obstacle)
+    return new_run_spec(config, project, labels, pool)
+
+
+def _carry(run: RunDir, on_progress: Say, *, resume: bool) -> RunResult:
+    """Start a worker, pass on what it says, and return the result; Ctrl-C stops the worker too.
+
+    Raises:
+        TrainingError: the run ended without a result.
+    """
+    runner.start_worker(run, resume=resume)
+    said = ""
+    try:
+        while (status := runner.observe(run)).state in runner.ACTIVE:
+            if status.message != said:
+                said = status.message
+                on_progress(said)
+            time.sleep(POLL_S)
+    except KeyboardInterrupt:
+        runner.stop_worker(run)
+        raise
+    result = run.result()
+    if status.state != "done" or result is None:
+        raise TrainingError(f"{status.message} Its log is {run.log_file}.")
+    return result
+
+
+def _result_json(result: RunResult, wall_s: float) -> Json:
+    """The JSON of ``demo`` and ``align``: figures before and after, each with n and interval."""
+    before, after = result.before, result.after
+    return {
+        "run_id": result.run_id,
+        "preference_accuracy": _change(before.preference_accuracy, after.preference_accuracy),
+        "preference_accuracy_per_token": _change(
+            before.preference_accuracy_per_token, after.preference_accuracy_per_token
+        ),
+        "final_answer_accuracy": _change(before.final_answer_accuracy, after.final_answer_accuracy),
+        "preference_change": result.preference_change._asdict(),
+        "verdict": result.verdict,
+        "message": result.message,
+        "warnings": list(result.warnings),
+        "best_round": result.best_round,
+        "wall_s": round(wall_s, 1),
+        "adapter_dir": result.adapter_dir,
+    }
+
+
+def _change(before: Estimate | None, after: Estimate | None) -> Json | None:
+    """A figure before and after with 95 % intervals; None where the data has no such figure."""
+    if before is None or after is None:
+        return None
+    return {
+        "before": before.value,
+        "before_interval": [before.low, before.high],
+        "after": after.value,
+        "after_interval": [after.low, after.high],
+        "n": after.n,
+    }

@@ -1,0 +1,76 @@
+"""The heatmap on a page: one or several candidates, drawn in the browser from plain arrays."""
+
+import json
+from typing import TypedDict
+
+import gradio as gr
+
+from app import text
+from app.look import asset
+from app.views.heatmap import Heat, heat
+from app.views.rankings import Ranking
+from gem_backend.types import Candidate
+
+
+class Packed(TypedDict):
+    """A value as JSON text.
+
+    Gradio's page copies every number and word of every component's value one by one, at each event
+    of the page; thousands of them cost it seconds. One text is one copy.
+    """
+
+    packed: str
+
+
+class HeatmapData(TypedDict):
+    """What a heatmap draws, and the words it uses."""
+
+    cards: list[Heat]
+    words: dict[str, str]
+
+
+def heatmap_value(*candidates: Candidate) -> Packed:
+    """Return the value that draws these candidates."""
+    cards = [heat(candidate) for candidate in candidates]
+    return _packed(HeatmapData(cards=cards, words=text.HEATMAP_WORDS))
+
+
+def ranking_value(ranking: Ranking) -> Packed:
+    """Return the value that orders a heatmap's cards."""
+    return _packed(ranking)
+
+
+def _packed(value: HeatmapData | Ranking) -> Packed:
+    return Packed(packed=json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def heatmap(elem_id: str) -> gr.HTML:
+    """Make an empty heatmap; its value is ``heatmap_value(...)``.
+
+    The template is static and the script writes texts with ``textContent``: nothing that a model or
+    a person wrote is ever read as HTML or as code. The event ``show_trace`` carries the ``id`` of a
+    candidate whose curve was asked for.
+    """
+    return gr.HTML(
+        heatmap_value(),
+        html_template=f'<div class="gs-cards" data-name="{elem_id}"></div>',
+        js_on_load=asset("heatmap.js"),
+        apply_default_css=False,
+        elem_id=elem_id,
+        elem_classes="gs-heatmap",
+    )
+
+
+def ranking_for(elem_id: str) -> gr.HTML:
+    """Make the invisible part that orders a heatmap's cards; its value is ``ranking_value(...)``.
+
+    It is apart from the heatmap because it changes with every move of a slider, and the arrays of
+    all tokens need not travel for that.
+    """
+    return gr.HTML(
+        ranking_value(Ranking(order=[], cards={})),
+        html_template=f'<span data-heatmap="{elem_id}"></span>',
+        js_on_load=asset("ranking.js"),
+        apply_default_css=False,
+        elem_classes="gs-unseen",
+    )

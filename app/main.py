@@ -1,0 +1,226 @@
+"""The studio's page: the header, the five tabs, and what keeps them current."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import gradio as gr
+from gradio.blocks import Block
+
+from app import text
+from app.errors import polled
+from app.events import listen, run_in_browser
+from app.look import head, style, theme
+from app.pages import PageHandles
+from app.pages.align import build_align_page
+from app.pages.data import build_data_page
+from app.pages.explore import build_explore_page
+from app.pages.label import build_label_page
+from app.pages.results import build_results_page
+from app.records import Header
+from app.routes import Routes, poll_routes, refresh_routes
+from app.security import DELETE_CACHE, launch_options
+from app.studio import Studio
+from app.views.frame import brand_html, facts_html, footer_html, notice_html
+
+POLL_S = 1.0
+_BUILDERS: dict[str, Callable[[Studio, gr.State], PageHandles]] = {
+    "label": build_label_page,
+    "explore": build_explore_page,
+    "align": build_align_page,
+    "results": build_results_page,
+    "data": build_data_page,
+}
+# The address keeps project and tab, so that a reload comes back to them.
+_KEEP_ADDRESS = """(project) => {
+  const address = new URL(window.location);
+  address.searchParams.set('project', project);
+  if ('%(tab)s') address.searchParams.set('tab', '%(tab)s');
+  window.history.replaceState(null, '', address);
+}"""
+
+
+def serve(
+    studio: Studio,
+    *,
+    port: int | None = None,
+    blocked: Sequence[Path] = (),
+    open_browser: bool = False,
+    wait: bool = True,
+) -> gr.Blocks:
+    """Serve the studio on this machine alone; with ``wait`` returns when it is stopped.
+
+    Args:
+        studio: the use cases behind the pages.
+        port: None takes the first free one from 7860 on.
+        blocked: folders that no request may read.
+        open_browser: show the page in the user's browser.
+        wait: block until the studio is stopped; otherwise the caller closes what is returned.
+    """
+    app = build_app(studio)
+    options = launch_options(port=port, blocked=blocked, open_browser=open_browser)
+    app.launch(prevent_thread_lock=not wait, theme=theme(), css=style(), head=head(), **options)
+    return app
+
+
+def build_app(studio: Studio) -> gr.Blocks:
+    """Build the whole page over a studio; nothing is served yet."""
+    app = gr.Blocks(
+        title=text.NAME, analytics_enabled=False, delete_cache=DELETE_CACHE, fill_width=True
+    )
+    with app:
+        header = _Header(studio)
+        pages: dict[str, PageHandles] = {}
+        items: dict[str, gr.Tab] = {}
+        with gr.Tabs(elem_id="pages") as tabs:
+            for name, build in _BUILDERS.items():
+                with gr.Tab(text.TABS[name], id=name, elem_id=f"page-{name}") as items[name]:
+                    pages[name] = build(studio, header.project)
+        gr.HTML(footer_html(), apply_default_css=False, elem_id="foot")
+        _connect_pages(header, refresh_routes(pages), items, tabs, app)
+        _connect_polls(header, poll_routes(pages))
+    return app
+
+
+class _Header:
+    """The line that says where you are, and the state that every event needs."""
+
+    def __init__(self, studio: Studio) -> None:
+        """Build the components inside the open blocks."""
+        self._studio = studio
+        self.project = gr.State("")
+        self.tab = gr.State("label")
+        self.shown = gr.State(None)
+        with gr.Row(elem_id="header"):
+            gr.HTML(brand_html(), apply_default_css=False, elem_id="brand")
+            self.chooser = gr.Dropdown(
+                label=text.PROJECT, elem_id="project", filterable=False, scale=0, min_width=264
+            )
+            self.facts = gr.HTML(apply_default_css=False, elem_id="facts")
+            more = gr.Button(text.NEW_PROJECT, elem_id="project-new", scale=0, size="sm")
+        self.notice = gr.HTML(apply_default_css=False, elem_id="notice")
+        with gr.Row(visible=False, elem_id="project-form") as self._form:
+            self._name = gr.Textbox(
+                label=text.NEW_PROJECT_NAME, max_lines=1, scale=0, min_width=320
+            )
+            create = gr.Button(text.CREATE, elem_id="project-create", scale=0)
+        listen(more.click, _show_form, [], [self._form])
+        self.created = [
+            listen(
+                trigger,
+                self._create,
+                [self._name],
+                [self.project, self.chooser, self._name, self._form],
+            )
+            for trigger in (create.click, self._name.submit)
+        ]
+
+    def arrive(self, request: gr.Request) -> tuple[object, ...]:
+        """Read project and tab from the address: the first project where it names none.
+
+        Without a tab in the address the open one stays, which a quick hand may have changed by now.
+        """
+        known = [project.project_id for project in self._studio.projects()]
+        wanted = request.query_params.get("project", "")
+        project_id = wanted if wanted in known else next(iter(known), "")
+        tab = request.query_params.get("tab", "")
+        opened = (tab, gr.Tabs(selected=tab)) if tab in _BUILDERS else (gr.skip(), gr.skip())
+        return project_id, self._choices(project_id), *opened
+
+    @property
+    def outputs(self) -> list[Block]:
+        """What ``values`` fills."""
+        return [self.facts, self.notice, self.shown]
+
+    def values(self, project_id: str) -> tuple[object, ...]:
+        """Return the facts, the notice, and the header they came from."""
+        header = self._studio.header(project_id) if project_id else None
+        return (facts_html(header), notice_html(header), header) if header else ("", "", None)
+
+    def _create(self, name: str) -> tuple[object, ...]:
+        made = self._studio.create_project(name.strip())
+        return made.project_id, self._choices(made.project_id), "", gr.Row(visible=False)
+
+    def _choices(self, project_id: str) -> gr.Dropdown:
+        choices = [(project.name, project.project_id) for project in self._studio.projects()]
+        return gr.Dropdown(choices=choices, value=project_id or None)
+
+
+def _show_form() -> gr.Row:
+    return gr.Row(visible=True)
+
+
+def _connect_pages(
+    header: _Header, routes: Routes, items: dict[str, gr.Tab], tabs: gr.Tabs, app: gr.Blocks
+) -> None:
+    """Refresh the open page when the browser loads, a tab opens or the project changes."""
+
+    def show(project_id: str, tab: str, *given: object) -> tuple[object, ...]:
+        return *header.values(project_id), *routes.send(tab, project_id, given)
+
+    def change_project(chosen: str, tab: str, *given: object) -> tuple[object, ...]:
+        return chosen, *show(chosen, tab, *given)
+
+    def opener(name: str) -> Callable[..., tuple[object, ...]]:
+        def open_tab(project_id: str, *given: object) -> tuple[object, ...]:
+            page = routes.routes[name].run(project_id, *given)
+            return name, *header.values(project_id), *page
+
+        return open_tab
+
+    where = [header.tab, *routes.inputs]
+    outputs = [*header.outputs, *routes.outputs]
+    arrived = listen(
+        app.load, header.arrive, [], [header.project, header.chooser, header.tab, tabs]
+    )
+    listen(arrived.then, show, [header.project, *where], outputs)
+    for created in header.created:
+        shown = listen(created.then, show, [header.project, *where], outputs)
+        run_in_browser(shown.then, [header.chooser], _KEEP_ADDRESS % {"tab": ""})
+    changed = listen(
+        header.chooser.input, change_project, [header.chooser, *where], [header.project, *outputs]
+    )
+    run_in_browser(changed.then, [header.chooser], _KEEP_ADDRESS % {"tab": ""})
+    for name, item in items.items():
+        route = routes.routes[name]
+        opened = listen(
+            item.select,
+            opener(name),
+            [header.project, *route.inputs],
+            [header.tab, *header.outputs, *route.outputs],
+        )
+        run_in_browser(opened.then, [header.chooser], _KEEP_ADDRESS % {"tab": name})
+
+
+def _connect_polls(header: _Header, routes: Routes) -> None:
+    """Let one timer keep the header and the open page current, whatever tab is open.
+
+    The timer's own event fills no part of a page, because the browser works on every output of an
+    event, also on those that stay as they are. A page with news gets a new turn instead, and the
+    turn's change runs that page's poll for its own outputs.
+    """
+    turns = {name: gr.State(0.0) for name in routes.routes}
+
+    def poll(project_id: str, tab: str, shown: Header | None, *given: object) -> tuple[object, ...]:
+        line = header.values(project_id)
+        if line[-1] == shown:
+            line = (gr.skip(),) * len(line)
+        route = routes.routes.get(tab)
+        has_news = route and route.has_news(project_id, *routes.own(tab, given))
+        turn = time.monotonic() if has_news else gr.skip()
+        return *line, *(turn if name == tab else gr.skip() for name in turns)
+
+    outputs = [*header.outputs, *turns.values()]
+    listen(
+        gr.Timer(POLL_S).tick,
+        polled(poll, len(outputs)),
+        [header.project, header.tab, header.shown, *routes.inputs],
+        outputs,
+    )
+    for name, route in routes.routes.items():
+        listen(
+            turns[name].change,
+            polled(route.run, len(route.outputs)),
+            [header.project, *route.inputs],
+            route.outputs,
+        )

@@ -1,0 +1,343 @@
+"""The Align page: what a run would do, the one button, and where the run stands.
+
+The browser holds no truth: every draw asks the studio which run there is and what it has said, so
+the page survives a reload, a closed tab and a restarted studio.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import gradio as gr
+import plotly.graph_objects as go
+from gradio.blocks import Block
+from gradio.components import Component
+
+from app import run_facts
+from app import text_runs as say
+from app.events import listen
+from app.pages import PageHandles
+from app.records import AlignPlan, RunView
+from app.run_options import OPTIONS, Option, Value, option_values, with_options
+from app.studio import Studio
+from app.views import charts, runs
+from gem_backend.config import RunConfig
+from gem_backend.errors import ConfigError, GemError
+from gem_backend.runner import ACTIVE, RESUMABLE
+from gem_backend.types import Preset
+
+_ADVANCED_COLUMNS = 3
+_PLOTS = (5, 6)  # places of the figures among the outputs; they change with events alone
+_AS_DRAWN = 3  # project, run and last event of a Seen: what the figures were drawn from
+_Setting = gr.Number | gr.Radio | gr.Checkbox
+
+
+class Seen(NamedTuple):
+    """What the page last showed; a poll that finds the same draws nothing."""
+
+    project_id: str = ""
+    run_id: str = ""
+    seq: int = 0
+    state: str = ""
+    step: int = 0
+    eta: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AlignScreen:
+    """Everything the page shows of a run, decided before any component is touched."""
+
+    seen: Seen
+    live: str
+    heading: str
+    accuracy: go.Figure | None
+    curves: go.Figure | None
+    is_active: bool
+    is_stopping: bool
+    is_resumable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlanScreen:
+    """The plan in words, the example, and whether the button may be pressed."""
+
+    panel: str
+    example: str
+    can_start: bool
+
+
+# --- what is shown ---------------------------------------------------------------------------
+
+
+def current_run(studio: Studio, project_id: str) -> RunView | None:
+    """Return the run that is active, else the newest one, else None."""
+    if not project_id:
+        return None
+    active = studio.active_run(project_id)
+    if active is not None:
+        return studio.run(active)
+    history = studio.runs(project_id)
+    return studio.run(history[0].run_id) if history else None
+
+
+def seen_of(project_id: str, view: RunView | None) -> Seen:
+    """Return the mark of what would be shown now."""
+    if view is None:
+        return Seen(project_id)
+    status = view.summary.status
+    return Seen(
+        project_id,
+        view.summary.run_id,
+        run_facts.last_seq(view),
+        status.state,
+        status.step,
+        say.time_left(view.eta_s),
+    )
+
+
+def align_screen(project_id: str, view: RunView | None) -> AlignScreen:
+    """Return what the page shows of this run."""
+    events = view.events if view else ()
+    state = view.summary.status.state if view else "done"
+    return AlignScreen(
+        seen=seen_of(project_id, view),
+        live=runs.live_panel(view),
+        heading=runs.curves_heading(view),
+        accuracy=charts.accuracy_figure(events),
+        curves=charts.curves_figure(events),
+        is_active=state in ACTIVE,
+        is_stopping=state == "stopping",
+        is_resumable=state in RESUMABLE,
+    )
+
+
+def plan_screen(studio: Studio, project_id: str, config: RunConfig) -> PlanScreen:
+    """Return the plan of a run with these settings."""
+    plan: AlignPlan = studio.plan(project_id, config)
+    can_start = not plan.obstacle
+    return PlanScreen(runs.plan_panel(plan), runs.example_text(plan.example), can_start)
+
+
+def run_config(
+    studio: Studio, preset: Preset, seed: float | None, values: tuple[Value | None, ...]
+) -> RunConfig:
+    """Return the settings on the form, checked.
+
+    Raises:
+        ConfigError: a field is empty or out of range.
+    """
+    if seed is None:
+        raise ConfigError(say.SETTING_MISSING)
+    return with_options(studio.preset(preset, int(seed)), values)
+
+
+# --- handlers --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AlignHandlers:
+    """What the components call; each returns one value for each of its outputs."""
+
+    studio: Studio
+
+    def refresh(
+        self, project_id: str, preset: Preset, seed: float | None, *values: Value | None
+    ) -> tuple[object, ...]:
+        """Draw the whole page."""
+        view = current_run(self.studio, project_id)
+        screen = align_screen(project_id, view)
+        if screen.is_active:
+            plan: tuple[object, ...] = (gr.skip(), gr.skip(), gr.skip())
+        else:
+            plan = self.replan(project_id, preset, seed, *values)
+        return (*_run_updates(screen), *plan)
+
+    def poll(
+        self, project_id: str, seen: Seen, preset: Preset, seed: float | None, *values: Value | None
+    ) -> object:
+        """Draw the page again if the run has moved."""
+        view = current_run(self.studio, project_id)
+        now = seen_of(project_id, view)
+        if now == seen:
+            return gr.skip()
+        drawn = self.refresh(project_id, preset, seed, *values)
+        if now[:_AS_DRAWN] != seen[:_AS_DRAWN]:
+            return drawn
+        return tuple(gr.skip() if place in _PLOTS else part for place, part in enumerate(drawn))
+
+    def replan(
+        self, project_id: str, preset: Preset, seed: float | None, *values: Value | None
+    ) -> tuple[object, ...]:
+        """Draw the plan for the settings on the form; settings that are refused are said there."""
+        if not project_id:
+            return _plan_updates(PlanScreen(runs.obstacle(say.NO_PROJECT), "", False))
+        try:
+            config = run_config(self.studio, preset, seed, values)
+            return _plan_updates(plan_screen(self.studio, project_id, config))
+        except GemError as error:
+            return _plan_updates(PlanScreen(runs.obstacle(error.message), "", False))
+
+    def choose_preset(self, preset: Preset) -> tuple[Value, ...]:
+        """Put a preset's values into the form."""
+        return option_values(self.studio.preset(preset, 0))
+
+    def start(
+        self, project_id: str, preset: Preset, seed: float | None, *values: Value | None
+    ) -> tuple[object, ...]:
+        """Start the run and show it."""
+        if not project_id:
+            raise ConfigError(say.NO_PROJECT)
+        self.studio.start_run(project_id, run_config(self.studio, preset, seed, values))
+        return self.refresh(project_id, preset, seed, *values)
+
+    def stop(self, project_id: str) -> tuple[object, ...]:
+        """Ask the active run to save and stop; nothing is asked back, for nothing is lost."""
+        active = self.studio.active_run(project_id)
+        if active is not None:
+            self.studio.stop_run(active)
+        return _run_updates(align_screen(project_id, current_run(self.studio, project_id)))
+
+    def resume(self, project_id: str) -> tuple[object, ...]:
+        """Go on with the newest run if it was stopped or interrupted."""
+        view = current_run(self.studio, project_id)
+        if view is not None and view.summary.status.state in RESUMABLE:
+            self.studio.resume_run(view.summary.run_id)
+        return _run_updates(align_screen(project_id, current_run(self.studio, project_id)))
+
+
+def _run_updates(screen: AlignScreen) -> tuple[object, ...]:
+    stop = say.STOPPING_BUTTON if screen.is_stopping else say.STOP_BUTTON
+    return (
+        screen.seen,
+        screen.live,
+        gr.Button(stop, visible=screen.is_active, interactive=not screen.is_stopping),
+        gr.Button(visible=screen.is_resumable),
+        screen.heading,
+        gr.Plot(screen.accuracy, visible=screen.accuracy is not None),
+        gr.Plot(screen.curves, visible=screen.curves is not None),
+        gr.Column(visible=screen.accuracy is not None or screen.curves is not None),
+        gr.Column(visible=not screen.is_active),
+    )
+
+
+def _plan_updates(screen: PlanScreen) -> tuple[object, ...]:
+    return screen.panel, screen.example, gr.Button(interactive=screen.can_start)
+
+
+# --- layout ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _RunParts:
+    """The components above the form that show a run."""
+
+    seen: gr.State
+    live: gr.HTML
+    stop: gr.Button
+    resume: gr.Button
+
+
+@dataclass(frozen=True)
+class _FormParts:
+    """The form and the plan beside it."""
+
+    column: gr.Column
+    preset: gr.Radio
+    settings: list[_Setting]
+    options: list[_Setting]
+    plan: list[Component]
+    align: gr.Button
+
+
+def build_align_page(studio: Studio, project_id: gr.State) -> PageHandles:
+    """Lay the page out and wire it."""
+    handlers = AlignHandlers(studio)
+    with gr.Column(elem_classes="gem-page"):
+        parts = _build_run()
+        form = _build_form(option_values(studio.preset("quick", 0)))
+        plots = _build_plots()
+    shown: list[Block] = [parts.seen, parts.live, parts.stop, parts.resume, *plots, form.column]
+    _wire(handlers, project_id, shown, parts, form)
+    outputs = [*shown, *form.plan]
+    return PageHandles(
+        refresh=handlers.refresh,
+        outputs=outputs,
+        refresh_inputs=form.settings,
+        poll=handlers.poll,
+        poll_inputs=[parts.seen, *form.settings],
+        poll_outputs=outputs,
+    )
+
+
+def _build_run() -> _RunParts:
+    seen = gr.State(Seen())
+    live = gr.HTML(runs.live_panel(None), elem_classes="gem-card")
+    with gr.Row(elem_classes="gem-actions"):
+        stop = gr.Button(say.STOP_BUTTON, visible=False, scale=0, min_width=160)
+        resume = gr.Button(say.RESUME_BUTTON, visible=False, scale=0, min_width=160)
+    return _RunParts(seen, live, stop, resume)
+
+
+def _build_plots() -> list[Block]:
+    with gr.Column(visible=False, elem_classes="gem-card") as column:
+        heading = gr.HTML("")
+        plots = [
+            gr.Plot(show_label=False, container=False, visible=False, elem_classes="gem-plot")
+            for _ in range(2)
+        ]
+    return [heading, *plots, column]
+
+
+def _build_form(values: tuple[Value, ...]) -> _FormParts:
+    with gr.Column() as column:
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=5, min_width=420, elem_classes="gem-card"):
+                gr.HTML(f'<h2 class="gem-title">{say.PLAN_TITLE}</h2>')
+                plan = gr.HTML("")
+                with gr.Accordion(say.EXAMPLE_TITLE, open=False):
+                    example = gr.HTML("")
+            with gr.Column(scale=4, min_width=360, elem_classes="gem-card"):
+                preset = gr.Radio(
+                    say.PRESETS, value="quick", label=say.SETTINGS_TITLE, elem_classes="gem-stack"
+                )
+                seed = gr.Number(0, label=say.SEED_LABEL, info=say.SEED_HINT, precision=0)
+                align = gr.Button(say.ALIGN_BUTTON, variant="primary", size="lg")
+        options = _build_options(values)
+    settings: list[_Setting] = [preset, seed, *options]
+    return _FormParts(column, preset, settings, options, [plan, example, align], align)
+
+
+def _build_options(values: tuple[Value, ...]) -> list[_Setting]:
+    options: list[_Setting] = []
+    with gr.Accordion(say.ADVANCED_TITLE, open=False, elem_classes="gem-card gem-options"):
+        for start in range(0, len(OPTIONS), _ADVANCED_COLUMNS):
+            with gr.Row():
+                places = slice(start, start + _ADVANCED_COLUMNS)
+                options += map(_option, OPTIONS[places], values[places])
+    return options
+
+
+def _option(row: Option, value: Value) -> _Setting:
+    if row.kind == "tick":
+        return gr.Checkbox(bool(value), label=row.label, info=row.hint)
+    if row.kind == "choice":
+        return gr.Radio(row.choices, value=str(value), label=row.label, info=row.hint)
+    precision = 0 if row.kind == "count" else None
+    return gr.Number(float(value), label=row.label, info=row.hint, precision=precision)
+
+
+def _wire(
+    handlers: AlignHandlers,
+    project_id: gr.State,
+    shown: list[Block],
+    parts: _RunParts,
+    form: _FormParts,
+) -> None:
+    everything = [project_id, *form.settings]
+    listen(form.preset.input, handlers.choose_preset, [form.preset], form.options)
+    # ``change`` also fires when a preset fills the form; the last of a burst is what counts.
+    changed = partial(gr.on, [setting.change for setting in form.settings])
+    listen(changed, handlers.replan, everything, form.plan, mode="always_last")
+    listen(form.align.click, handlers.start, everything, [*shown, *form.plan])
+    listen(parts.stop.click, handlers.stop, [project_id], shown)
+    listen(parts.resume.click, handlers.resume, [project_id], shown)

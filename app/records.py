@@ -1,0 +1,64 @@
+"""What the studio tells its pages: small frozen records, ready to show."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gem_backend.config import RunConfig
+from gem_backend.types import RunEvent, RunSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Where you are: shown on every page."""
+
+    project: str
+    model: str
+    adapter: str
+    rater: str
+    activity: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """A piece of background work as a page polls it; ``error`` is one sentence."""
+
+    state: Literal["idle", "running", "done", "failed"]
+    done: int = 0
+    total: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Why some pairs do not train, and how many."""
+
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlignPlan:
+    """What a run would do; ``expected_s`` is None until a run was measured here."""
+
+    config: RunConfig
+    num_train: int
+    num_held_out: int
+    num_pool: int
+    left_out: tuple[LeftOut, ...]
+    model_bytes: int
+    device: str
+    example: str
+    expected_s: float | None = None
+    expected_from_runs: int = 0
+    obstacle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run with everything it has said so far; ``eta_s`` is None before it can be known."""
+
+    summary: RunSummary
+    config: RunConfig
+    events: tuple[RunEvent, ...]
+    eta_s: float | None = None
+    log_tail: str = ""

@@ -1,0 +1,87 @@
+"""Watches runs: brings what they write into the database, and knows when the device is free."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from gem_backend import runner
+from gem_backend.errors import GemError
+from gem_backend.run_dir import RunDir
+from storage import projects, runs
+from storage.database import Database
+from storage.errors import StorageError
+
+POLL_S = 0.5
+logger = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """One thread that follows every active run until its last word.
+
+    Args:
+        db: the open database.
+        on_idle: called when the last active run has ended.
+    """
+
+    def __init__(self, db: Database, on_idle: Callable[[], None]) -> None:
+        self._db = db
+        self._on_idle = on_idle
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="run-supervisor", daemon=True)
+
+    def start(self) -> None:
+        """Catch up with what happened while the studio was closed, then keep watching."""
+        self._follow()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop watching; the runs go on."""
+        self._closed.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def active_runs(self) -> list[str]:
+        """Return the runs, of all projects, whose workers are at work."""
+        return [
+            run_id
+            for run_id in self._unfinished()
+            if runner.observe(self.run_dir(run_id)).state in runner.ACTIVE
+        ]
+
+    def run_dir(self, run_id: str) -> RunDir:
+        """Return a run's directory.
+
+        Raises:
+            NotFoundError: there is no such run.
+        """
+        return RunDir(runs.run_path(self._db, run_id))
+
+    def _unfinished(self) -> list[str]:
+        """Runs whose last word has not been read yet."""
+        return [
+            run.run_id
+            for project in projects.list_projects(self._db)
+            for run in runs.list_runs(self._db, project.project_id)
+            if run.status.state in runner.ACTIVE
+        ]
+
+    def _follow(self) -> bool:
+        """Bring the news of every unfinished run in; return whether one is at work."""
+        is_any_active = False
+        for run_id in self._unfinished():
+            try:
+                run = self.run_dir(run_id)
+                # Looked at first: an event written in between is then read with the next look.
+                is_any_active |= runner.observe(run).state in runner.ACTIVE
+                runs.ingest(self._db, run_id, run)
+            except (StorageError, GemError, OSError):
+                logger.exception("The news of run %s could not be stored", run_id)
+        return is_any_active
+
+    def _watch(self) -> None:
+        was_active = False
+        while not self._closed.wait(POLL_S):
+            is_active = self._follow()
+            if was_active and not is_active:
+                self._on_idle()
+            was_active = is_active

@@ -1,0 +1,255 @@
+"""Every sentence of the header, of Label and of Explore, and those that all pages share."""
+
+from typing import Final
+
+from gem_backend.types import Verdict
+
+# --- shared -----------------------------------------------------------------------------------
+NAME: Final = "GEM Studio"
+UNEXPECTED_TITLE: Final = "Something unexpected happened"
+UNEXPECTED: Final = (
+    "The studio could not do this. What you saved before is safe. Try again; if it happens again, "
+    "the log file says more."
+)
+NO_PROJECT: Final = "Create a project first."
+RESEARCH_NOTICE: Final = "Research software. Not a medical device."
+DEMO_NOTICE: Final = "Demonstration: invented cases and a very small model. Not for clinical use."
+
+# --- header -----------------------------------------------------------------------------------
+TABS: Final = {
+    "label": "Label",
+    "explore": "Explore",
+    "align": "Align",
+    "results": "Results",
+    "data": "Data",
+}
+PROJECT: Final = "Project"
+MODEL: Final = "Model"
+ADAPTER: Final = "Adapter"
+RATER: Final = "Rater"
+ACTIVITY: Final = "Now"
+NO_ADAPTER: Final = "none"
+NO_ACTIVITY: Final = "nothing is running"
+NEW_PROJECT: Final = "New project"
+NEW_PROJECT_NAME: Final = "Name of the new project"
+CREATE: Final = "Create"
+KEYS: Final = "Keys"
+KEYS_TITLE: Final = "Keys"
+CLOSE: Final = "Close"
+
+# --- label ------------------------------------------------------------------------------------
+PROMPT: Final = "Question"
+LEFT_ANSWER: Final = "Left answer"
+RIGHT_ANSWER: Final = "Right answer"
+VERDICT_QUESTION: Final = "Which answer is better?"
+# Choice on screen, its key, its words.
+CHOICES: Final = (
+    ("left", "1", "Left is better"),
+    ("right", "2", "Right is better"),
+    ("tie", "3", "Equally good"),
+    ("both_bad", "4", "Both are bad"),
+    ("cannot_judge", "5", "Cannot judge"),
+)
+CANNOT_JUDGE_HINT: Final = "Information is missing. Such a case never trains the model."
+STRENGTH_QUESTION: Final = "By how much?"
+STRENGTHS: Final = ((1, "Slightly"), (2, "Clearly"))
+STRENGTH_HINT: Final = "press the number again"
+RATIONALE: Final = "Why? (optional)"
+RATIONALE_HINT: Final = "What decided it: accuracy, safety, completeness, clarity …"
+SAVE: Final = "Save"
+SKIP: Final = "Skip"
+UNDO: Final = "Undo"
+CHOOSE_FIRST: Final = "Choose one of the five answers first."
+CASE_CHANGED: Final = "The case on screen had changed. Please judge the one you see now."
+NOTHING_TO_UNDO: Final = "There is nothing to undo."
+SKIPPED: Final = "Skipped. The case comes back at the end."
+UNDONE: Final = "Reopened your last case. The label was withdrawn."
+PAIR_ADDED: Final = "Added. The pair waits in the queue."
+PAIR_LABELLED: Final = "Saved: your pair with your choice."
+ALL_DONE: Final = "Every case is labelled"
+ALL_DONE_NEXT: Final = (
+    "Ask the model for two answers to a new question, enter a pair yourself, or go to Align."
+)
+NO_CASES: Final = "There are no cases yet"
+NO_CASES_NEXT: Final = (
+    "Import a file under Data, ask the model for two answers, or enter a pair yourself."
+)
+SAMPLE_CASE: Final = "Ask the model for two answers"
+SAMPLING_CASE: Final = "The model is writing two answers …"
+SAMPLED_CASE: Final = "Two new answers are ready. They come next."
+ENTER_PAIR: Final = "Enter a pair yourself"
+ENTER_PROMPT: Final = "Question"
+ENTER_A: Final = "Answer A"
+ENTER_B: Final = "Answer B"
+ENTER_WHICH: Final = "Which is better?"
+ENTER_CHOICES: Final = (("A", "a"), ("B", "b"), ("Decide later", "later"))
+ADD_PAIR: Final = "Add this pair"
+SAVED_AS: Final[dict[Verdict, str]] = {
+    "a": "",
+    "b": "",
+    "tie": "equally good",
+    "both_bad": "both are bad",
+    "cannot_judge": "cannot judge",
+}
+KEY_LIST: Final = (
+    ("1", "left is better (again: clearly better)"),
+    ("2", "right is better (again: clearly better)"),
+    ("3", "equally good"),
+    ("4", "both are bad"),
+    ("5", "cannot judge"),
+    ("Enter", "save and go on"),
+    ("Backspace", "undo the last label"),
+    ("s", "skip this case"),
+    ("Esc", "leave a text field, so that the keys work again"),
+    ("← →", "in a candidate: one token back or on"),
+    ("n  p", "in a candidate: next or previous fork"),
+    ("?", "show these keys"),
+)
+KEYS_NOTE: Final = "Keys rest while you type in a field."
+
+
+def saved_receipt(choice: str, strength: int) -> str:
+    """Return the line that confirms a stored label."""
+    words = {name: label for name, _, label in CHOICES}[choice].lower()
+    if choice in ("left", "right"):
+        words = f"{words}, {dict(STRENGTHS)[strength].lower()}"
+    return f"Saved: {words}."
+
+
+def progress_line(done: int, skipped: int, pending: int) -> str:
+    """Return how far the rater is, in words."""
+    parts = [f"{done} of {done + skipped + pending} labelled"]
+    if skipped:
+        parts.append(f"{skipped} skipped")
+    if pending:
+        parts.append(f"{pending} to do")
+    return " · ".join(parts)
+
+
+# --- explore ----------------------------------------------------------------------------------
+EXPLORE_PROMPT: Final = "Question to the model"
+EXPLORE_MODEL: Final = "Which model answers"
+BASE_MODEL: Final = "Base model"
+NUM_CANDIDATES: Final = "Answers"
+TEMPERATURE: Final = "Variety"
+SEED: Final = "Seed"
+SEED_INFO: Final = "The same seed gives the same answers again."
+SAMPLE: Final = "Sample answers"
+SAMPLING: Final = "Sampling"
+SAMPLED: Final = "Ready"
+NO_CANDIDATES: Final = "No answers yet"
+NO_CANDIDATES_NEXT: Final = (
+    "Choose a question and press “Sample answers” to read how the model reasons."
+)
+NO_PROMPTS_NEXT: Final = "This project has no questions yet. Import a file under Data."
+CHOOSE_PROMPT: Final = "Choose a question first."
+RERANK: Final = "How the ranking is made"
+LAMBDA: Final = "Weight of exploring (λ)"
+LAMBDA_INFO: Final = "0 ranks by confidence in the answer alone."
+TOP_M: Final = "Share of forks (m)"
+TOP_M_INFO: Final = "The part of the reasoning that counts as forks."
+TRACE: Final = "Uncertainty along the answer"
+HELD_OUT_MARK: Final = "held out"
+LEGEND: Final = "How unsure the model was at each word"
+# Number of equally likely continuations, and its words on the scale.
+LEGEND_TICKS: Final = ((1, "sure"), (2, "2 choices"), (4, "4"), (8, "8 or more"))
+AGREES: Final = "agrees with most"
+DIFFERS: Final = "differs from most"
+NOT_COMMITTED: Final = "no committed answer"
+NO_ANSWER: Final = "None given; the last fifth of the text stands in for it."
+CUT_OFF: Final = "cut off at the length limit"
+# What the heatmap's script says; it adds the figures.
+HEATMAP_WORDS: Final = {
+    "card": "Candidate",
+    "tokens": "Words of the candidate. Arrow keys move, n and p jump between forks.",
+    "entropy": "Entropy",
+    "nats": "nats",
+    "probability": "Probability of what was written",
+    "instead": "Most likely here",
+    "pieces": "One character, written in pieces:",
+    "fork": "fork",
+    "space": "space",
+    "newline": "line break",
+    "tab": "tab",
+    "end": "end",
+    "cut": "cut off",
+    "nothing": "nothing visible",
+    "answer": "Answer",
+    "marker": "answer marker",
+    "trace": "Show as a curve",
+}
+
+
+def legend_note(threshold: float) -> str:
+    """Return what the heatmap's second cue and its threshold are."""
+    return (
+        f"Entropy in nats, the same scale on every card; below {threshold:.1f} nothing is tinted. "
+        "A thick underline marks a fork: one of the most uncertain words of the reasoning. "
+        "The answer is framed."
+    )
+
+
+def rank_words(rank: int, total: int) -> str:
+    """Return a candidate's place."""
+    return f"Rank {rank} of {total}"
+
+
+def score_words(score: float) -> str:
+    """Return the score S, equation (1), in nats."""
+    return f"S = {_signed(score)} nats"
+
+
+def term_words(final_entropy: float, fork_entropy: float, lambda_fork: float) -> list[str]:
+    """Return the two terms of S: entropy of the answer, entropy at the forks times its weight."""
+    return [
+        f"Answer: {_signed(-final_entropy)} (surer is higher)",
+        f"Forks: {_signed(lambda_fork * fork_entropy)} = {lambda_fork:.1f} × {fork_entropy:.2f}",  # noqa: RUF001 - the sign as printed
+    ]
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")  # noqa: RUF001 - the minus sign as printed
+
+
+def agreement_words(count: int, total: int) -> str:
+    """Return how many of a group's answers are the same."""
+    if count > 1:
+        return f"{count} of {total} answers agree:"
+    return f"All {total} answers differ." if count else f"None of {total} gave a final answer."
+
+
+def candidate_count(count: int) -> str:
+    """Return the line after sampling."""
+    return f"{SAMPLED}: {count} answers." if count != 1 else f"{SAMPLED}: 1 answer."
+
+
+TRACE_LINE: Final = "entropy"
+TRACE_FORKS: Final = "forks"
+TRACE_ANSWER: Final = "answer"
+TRACE_STANDIN: Final = "last fifth"
+TRACE_X: Final = "token"
+TRACE_Y: Final = "entropy (nats)"
+TRACE_BLANK: Final = "space"
+
+
+def trace_title(name: str, token: str, figures: tuple[float, float, int]) -> str:
+    """Return the finding of the curve.
+
+    Args:
+        name: which candidate this is.
+        token: where it was least sure, escaped already.
+        figures: the entropy there, the answer's mean entropy, the answer's number of tokens.
+    """
+    entropy, answer_mean, answer_count = figures
+    return (
+        f"{name}: least sure at “{token}” ({entropy:.1f} nats)<br>"
+        f"The answer averages {answer_mean:.2f} nats (n = {answer_count} tokens)"
+    )
+
+
+NO_PROMPT_TITLE: Final = "No question chosen"
+
+
+def adapter_label(preset: str, created_at: str) -> str:
+    """Return how a run's adapter is called in a list."""
+    return f"Adapter of {created_at[:16].replace('T', ' ')} ({preset})"

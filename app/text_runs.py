@@ -1,0 +1,341 @@
+"""Every sentence of the pages Align, Results and Data, for clinicians: plain, short, with its n."""
+
+from gem_backend.types import Estimate, Preset, RunState, RunVerdict
+
+# --- figures in words -------------------------------------------------------------------------
+
+
+def percent(share: float) -> str:
+    """Return a share in [0, 1] as a whole percentage: "81 %"."""
+    return f"{100 * share:.0f} %"
+
+
+def interval(figure: Estimate) -> str:
+    """Return the 95 % interval and n behind a share: "95 % interval 62 to 92 %, n = 24"."""
+    return f"95 % interval {100 * figure.low:.0f} to {percent(figure.high)}, n = {figure.n}"
+
+
+def with_interval(figure: Estimate) -> str:
+    """Return a share with its interval and n: "81 % (95 % interval 62 to 92 %, n = 24)"."""
+    return f"{percent(figure.value)} ({interval(figure)})"
+
+
+def signed_points(share: float) -> str:
+    """Return a difference of two shares in percentage points, with its sign: "+61"."""
+    points = round(100 * share)
+    return f"{points:+d}".replace("-", "\N{MINUS SIGN}") if points else "0"
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a count with its noun: "1 pair", "2,400 pairs"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as a person says it: "40 seconds", "3 minutes", "2 h 10 min"."""
+    if seconds < 90:
+        return counted(max(1, round(seconds)), "second")
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return counted(minutes, "minute")
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def megabytes(size_bytes: int) -> str:
+    """Return a size on disk: "3.4 MB", "16,000 MB"."""
+    size = size_bytes / 1e6
+    return f"{size:.1f} MB" if size < 100 else f"{size:,.0f} MB"
+
+
+# --- Align: before the run ----------------------------------------------------------------------
+
+ALIGN_BUTTON = "Align the model"
+STOP_BUTTON = "Stop and save"
+STOPPING_BUTTON = "Saving…"
+RESUME_BUTTON = "Resume"
+PLAN_TITLE = "Before you start"
+SETTINGS_TITLE = "How thorough"
+ADVANCED_TITLE = "Advanced settings"
+EXAMPLE_TITLE = "One example, exactly as the model will see it"
+EXAMPLE_EMPTY = "No pair trains yet, so there is no example to show."
+NOTHING_LEFT_OUT = "None. Every judged pair is used."
+NOT_MEASURED = "Not yet measured on this machine. The first run will tell."
+CANNOT_START = "The run cannot start yet"
+SEED_LABEL = "Seed"
+SEED_HINT = "The same seed, labels and settings give the same run."
+PRESET_LABEL = "Preset"
+SETTING_MISSING = "A setting is empty. Type a number, or choose a preset to put all settings back."
+NO_PROJECT = "No project is open. Create one on the Data page, or choose one."
+
+PRESETS: tuple[tuple[str, Preset], ...] = (
+    ("Quick: a first look, a minute or so with the embedded model", "quick"),
+    ("Standard: more rounds and more answers, for an adapter to keep", "standard"),
+    ("Paper: the settings of the published method", "paper"),
+)
+
+
+def expected_time(expected_s: float | None, runs: int) -> str:
+    """Return how long a run should take and how that is known."""
+    if expected_s is None or runs == 0:
+        return NOT_MEASURED
+    return f"About {duration(expected_s)}, going by {counted(runs, 'earlier run')} on this machine."
+
+
+# --- Align: during and after the run --------------------------------------------------------------
+
+NO_RUN_YET = "Nothing runs now. Check the plan below, then press the button."
+STATE_TITLES: dict[RunState, str] = {
+    "queued": "Waiting to start",
+    "running": "Aligning the model",
+    "stopping": "Saving and stopping",
+    "stopped": "Stopped and saved",
+    "failed": "The run failed",
+    "done": "The run is finished",
+    "interrupted": "The run was interrupted",
+}
+STATE_WORDS: dict[RunState, str] = {
+    "queued": "waiting",
+    "running": "running",
+    "stopping": "stopping",
+    "stopped": "stopped",
+    "failed": "failed",
+    "done": "finished",
+    "interrupted": "interrupted",
+}
+WAITING = "The model is being loaded."
+STOPPING = "The run ends after the current step. The last saved version is kept."
+STOPPED = "The last saved version is kept. Resume goes on from there."
+INTERRUPTED = (
+    "The run ended without saying why: perhaps the machine was restarted or ran out of memory. "
+    "Resume goes on from the last saved point."
+)
+FAILED_WITHOUT_REASON = "The run ended with an error. The log below says where."
+LOG_TITLE = "The end of the log"
+ETA_UNKNOWN = "Time left: not known yet"
+SEE_RESULTS = "Open Results to read what changed."
+CURVES_HINT = (
+    "Some held-out pairs are used after every round, to choose the best version (round check); "
+    "the others only at the start and at the end (final check). "
+    "Whiskers are 95 % intervals; the dashed line is what guessing would give. "
+    "Titles compare the mean of the first 5 steps with that of the last 5."
+)
+BEFORE_PHASE = "Before training: answering the held-out prompts with the model as it is…"
+AFTER_PHASE = "After training: answering the held-out prompts with the best version…"
+
+
+def curves_title(date: str) -> str:
+    """Return the heading of the curves."""
+    return f"Curves of the run of {date}"
+
+
+def time_left(eta_s: float | None) -> str:
+    """Return the time left, in words."""
+    return ETA_UNKNOWN if eta_s is None else f"About {duration(eta_s)} left"
+
+
+def sft_phase(num_pairs: int, epoch: int | None, epochs: int) -> str:
+    """Return the sentence for the warm start on the preferred answers."""
+    passes = "" if epoch is None else f", pass {epoch} of {epochs}"
+    return f"Learning from your {counted(num_pairs, 'preferred answer')}{passes}…"
+
+
+def sampling_phase(number: int, rounds: int, most: int) -> str:
+    """Return the sentence for a round that samples."""
+    return f"Round {number} of {rounds}: sampling up to {counted(most, 'answer')}…"
+
+
+def learning_phase(number: int, rounds: int, count: int) -> str:
+    """Return the sentence for a round that updates the model."""
+    return f"Round {number} of {rounds}: learning from {counted(count, 'ranked answer')}…"
+
+
+def checking_phase(number: int, rounds: int) -> str:
+    """Return the sentence for a round that has been evaluated."""
+    return f"Round {number} of {rounds}: checked on the held-out pairs, saving…"
+
+
+# --- Results ---------------------------------------------------------------------------------
+
+HISTORY_TITLE = "All runs"
+HISTORY_EMPTY = (
+    "No run yet. Label some pairs on the Label page, then open Align and press the button."
+)
+CHOOSE_RUN = "Choose a run in the table to read its result."
+FIGURES_TITLE = "The figures"
+STORY_TITLE = "What happened"
+CONFIG_TITLE = "Settings as they ran"
+EXAMPLES_TITLE = "Before and after, on prompts that were held out"
+EXAMPLE_LABEL = "Held-out prompt"
+EXAMPLES_EMPTY = "Examples appear when a run has finished: one for each held-out prompt."
+BEFORE_TITLE = "Before: base model, no adapter"
+AFTER_TITLE = "After: with the adapter of this run"
+GOLD_TITLE = "Reference answer"
+NO_GOLD = "No reference answer was given for this prompt."
+WARNINGS_TITLE = "Warnings"
+ADAPTER_TITLE = "Adapter folder"
+NO_ADAPTER = "No adapter was kept."
+NOT_OFFERED = "The adapter of this run is not offered for use."
+CONFIDENT_BUT_WORSE_TITLE = "More confident but worse"
+MATCHES = "matches the reference"
+MATCHES_NOT = "does not match the reference"
+NO_ANSWER = "gave no final answer"
+
+VERDICT_TITLES: dict[RunVerdict, str] = {
+    "better": "Better: the model agrees with you more often than before.",
+    "no_change": "No change: the held-out pairs show no clear difference.",
+    "worse": "Worse: the model lost ground on the held-out cases.",
+}
+VERDICT_WORDS: dict[RunVerdict, str] = {
+    "better": "better",
+    "no_change": "no change",
+    "worse": "worse",
+}
+VERDICT_ADVICE: dict[RunVerdict, str] = {
+    "better": "Read some answers below before you use the adapter.",
+    "no_change": "More labelled pairs, or the Standard preset, may show a difference.",
+    "worse": "Check the labels for contradictions, then try a smaller learning rate.",
+}
+UNFINISHED: dict[RunState, str] = {
+    "queued": "This run has not started yet. There is no result to show.",
+    "running": "This run is still going on. Open Align to watch it.",
+    "stopping": "This run is being saved. Its result follows if you resume it.",
+    "stopped": "This run was stopped before its end. Open Align to resume it.",
+    "failed": "This run failed, so there is no result. Open Align to resume it.",
+    "interrupted": "This run was interrupted. Open Align to resume it.",
+    "done": "This run finished without a result.",
+}
+
+FIGURE_NAMES = {
+    "preference_accuracy": "Held-out preference accuracy",
+    "preference_accuracy_per_token": "The same, per token (long answers gain nothing)",
+    "final_answer_accuracy": "Final answers that match the reference",
+    "mean_entropy": "Mean uncertainty per token (nats)",
+    "mean_length": "Mean answer length (tokens)",
+    "uncommitted": "Answers without a final answer",
+    "kl": "Distance from the base model (KL, nats per token)",
+}
+FIGURE_HINTS = {
+    "preference_accuracy": "How often the model finds the answer you preferred more likely.",
+    "final_answer_accuracy": "One greedy answer for each held-out prompt.",
+}
+
+
+def verdict_change(before: Estimate, after: Estimate, change: Estimate) -> str:
+    """Return the change that decides the verdict, in one sentence."""
+    low, high = signed_points(change.low), signed_points(change.high)
+    return (
+        f"Held-out preference accuracy went from {percent(before.value)} to "
+        f"{percent(after.value)}: {signed_points(change.value)} points "
+        f"(95 % interval {low} to {high}, n = {change.n} pairs)."
+    )
+
+
+def confident_but_worse(before: float, after: float, what: str) -> str:
+    """Return the warning for a model that became surer and worse; entropies in nats per token."""
+    return (
+        f"Uncertainty fell from {before:.2f} to {after:.2f} nats per token while {what}. "
+        "Do not read confidence as correctness."
+    )
+
+
+def fell(name: str, before: Estimate, after: Estimate) -> str:
+    """Return that an accuracy fell: part of a sentence."""
+    return (
+        f"{name[0].lower()}{name[1:]} fell from {percent(before.value)} to {percent(after.value)} "
+        f"(n = {after.n})"
+    )
+
+
+# --- the story of a run ----------------------------------------------------------------------
+
+MOMENTS = {
+    "base": "Before training",
+    "before": "Before training",
+    "sft": "After your pairs",
+    "after": "At the end",
+}
+FINAL_CHECK = "Final check"
+ROUND_CHECK = "Round check"
+
+
+def story_started(num_pairs: int, num_held_out: int, num_pool: int, device: str) -> str:
+    """Return how a run began."""
+    return (
+        f"Started on {device} with {counted(num_pairs, 'pair')} to learn from, "
+        f"{counted(num_held_out, 'held-out pair')} and {counted(num_pool, 'further prompt')}."
+    )
+
+
+def story_resumed(number: int) -> str:
+    """Return that a run went on after a stop."""
+    return f"Resumed from round {number}." if number else "Resumed from the last saved point."
+
+
+def story_learned(steps: int, first: float, last: float) -> str:
+    """Return how the warm start went; losses in nats per token."""
+    return (
+        f"Learned from your preferred answers in {counted(steps, 'step')}: "
+        f"loss {first:.2f} to {last:.2f}."
+    )
+
+
+def story_sampled(number: int, count: int, uncommitted: int) -> str:
+    """Return what a round sampled."""
+    without = (
+        "all with a final answer"
+        if uncommitted == 0
+        else f"{uncommitted:,} of them without a final answer"
+    )
+    return f"Round {number}: sampled {counted(count, 'answer')}, {without}."
+
+
+def story_checked(check: str, moment: str, accuracy: Estimate) -> str:
+    """Return what an evaluation found."""
+    when = moment[0].lower() + moment[1:]
+    return f"{check} {when}: held-out preference accuracy {with_interval(accuracy)}."
+
+
+def story_ended(state: str, wall_s: float | None) -> str:
+    """Return how a run ended."""
+    took = "" if wall_s is None else f" after {duration(wall_s)}"
+    words = next((said for name, said in STATE_WORDS.items() if name == state), state)
+    return f"Ended ({words}){took}."
+
+
+def story_best(number: int) -> str:
+    """Return that a version was kept as the best one."""
+    where = f"Round {number}" if number else "After your pairs"
+    return f"{where}: saved as the best version so far."
+
+
+# --- Data ------------------------------------------------------------------------------------
+
+DATA_COUNTS_TITLE = "In this project"
+DATA_EMPTY = "This project is empty. Import a file below, or type pairs on the Label page."
+IMPORT_TITLE = "Import"
+IMPORT_HINT = (
+    "A JSONL or CSV file with the columns prompt, chosen and rejected. "
+    "Good rows are kept; each refused row is listed with its line and reason."
+)
+IMPORT_LABEL = "Preference pairs (.jsonl or .csv)"
+EXPORT_TITLE = "Export"
+EXPORT_HINT = "All judged pairs of this project, as one file that this page can read again."
+EXPORT_BUTTON = "Make the export file"
+EXPORT_FORMAT = "Format"
+EXPORT_FILE = "Your file"
+NO_FILE = "Choose a file first."
+REFUSED_TITLE = "Refused rows"
+REFUSED_SHOWN = 200
+
+
+def import_summary(imported: int, already_there: int, refused: int) -> str:
+    """Return what an import did, in one sentence."""
+    parts = [f"{counted(imported, 'pair')} imported"]
+    parts.append(f"{already_there:,} already there")
+    parts.append(f"{counted(refused, 'row')} refused")
+    return ", ".join(parts) + "."
+
+
+def refused_more(hidden: int) -> str:
+    """Return that the list of refused rows is longer than shown."""
+    return f"And {counted(hidden, 'further row')}, most likely for the same reasons."

@@ -1,0 +1,1 @@
+"""Pure functions from records to what a page shows; no Gradio here."""

@@ -1,0 +1,201 @@
+"""A candidate as a heatmap: what to draw for each token, and the one colour scale for all of them.
+
+The scale is fixed, so that the same colour means the same entropy on every card, before and after.
+Its steps are numbers of equally likely continuations: ln 2 nats is a choice of two, ln 4 of four.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import NamedTuple, TypedDict
+
+from app import text
+from gem_backend.types import Candidate
+
+SCALE_MAX_NATS = math.log(8)
+THRESHOLD_NATS = 0.1  # below this nothing is tinted
+LEVELS = 16
+TOP = 5  # alternatives of each token, as Candidate stores them
+
+Rgb = tuple[int, int, int]
+# From pale yellow to dark blue, as cividis runs, and the other way round on a dark page: more
+# entropy always stands out more from the page. Lightness falls (rises) steadily along it.
+RAMP_LIGHT: tuple[Rgb, ...] = (
+    (253, 246, 216),
+    (242, 224, 150),
+    (201, 184, 108),
+    (118, 121, 122),
+    (32, 56, 104),
+)
+RAMP_DARK: tuple[Rgb, ...] = (
+    (27, 44, 78),
+    (52, 72, 112),
+    (114, 117, 121),
+    (188, 173, 108),
+    (254, 232, 92),
+)
+
+
+class Unit(NamedTuple):
+    """What is drawn as one: a token, or byte pieces and the one that completes the character."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Heat(TypedDict):
+    """One card's tokens as parallel arrays; one entry per unit, ``tops`` five per unit.
+
+    ``tops`` points into ``words``; ``parts`` is one letter per unit: c reasoning, m marker,
+    f answer, e the end token, x cut off in the middle of a character.
+    """
+
+    id: str
+    texts: list[str]
+    parts: str
+    pieces: list[int]
+    entropy: list[float]
+    levels: list[int]
+    probability: list[float]
+    words: list[str]
+    tops: list[int]
+    top_probs: list[float]
+    is_committed: bool
+
+
+def level(entropy: float) -> int:
+    """Return the step of the ramp, 0 (not tinted) to ``LEVELS``, for an entropy in nats."""
+    if not entropy >= THRESHOLD_NATS:
+        return 0
+    return max(1, min(LEVELS, math.ceil(LEVELS * entropy / SCALE_MAX_NATS)))
+
+
+def units(token_texts: Sequence[str]) -> Iterator[Unit]:
+    """Yield what is drawn as one; pieces of a character join the token that completes it."""
+    start = 0
+    for index, token in enumerate(token_texts):
+        if token or index == len(token_texts) - 1:
+            yield Unit(start, index + 1, token)
+            start = index + 1
+
+
+def _drawn(candidate: Candidate) -> list[Unit]:
+    """Return the units with the end token apart from the pieces before it."""
+    texts = candidate.token_texts
+    if candidate.is_finished and texts and not texts[-1]:
+        last = len(texts)
+        return [*units(texts[:-1]), Unit(last - 1, last, "")]
+    return list(units(texts))
+
+
+def heat(candidate: Candidate) -> Heat:
+    """Return what the browser needs to draw a candidate, figures rounded to what is shown.
+
+    A unit of several tokens shows the highest entropy among them, with that token's alternatives,
+    and the probability of all of them together.
+    """
+    drawn = _drawn(candidate)
+    peaks = [
+        max(range(unit.start, unit.end), key=candidate.token_entropy.__getitem__) for unit in drawn
+    ]
+    entropies = [candidate.token_entropy[token] for token in peaks]
+    tops = [candidate.top_tokens[TOP * token : TOP * token + TOP] for token in peaks]
+    probs = [candidate.top_probs[TOP * token : TOP * token + TOP] for token in peaks]
+    words = list(dict.fromkeys(word for five in tops for word in five))
+    place = {word: index for index, word in enumerate(words)}
+    return Heat(
+        id=candidate.candidate_id,
+        texts=[unit.text for unit in drawn],
+        parts="".join(_part(candidate, unit) for unit in drawn),
+        pieces=[unit.end - unit.start for unit in drawn],
+        entropy=[round(value, 3) for value in entropies],
+        levels=[level(value) for value in entropies],
+        probability=[
+            round(math.exp(sum(candidate.token_logprob[unit.start : unit.end])), 4)
+            for unit in drawn
+        ],
+        words=words,
+        tops=[place[word] for five in tops for word in five],
+        top_probs=[round(value, 4) for five in probs for value in five],
+        is_committed=candidate.spans.is_committed,
+    )
+
+
+def _part(candidate: Candidate, unit: Unit) -> str:
+    last = unit.end - 1
+    if not unit.text:
+        return "e" if candidate.is_finished else "x"
+    for letter, span in (("f", candidate.spans.final_span), ("c", candidate.spans.cot_span)):
+        if span.start <= last < span.end:
+            return letter
+    return "m"
+
+
+def fork_units(candidate: Candidate, fork_tokens: Sequence[int]) -> list[int]:
+    """Return the places, among a candidate's units, that hold its fork tokens."""
+    forks = set(fork_tokens)
+    return [
+        place
+        for place, unit in enumerate(_drawn(candidate))
+        if not forks.isdisjoint(range(unit.start, unit.end))
+    ]
+
+
+# --- colours ----------------------------------------------------------------------------------
+
+
+def ramp(stops: Sequence[Rgb], share: float) -> Rgb:
+    """Return the colour at ``share`` (0 to 1) of the way along the stops."""
+    position = share * (len(stops) - 1)
+    index = min(int(position), len(stops) - 2)
+    rest = position - index
+    low, high = stops[index], stops[index + 1]
+    red, green, blue = (round(a + (b - a) * rest) for a, b in zip(low, high, strict=True))
+    return red, green, blue
+
+
+def luminance(colour: Rgb) -> float:
+    """Return the relative luminance (WCAG 2.2), 0 for black to 1 for white."""
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+        for c in (v / 255 for v in colour)
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def ink(background: Rgb) -> Rgb:
+    """Return black or white, whichever reads better on the background."""
+    light = luminance(background)
+    return (0, 0, 0) if (light + 0.05) / 0.05 >= 1.05 / (light + 0.05) else (255, 255, 255)
+
+
+def ramp_css() -> str:
+    """Return the rules that tint the levels, for the light and the dark page."""
+    rules = []
+    for scope, stops in (("", RAMP_LIGHT), (".dark ", RAMP_DARK)):
+        for step in range(1, LEVELS + 1):
+            fill = ramp(stops, (step - 1) / (LEVELS - 1))
+            rules.append(
+                f"{scope}.h{step}{{background-color:rgb{fill};color:rgb{ink(fill)}}}".replace(
+                    ", ", ","
+                )
+            )
+    return "\n".join(rules)
+
+
+def legend_html() -> str:
+    """Return the scale with its ticks, the same for every card."""
+    swatches = "".join(f'<i class="h{step}"></i>' for step in range(1, LEVELS + 1))
+    ticks = "".join(
+        f'<span style="left:{100 * math.log(count) / SCALE_MAX_NATS:.1f}%">'
+        f"{escape(words)}<small>{nats:.1f}</small></span>"
+        for count, words in text.LEGEND_TICKS
+        for nats in (math.log(count),)
+    )
+    return (
+        f'<figure class="gs-legend"><figcaption>{text.LEGEND}</figcaption>'
+        f'<div class="gs-ramp" aria-hidden="true">{swatches}</div>'
+        f'<div class="gs-ticks">{ticks}</div>'
+        f"<p>{text.legend_note(THRESHOLD_NATS)}</p></figure>"
+    )

@@ -1,0 +1,99 @@
+"""The entropy of a candidate along its tokens, as a figure."""
+
+from collections.abc import Sequence
+from html import escape
+
+import plotly.graph_objects as go
+
+from app import text
+from app.views.heatmap import SCALE_MAX_NATS
+from gem_backend.types import Candidate
+
+# Of middle lightness: at least 3:1 on white and on near-black; a blue of the entropy scale.
+_LINE = "#5b7fb9"
+_SHADE = "rgba(128,136,144,0.22)"
+_GRID = "rgba(128,136,144,0.28)"
+_LONGEST_WORD = 24
+
+
+def entropy_trace(candidate: Candidate, fork_tokens: Sequence[int], name: str) -> go.Figure:
+    """Return the curve of a candidate: forks marked, the answer shaded, the finding as its title.
+
+    ``name`` says in the title which candidate this is.
+
+    Token texts are escaped, because Plotly reads some HTML in titles and hover labels.
+    """
+    entropy = candidate.token_entropy
+    places = list(range(1, len(entropy) + 1))
+    labels = [_label(token) for token in candidate.token_texts]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=places,
+        y=entropy,
+        mode="lines",
+        line={"color": _LINE, "width": 2},
+        name=text.TRACE_LINE,
+        customdata=labels,
+        hovertemplate="%{x}: %{customdata}<br>%{y:.2f} nats<extra></extra>",
+    )
+    figure.add_scatter(
+        x=[place + 1 for place in fork_tokens],
+        y=[entropy[place] for place in fork_tokens],
+        mode="markers",
+        marker={"color": _LINE, "size": 10, "symbol": "diamond-open", "line": {"width": 2}},
+        name=text.TRACE_FORKS,
+        hoverinfo="skip",
+    )
+    _shade_answer(figure, candidate)
+    _lay_out(figure, trace_title(candidate, name), max([SCALE_MAX_NATS, *entropy]))
+    return figure
+
+
+def trace_title(candidate: Candidate, name: str) -> str:
+    """Return what the curve shows: where the model was least sure, and how sure the answer is."""
+    entropy, final = candidate.token_entropy, candidate.spans.final_span
+    if not entropy:
+        return ""
+    peak = max(range(len(entropy)), key=entropy.__getitem__)
+    answer = entropy[slice(*final)]
+    mean = sum(answer) / len(answer) if answer else 0.0
+    label = _label(candidate.token_texts[peak])
+    return text.trace_title(name, label, (entropy[peak], mean, len(answer)))
+
+
+def _shade_answer(figure: go.Figure, candidate: Candidate) -> None:
+    start, end = candidate.spans.final_span
+    if start == end:
+        return
+    figure.add_vrect(
+        x0=start + 0.5,
+        x1=end + 0.5,
+        fillcolor=_SHADE,
+        line_width=0,
+        layer="below",
+        annotation_text=text.TRACE_ANSWER if candidate.spans.is_committed else text.TRACE_STANDIN,
+        annotation_position="top left",
+    )
+
+
+def _lay_out(figure: go.Figure, title: str, highest: float) -> None:
+    axis = {"gridcolor": _GRID, "zeroline": False, "title": {"font": {"size": 14}}}
+    figure.update_layout(
+        title={"text": title, "font": {"size": 16}, "x": 0, "xref": "paper"},
+        template="none",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        height=320,
+        margin={"l": 56, "r": 16, "t": 72, "b": 48},
+        hovermode="x",
+        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
+        font={"size": 14, "family": "system-ui, sans-serif"},
+    )
+    figure.update_xaxes(**axis, title_text=text.TRACE_X)
+    figure.update_yaxes(**axis, title_text=text.TRACE_Y, range=[0, 1.08 * highest])
+
+
+def _label(token: str) -> str:
+    """Return a token as one short, harmless word."""
+    shown = " ".join(token.split()) or text.TRACE_BLANK
+    return escape(shown if len(shown) <= _LONGEST_WORD else shown[: _LONGEST_WORD - 1] + "…")

@@ -1,0 +1,323 @@
+"""A studio in memory: the same use cases over made-up cases, for tests of the pages."""
+
+import math
+import random
+import re
+from collections import deque
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import ClassVar
+
+from app.records import AlignPlan, Header, LeftOut, RunView, TaskState
+from app.studio import Studio
+from gem_backend.config import RunConfig, SamplingConfig
+from gem_backend.errors import DataError
+from gem_backend.types import (
+    Answer,
+    BeforeAfter,
+    Candidate,
+    Case,
+    Comparison,
+    Estimate,
+    Evaluation,
+    ImportReport,
+    LabelProgress,
+    Preset,
+    Project,
+    Prompt,
+    Provenance,
+    RunEvent,
+    RunResult,
+    RunStatus,
+    RunSummary,
+    Span,
+    Spans,
+    Verdict,
+)
+
+PROJECT = Project("demo", "Demo: bedside scores")
+QUESTION = (
+    "A 78-year-old woman has had a cough and fever for three days. She is confused as to time and "
+    "place. Urea 8.1 mmol/L, respiratory rate 32/min, blood pressure 104/58 mmHg.\n\n"
+    "Where should she be treated? Use CURB-65."
+)
+GOOD = (
+    "Confusion is present: 1 point. Urea 8.1 mmol/L is above 7: 1 point. Respiratory rate 32/min "
+    "is at least 30: 1 point. Diastolic pressure 58 mmHg is at most 60: 1 point. Age 78 is at "
+    "least 65: 1 point. The total is 5.\nFinal Answer: 5 points, hospital, consider intensive care"
+)
+POOR = (
+    "Confusion is present: 1 point. Urea 8.1 mmol/L is above 7: 1 point. Respiratory rate 32/min "
+    "is at least 30: 1 point. The blood pressure is 104/58 mmHg, which does not count. Age 78 is "
+    "at least 65: 1 point. The total is 4.\nFinal Answer: 4 points, hospital"
+)
+ASKED = (
+    QUESTION,
+    "A 66-year-old man with atrial fibrillation has hypertension and diabetes, and no other "
+    "illness. Should he be offered anticoagulation? Use CHA2DS2-VASc.",
+    "A 41-year-old man has a painful swollen calf after a long flight. Estimate the probability of "
+    "a deep vein thrombosis with the Wells score.",
+)
+
+
+def make_candidate(
+    text: str, seed: int = 0, candidate_id: str = "c0", prompt: str = QUESTION
+) -> Candidate:
+    """Tokenise on word pieces and give each token a plausible entropy."""
+    rng = random.Random(seed)
+    tokens = re.findall(r"\s*[A-Za-z]{1,6}|\s*\d|\s*[^\w]|\s+|_", text)
+    marker = text.rfind("Final Answer:")
+    starts = [0]
+    for token in tokens:
+        starts.append(starts[-1] + len(token))
+    end = len(tokens)
+    entropies = [
+        rng.choice([0.02, 0.05, 0.08, 0.3, 0.9, 1.4, 2.3]) * rng.random() ** 0.5 for _ in tokens
+    ]
+    if marker >= 0:
+        cot_end = next(i for i, start in enumerate(starts) if start + 1 >= marker)
+        final = next(i for i, start in enumerate(starts) if start >= marker + len("Final Answer:"))
+        spans = Spans(Span(0, cot_end), Span(final, end), is_committed=True)
+    else:
+        spans = Spans(Span(0, end - end // 5), Span(end - end // 5, end), is_committed=False)
+    tops, probs = [], []
+    for token, entropy in zip([*tokens, ""], [*entropies, 0.01], strict=True):
+        p = max(0.12, math.exp(-entropy))
+        tops += [token or "<end>", " is", " 4", " not", "\n"]
+        probs += [p, (1 - p) * 0.5, (1 - p) * 0.3, (1 - p) * 0.1, (1 - p) * 0.05]
+    return Candidate(
+        candidate_id=candidate_id,
+        prompt=prompt,
+        text=text,
+        answer=text[marker + len("Final Answer:") :].strip() if marker >= 0 else "",
+        token_ids=tuple(range(end + 1)),
+        token_texts=(*tokens, ""),
+        token_entropy=(*entropies, 0.01),
+        token_logprob=tuple(math.log(max(0.12, math.exp(-e))) for e in [*entropies, 0.01]),
+        top_tokens=tuple(tops),
+        top_probs=tuple(probs),
+        spans=spans,
+        is_finished=True,
+        provenance=Provenance("demo", None, seed, 0.9, 1.0),
+    )
+
+
+def make_case(pair_id: str, prompt: str = QUESTION, left: Answer = "a") -> Case:
+    comparison = Comparison(pair_id, "demo", "p0", prompt, GOOD, POOR)
+    return Case(comparison, left)
+
+
+def make_evaluation(value: float) -> Evaluation:
+    estimate = Estimate(value, value - 0.06, value + 0.06, 64)
+    return Evaluation(estimate, estimate, estimate, 1, 0.4, 80.0, 0.02)
+
+
+def make_run(run_id: str = "run-1", config: RunConfig | None = None) -> RunSummary:
+    before, after = make_evaluation(0.52), make_evaluation(0.81)
+    change = Estimate(0.29, 0.18, 0.4, 64)
+    result = RunResult(run_id, "better", before, after, change, "adapter", 2, 41.5)
+    return RunSummary(
+        run_id,
+        "demo",
+        RunStatus("done", step=30, total_steps=30),
+        "2026-11-20T10:00:00Z",
+        "quick",
+        (config or RunConfig()).model,
+        32,
+        0,
+        result,
+    )
+
+
+@dataclass
+class Saved:
+    """What ``save_label`` was given."""
+
+    case: Case
+    verdict: Verdict
+    strength: int
+    rationale: str
+    elapsed_s: float | None
+
+
+@dataclass
+class FakeStudio(Studio):
+    """Everything in lists; sampling is finished at the second question about it."""
+
+    cases: deque[Case] = field(default_factory=deque)
+    saved: list[Saved] = field(default_factory=list)
+    skipped: list[Case] = field(default_factory=list)
+    groups: dict[str, list[Candidate]] = field(default_factory=dict)
+    task: TaskState = field(default_factory=lambda: TaskState("idle"))
+    case_task: TaskState = field(default_factory=lambda: TaskState("idle"))
+    all_projects: list[Project] = field(default_factory=lambda: [PROJECT])
+    sampled_with: tuple[str, SamplingConfig, str | None] | None = None
+    refuses: Exception | None = None
+
+    texts: ClassVar[tuple[str, ...]] = (GOOD, POOR, GOOD, POOR.replace("Final Answer:", "So"), GOOD)
+
+    def projects(self) -> list[Project]:
+        return list(self.all_projects)
+
+    def create_project(self, name: str) -> Project:
+        if not name.strip():
+            raise DataError("Give the project a name.")
+        project = Project(f"p{len(self.all_projects)}", name)
+        self.all_projects.append(project)
+        return project
+
+    def header(self, project_id: str) -> Header:
+        name = next(p.name for p in self.all_projects if p.project_id == project_id)
+        return Header(name, "demo (1.1 M parameters)", "none", "Dr Example", "")
+
+    def next_case(self, project_id: str) -> Case | None:
+        if project_id != "demo":
+            return None
+        return self.cases[0] if self.cases else (self.skipped[0] if self.skipped else None)
+
+    def save_label(
+        self,
+        case: Case,
+        verdict: Verdict,
+        *,
+        strength: int = 1,
+        rationale: str = "",
+        elapsed_s: float | None = None,
+    ) -> LabelProgress:
+        if self.refuses:
+            raise self.refuses
+        self._forget(case)
+        self.saved.append(Saved(case, verdict, strength, rationale, elapsed_s))
+        return self.label_progress(case.comparison.project_id)
+
+    def _forget(self, case: Case) -> None:
+        for queue in (self.cases, self.skipped):
+            if case in queue:
+                queue.remove(case)
+
+    def skip_case(self, case: Case) -> LabelProgress:
+        self._forget(case)
+        self.skipped.append(case)
+        return self.label_progress(case.comparison.project_id)
+
+    def undo(self, project_id: str) -> Case | None:
+        if not self.saved:
+            return None
+        case = self.saved.pop().case
+        self.cases.appendleft(case)
+        return case
+
+    def label_progress(self, project_id: str) -> LabelProgress:
+        return LabelProgress(
+            len(self.saved), len(self.skipped), len(self.cases), can_undo=bool(self.saved)
+        )
+
+    def enter_pair(
+        self, project_id: str, prompt: str, answer_a: str, answer_b: str, preferred: Answer | None
+    ) -> Case:
+        if not (prompt.strip() and answer_a.strip() and answer_b.strip()):
+            raise DataError("Write the question and both answers.", "Something is empty")
+        case = Case(
+            Comparison(
+                f"own-{len(self.saved) + len(self.cases)}",
+                project_id,
+                "p-own",
+                prompt,
+                answer_a,
+                answer_b,
+                source="entered",
+            ),
+            "a",
+        )
+        if preferred:
+            self.saved.append(Saved(case, preferred, 1, "", None))
+        else:
+            self.cases.append(case)
+        return case
+
+    def start_sampled_case(self, project_id: str) -> TaskState:
+        self.case_task = TaskState("running", 0, 2)
+        return self.case_task
+
+    def sampled_case_state(self, project_id: str) -> TaskState:
+        was = self.case_task
+        if was.state == "running":
+            if was.done == was.total:
+                self.case_task = TaskState("done", 2, 2)
+                self.cases.appendleft(make_case("sampled", ASKED[2]))
+            else:
+                self.case_task = replace(was, done=was.done + 1)
+        return was
+
+    def prompts(self, project_id: str) -> list[Prompt]:
+        if project_id != "demo":
+            return []
+        found = [Prompt(f"p{i}", "demo", asked) for i, asked in enumerate(ASKED)]
+        return [*found[:2], replace(found[2], split="held_out")]
+
+    def start_sampling(
+        self, prompt_id: str, config: SamplingConfig, adapter: str | None
+    ) -> TaskState:
+        self.sampled_with = (prompt_id, config, adapter)
+        self.groups[prompt_id] = [
+            make_candidate(self.texts[i % len(self.texts)], config.seed + i, f"{prompt_id}-{i}")
+            for i in range(config.num_candidates)
+        ]
+        self.task = TaskState("running", 0, config.num_candidates)
+        return self.task
+
+    def sampling_state(self, prompt_id: str) -> TaskState:
+        if self.sampled_with is None or self.sampled_with[0] != prompt_id:
+            return TaskState("idle")
+        was = self.task
+        if was.state == "running":
+            is_over = was.done == was.total
+            self.task = replace(was, state="done") if is_over else replace(was, done=was.done + 1)
+        return was
+
+    def candidates(self, prompt_id: str) -> list[Candidate]:
+        return list(self.groups.get(prompt_id, ()))
+
+    def plan(self, project_id: str, config: RunConfig) -> AlignPlan:
+        return AlignPlan(
+            config, 32, 64, 200, (LeftOut("equally good", 3),), 4_600_000, "CPU", QUESTION + GOOD
+        )
+
+    def preset(self, preset: Preset, seed: int = 0) -> RunConfig:
+        return RunConfig(preset=preset, seed=seed)
+
+    def start_run(self, project_id: str, config: RunConfig) -> str:
+        return "run-2"
+
+    def stop_run(self, run_id: str) -> None:
+        """Nothing runs here."""
+
+    def resume_run(self, run_id: str) -> None:
+        """Nothing runs here."""
+
+    def active_run(self, project_id: str) -> str | None:
+        return None
+
+    def runs(self, project_id: str) -> list[RunSummary]:
+        return [make_run()] if project_id == "demo" else []
+
+    def run(self, run_id: str) -> RunView:
+        return RunView(make_run(run_id), RunConfig(), (RunEvent(1, 0.0, "started", 0),))
+
+    def examples(self, run_id: str) -> list[BeforeAfter]:
+        return [BeforeAfter(QUESTION, "5", make_candidate(POOR, 1), make_candidate(GOOD, 2))]
+
+    def import_file(self, project_id: str, path: Path) -> ImportReport:
+        return ImportReport(3)
+
+    def export_file(self, project_id: str, file_format: str) -> Path:
+        raise DataError("There is nothing to export yet.")
+
+
+def demo_studio() -> FakeStudio:
+    """A project with six cases, sides in both orders, one group of candidates."""
+    cases = deque(
+        make_case(f"case-{i}", ASKED[i % len(ASKED)], "a" if i % 2 else "b") for i in range(6)
+    )
+    group = [make_candidate(t, i, f"p0-{i}") for i, t in enumerate(FakeStudio.texts)]
+    return FakeStudio(cases=cases, groups={"p0": group})

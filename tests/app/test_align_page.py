@@ -1,0 +1,213 @@
+"""The Align page: its handlers as plain functions, and the page as it is wired."""
+
+from dataclasses import replace
+
+import gradio as gr
+import pytest
+
+from app import text_runs as say
+from app.pages.align import (
+    AlignHandlers,
+    Seen,
+    align_screen,
+    build_align_page,
+    current_run,
+    run_config,
+    seen_of,
+)
+from app.run_options import OPTIONS, option_values, with_options
+from gem_backend.config import RunConfig
+from gem_backend.errors import ConfigError
+from tests.app.fakes_runs import RunsStudio, done_view, ended_view, running_view, until, whole_run
+
+EVENTS = whole_run()
+MIDDLE = until("sega_step", 11, EVENTS)
+
+
+@pytest.fixture
+def studio():
+    return RunsStudio(views={"run-1": done_view()})
+
+
+@pytest.fixture
+def running():
+    views = {"run-9": running_view(MIDDLE), "run-1": done_view()}
+    return RunsStudio(views=views, active="run-9")
+
+
+@pytest.fixture
+def settings(studio):
+    return ("quick", 0, *option_values(studio.preset("quick")))
+
+
+def changed(settings, field, value):
+    """Return the form with one advanced field changed."""
+    place = 2 + next(i for i, row in enumerate(OPTIONS) if (row.section, row.field) == field)
+    return (*settings[:place], value, *settings[place + 1 :])
+
+
+def test_active_run_is_shown_before_newer_history(running):
+    running.views = {"run-1": done_view(), "run-9": running_view(MIDDLE)}
+    assert current_run(running, "demo").summary.run_id == "run-9"
+
+
+def test_without_active_run_the_newest_is_shown(studio):
+    assert current_run(studio, "demo").summary.run_id == "run-1"
+
+
+def test_project_without_runs_shows_none():
+    assert current_run(RunsStudio(), "demo") is None
+    assert current_run(RunsStudio(), "") is None
+
+
+def test_running_page_offers_stop_and_hides_the_form(running, settings):
+    handlers = AlignHandlers(running)
+    seen, live, stop, resume, *_, form, plan, example, align = handlers.refresh("demo", *settings)
+    assert seen.run_id == "run-9"
+    assert "learning from 40 ranked answers" in live
+    assert stop.visible and stop.interactive
+    assert not resume.visible
+    assert not form.visible
+    assert plan == example == align == gr.skip()
+    assert running.plan_calls == 0
+
+
+def test_poll_skips_when_the_run_has_not_moved(running, settings):
+    handlers = AlignHandlers(running)
+    seen = handlers.refresh("demo", *settings)[0]
+    assert handlers.poll("demo", seen, *settings) == gr.skip()
+
+
+def test_figures_are_not_sent_again_while_no_event_is_new(running, settings):
+    handlers = AlignHandlers(running)
+    seen = handlers.refresh("demo", *settings)[0]
+    running.views["run-9"] = replace(running.views["run-9"], eta_s=7.0)
+    drawn = handlers.poll("demo", seen, *settings)
+    assert drawn[5] == drawn[6] == gr.skip()
+    running.views["run-9"] = running_view(until("sega_step", 12, EVENTS))
+    drawn = handlers.poll("demo", seen, *settings)
+    assert isinstance(drawn[5], gr.Plot) and isinstance(drawn[6], gr.Plot)
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        lambda view: running_view(until("sega_step", 12, EVENTS)),
+        lambda view: replace(view, eta_s=7.0),
+        lambda view: ended_view("interrupted", MIDDLE),
+    ],
+    ids=["event", "eta", "state"],
+)
+def test_poll_draws_when_the_run_moves(running, settings, moved):
+    handlers = AlignHandlers(running)
+    seen = handlers.refresh("demo", *settings)[0]
+    running.views["run-9"] = moved(running.views["run-9"])
+    assert handlers.poll("demo", seen, *settings)[0] != seen
+
+
+def test_new_browser_sees_the_same_as_the_old_one(running, settings):
+    drawn = AlignHandlers(running).poll("demo", Seen(), *settings)
+    assert drawn[0] == seen_of("demo", running.views["run-9"])
+    assert "Round 2 of 3" in drawn[1]
+
+
+def test_start_passes_the_form_to_the_studio_and_shows_the_run(studio, settings):
+    form = changed(("standard", 7, *settings[2:]), ("sega", "rounds"), 2.0)
+    drawn = AlignHandlers(studio).start("demo", *form)
+    assert studio.started[0].seed == 7
+    assert studio.started[0].preset == "standard"
+    assert studio.started[0].sega.rounds == 2
+    assert drawn[0].run_id == "run-9"
+    assert drawn[2].visible
+
+
+def test_start_without_project_is_refused(studio, settings):
+    with pytest.raises(ConfigError, match="No project"):
+        AlignHandlers(studio).start("", *settings)
+    assert studio.started == []
+
+
+def test_obstacle_is_said_and_closes_the_button(studio, settings):
+    studio.obstacle = "At least 8 pairs must train; there are 0."
+    panel, _, button = AlignHandlers(studio).replan("demo", *settings)
+    assert "there are 0." in panel
+    assert not button.interactive
+
+
+def test_stop_asks_the_active_run_and_says_that_it_saves(running):
+    drawn = AlignHandlers(running).stop("demo")
+    assert running.asked == [("stop", "run-9")]
+    assert "Saving and stopping" in drawn[1]
+    assert drawn[2].value == say.STOPPING_BUTTON and not drawn[2].interactive
+
+
+def test_stop_without_active_run_asks_nothing(studio):
+    AlignHandlers(studio).stop("demo")
+    assert studio.asked == []
+
+
+@pytest.mark.parametrize("state", ["stopped", "interrupted", "failed"])
+def test_run_that_ended_early_can_be_resumed(state):
+    view = ended_view(state, MIDDLE)
+    studio = RunsStudio(views={view.summary.run_id: view})
+    assert align_screen("demo", view).is_resumable
+    drawn = AlignHandlers(studio).resume("demo")
+    assert studio.asked == [("resume", view.summary.run_id)]
+    assert not drawn[3].visible
+
+
+def test_finished_run_is_never_resumed(studio):
+    AlignHandlers(studio).resume("demo")
+    assert studio.asked == []
+    assert not align_screen("demo", studio.views["run-1"]).is_resumable
+
+
+def test_preset_fills_the_form_with_its_own_values(studio):
+    values = AlignHandlers(studio).choose_preset("paper")
+    assert values == option_values(studio.preset("paper"))
+    assert values[0] == 10
+
+
+def test_form_returns_the_config_it_was_filled_from():
+    config = RunConfig()
+    assert with_options(config, option_values(config)) == config
+
+
+def test_options_name_real_settings_once():
+    names = [(row.section, row.field) for row in OPTIONS]
+    assert len(set(names)) == len(names)
+    assert len(option_values(RunConfig())) == len(names)
+
+
+def test_refused_setting_is_named_by_its_label_in_the_plan(studio, settings):
+    panel, _, button = AlignHandlers(studio).replan(
+        "demo", *changed(settings, ("sampling", "temperature"), 0)
+    )
+    assert "“Temperature” was not accepted" in panel
+    assert "&#x27;temperature" not in panel
+    assert not button.interactive
+
+
+def test_emptied_field_is_refused(studio, settings):
+    with pytest.raises(ConfigError, match="A setting is empty"):
+        run_config(studio, "quick", 0, changed(settings, ("sega", "rounds"), None)[2:])
+    with pytest.raises(ConfigError, match="A setting is empty"):
+        run_config(studio, "quick", None, settings[2:])
+
+
+def test_page_is_wired_private_with_matching_outputs(studio, settings):
+    with gr.Blocks() as demo:
+        handles = build_align_page(studio, gr.State("demo"))
+    assert len(handles.refresh("demo", *settings)) == len(handles.outputs)
+    assert len(handles.poll("demo", Seen(), *settings)) == len(handles.poll_outputs)
+    assert len(handles.refresh_inputs) == len(settings)
+    assert {event.api_visibility for event in demo.fns.values()} == {"private"}
+    assert all(event.concurrency_limit is None for event in demo.fns.values())
+    assert len(demo.fns) == 5
+
+
+def test_page_has_one_primary_button(studio):
+    with gr.Blocks() as demo:
+        build_align_page(studio, gr.State("demo"))
+    buttons = [block for block in demo.blocks.values() if isinstance(block, gr.Button)]
+    assert [b.value for b in buttons if b.variant == "primary"] == [say.ALIGN_BUTTON]

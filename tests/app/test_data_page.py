@@ -1,0 +1,74 @@
+"""The Data page: its handlers as plain functions, and the page as it is wired."""
+
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from app import text_runs as say
+from app.pages.data import DataHandlers, build_data_page, counts_panel
+from gem_backend.errors import DataError
+from tests.app.fakes_runs import RunsStudio
+
+
+@pytest.fixture
+def handlers(tmp_path):
+    return DataHandlers(RunsStudio(), str(tmp_path / "cache"))
+
+
+def test_counts_come_from_plan_and_progress():
+    panel = counts_panel(RunsStudio(), "demo")
+    for number, words in [
+        (32, "pairs that train"),
+        (24, "pairs held out, to check"),
+        (4, "judged pairs left out"),
+        (36, "cases you labelled"),
+        (22, "cases still to label"),
+        (40, "prompts without a pair"),
+    ]:
+        assert f'<b class="gem-num">{number}</b><span>{words}</span>' in panel
+
+
+def test_empty_project_says_what_to_do_next():
+    assert say.DATA_EMPTY in counts_panel(RunsStudio(), "other")
+    assert say.NO_PROJECT in counts_panel(RunsStudio(), "")
+
+
+def test_import_reports_each_refused_row_by_line(handlers):
+    _, report, cleared = handlers.import_file("demo", "/tmp/pairs.jsonl")
+    assert handlers.studio.imported == Path("/tmp/pairs.jsonl")
+    assert "18 pairs imported, 4 already there, 2 rows refused." in report
+    assert "<tr><td class=gem-num>7</td><td>no chosen answer</td></tr>" in report
+    assert "<img" not in report
+    assert cleared is None
+
+
+def test_import_without_file_or_project_is_refused(handlers):
+    with pytest.raises(DataError, match="Choose a file"):
+        handlers.import_file("demo", None)
+    with pytest.raises(DataError, match="No project"):
+        handlers.import_file("", "/tmp/pairs.jsonl")
+    assert handlers.studio.imported is None
+
+
+def test_export_offers_a_copy_and_leaves_the_file(handlers, tmp_path):
+    handlers.studio.export = tmp_path / "pairs.jsonl"
+    handlers.studio.export.write_text("{}\n")
+    offered = handlers.export_file("demo", "jsonl")
+    copy = Path(offered.value["path"])
+    assert copy != handlers.studio.export
+    assert copy.name == "pairs.jsonl"
+    assert copy.read_text() == handlers.studio.export.read_text() == "{}\n"
+    assert offered.visible
+
+
+def test_export_of_nothing_tells_the_studios_sentence(handlers):
+    with pytest.raises(DataError, match="nothing to export"):
+        handlers.export_file("demo", "csv")
+
+
+def test_page_is_wired_private_with_matching_outputs():
+    with gr.Blocks() as demo:
+        handles = build_data_page(RunsStudio(), gr.State("demo"))
+    assert len(handles.refresh("demo")) == len(handles.outputs)
+    assert {event.api_visibility for event in demo.fns.values()} == {"private"}

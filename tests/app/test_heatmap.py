@@ -1,0 +1,192 @@
+import math
+
+import pytest
+
+from app.look import style
+from app.views.heatmap import (
+    LEVELS,
+    RAMP_DARK,
+    RAMP_LIGHT,
+    SCALE_MAX_NATS,
+    fork_units,
+    heat,
+    ink,
+    legend_html,
+    level,
+    luminance,
+    ramp,
+    units,
+)
+from app.views.rankings import agreement_html, ranking
+from app.views.trace import entropy_trace, trace_title
+from gem_backend.config import ScoringConfig
+from gem_backend.types import Candidate, Provenance, Span, Spans
+from tests.app.fakes import GOOD, POOR, make_candidate
+
+HOSTILE = (
+    "${alert(1)}",
+    "`",
+    "<img src=x onerror=alert(1)>",
+    r"\frac{a}{b}",
+    r"\u12",
+    "שלום",
+    "{{value}}",
+    "</script>",
+    "&amp;",
+)
+
+
+def tiny(texts, entropies=None, spans=None, is_finished=False):
+    count = len(texts)
+    return Candidate(
+        candidate_id="c",
+        prompt="q",
+        text="".join(texts),
+        answer="",
+        token_ids=tuple(range(count)),
+        token_texts=tuple(texts),
+        token_entropy=tuple(entropies or [0.5] * count),
+        token_logprob=(math.log(0.5),) * count,
+        top_tokens=tuple(f"{t}{rank}" for t in range(count) for rank in range(5)),
+        top_probs=(0.5, 0.2, 0.1, 0.1, 0.1) * count,
+        spans=spans or Spans(Span(0, count - 1), Span(count - 1, count), True),
+        is_finished=is_finished,
+        provenance=Provenance("demo", None, 0, 0.9, 1.0),
+    )
+
+
+def test_texts_reach_the_browser_unchanged():
+    drawn = heat(tiny(HOSTILE))
+    assert tuple(drawn["texts"]) == HOSTILE
+
+
+def test_units_concatenate_to_the_text():
+    candidate = make_candidate(GOOD)
+    assert "".join(unit.text for unit in units(candidate.token_texts)) == candidate.text
+
+
+def test_byte_pieces_join_the_token_that_completes_the_character():
+    drawn = heat(tiny(["a", "", "", "é", "b"], [0.1, 0.2, 1.5, 0.3, 0.4]))
+    assert drawn["texts"] == ["a", "é", "b"]
+    assert drawn["pieces"] == [1, 3, 1]
+    assert drawn["entropy"] == [0.1, 1.5, 0.4]
+    assert drawn["probability"][1] == 0.125  # three pieces of one half each
+
+
+def test_joined_pieces_show_the_alternatives_of_the_least_sure_piece():
+    drawn = heat(tiny(["", "é", "b"], [0.2, 1.5, 0.3]))
+    first_five = [drawn["words"][index] for index in drawn["tops"][:5]]
+    assert first_five == ["10", "11", "12", "13", "14"]
+
+
+def test_parts_name_reasoning_marker_answer_and_end():
+    spans = Spans(Span(0, 2), Span(3, 4), True)
+    drawn = heat(tiny(["a", "b", "Final Answer:", "5", ""], spans=spans, is_finished=True))
+    assert drawn["parts"] == "ccmfe"
+
+
+def test_pieces_left_over_at_the_length_limit_are_marked_cut():
+    drawn = heat(tiny(["a", "b", ""], spans=Spans(Span(0, 1), Span(1, 2), True)))
+    assert drawn["parts"] == "cfx"
+
+
+def test_end_token_stays_apart_from_pieces_before_it():
+    drawn = heat(tiny(["a", "", ""], spans=Spans(Span(0, 1), Span(1, 2), True), is_finished=True))
+    assert drawn["pieces"] == [1, 1, 1]
+
+
+def test_fork_tokens_become_places_of_units():
+    assert fork_units(tiny(["a", "", "é", "b"]), (1, 3)) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("entropy", "expected"),
+    [
+        (0.0, 0),
+        (0.0999, 0),
+        (0.1, 1),
+        (SCALE_MAX_NATS / 2, LEVELS // 2),
+        (SCALE_MAX_NATS, LEVELS),
+        (11.0, LEVELS),
+        (math.nan, 0),
+    ],
+)
+def test_levels_are_fixed_steps_in_nats(entropy, expected):
+    assert level(entropy) == expected
+
+
+@pytest.mark.parametrize("stops", [RAMP_LIGHT, RAMP_DARK])
+def test_text_on_every_tint_has_aa_contrast(stops):
+    for step in range(LEVELS):
+        fill = ramp(stops, step / (LEVELS - 1))
+        light, dark = sorted((luminance(fill), luminance(ink(fill))), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize(("stops", "sign"), [(RAMP_LIGHT, -1), (RAMP_DARK, 1)])
+def test_lightness_moves_one_way_along_the_ramp(stops, sign):
+    values = [sign * luminance(ramp(stops, step / (LEVELS - 1))) for step in range(LEVELS)]
+    assert values == sorted(values)
+
+
+def test_style_sheet_tints_every_level_in_light_and_dark():
+    rules = style()
+    assert all(rules.count(f".h{step}{{") == 2 for step in range(1, LEVELS + 1))
+
+
+def test_legend_gives_choices_and_nats():
+    assert "2 choices<small>0.7</small>" in legend_html()
+
+
+def test_cards_come_best_first_with_both_terms():
+    group = [
+        tiny(["a", "b", "c"], [0.2, 0.2, 1.0]),
+        tiny(["a", "b", "c"], [0.2, 1.2, 0.1]),
+    ]
+    group = [
+        Candidate(**{**{f: getattr(c, f) for f in c.__slots__}, "candidate_id": f"c{i}"})
+        for i, c in enumerate(group)
+    ]
+    shown = ranking(group, ScoringConfig(lambda_fork=2.0, top_m=0.5))
+    best = shown["cards"]["c1"]
+    assert shown["order"] == ["c1", "c0"]
+    # -0.1 + 2 x 1.2, by hand
+    assert (best["rank"], best["score"]) == ("Rank 1 of 2", "S = +2.30 nats")
+    assert best["terms"] == ["Answer: −0.10 (surer is higher)", "Forks: +2.40 = 2.0 × 1.20"]  # noqa: RUF001
+    assert best["peaks"] == [1]
+
+
+def test_uncommitted_candidate_says_so():
+    candidate = make_candidate(POOR.replace("Final Answer:", "So"))
+    card = ranking([candidate], ScoringConfig())["cards"][candidate.candidate_id]
+    assert "no committed answer" in card["badges"]
+
+
+def test_agreement_quotes_the_common_answer_escaped():
+    answers = ["<b>5</b>", "<b>5</b>", "4"]
+    group = [make_candidate(f"x\nFinal Answer: {a}", i, f"c{i}") for i, a in enumerate(answers)]
+    assert agreement_html(group) == (
+        '<h2 class="gs-agreement">2 of 3 answers agree: <q>&lt;b&gt;5&lt;/b&gt;</q></h2>'
+    )
+
+
+def test_trace_shades_the_answer_and_marks_the_forks():
+    candidate = tiny(["a", "b", "c", "d"], [0.1, 2.0, 0.3, 0.2])
+    figure = entropy_trace(candidate, (1,), "Rank 1 of 1")
+    assert (figure.layout.shapes[0].x0, figure.layout.shapes[0].x1) == (3.5, 4.5)
+    assert list(figure.data[1].x) == [2]
+    assert figure.layout.yaxis.title.text == "entropy (nats)"
+
+
+def test_trace_title_states_the_finding_with_n():
+    candidate = tiny(["a", "b", "c", "d"], [0.1, 2.0, 0.3, 0.2])
+    assert trace_title(candidate, "Rank 1 of 1") == (
+        "Rank 1 of 1: least sure at “b” (2.0 nats)<br>The answer averages 0.20 nats (n = 1 tokens)"
+    )
+
+
+def test_trace_escapes_tokens():
+    candidate = tiny(["a", "<a href='javascript:1'>", "c"], [0.1, 2.0, 0.1])
+    figure = entropy_trace(candidate, (), "x")
+    assert "<a" not in figure.layout.title.text
+    assert not any("<" in label for label in figure.data[0].customdata)

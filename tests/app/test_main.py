@@ -1,0 +1,171 @@
+import json
+import logging
+
+import gradio as gr
+import httpx
+import pytest
+
+from app import text
+from app.errors import polled, told
+from app.main import build_app
+from app.pages import PageHandles
+from app.routes import poll_routes, refresh_routes
+from gem_backend.errors import DataError
+from tests.app.fakes import FakeStudio
+
+
+# --- errors -----------------------------------------------------------------------------------
+def test_known_error_is_shown_with_its_title_escaped():
+    @told
+    def fail():
+        raise DataError("Line 3: <img src=x onerror=alert(1)>", "Not <b>read")
+
+    with pytest.raises(gr.Error) as shown:
+        fail()
+    assert shown.value.message == (
+        "<strong>Not &lt;b&gt;read</strong><br>Line 3: &lt;img src=x onerror=alert(1)&gt;"
+    )
+
+
+def test_unknown_error_is_logged_and_shown_as_unexpected(caplog):
+    @told
+    def fail():
+        raise ZeroDivisionError("a patient's words")
+
+    with caplog.at_level(logging.ERROR), pytest.raises(gr.Error) as shown:
+        fail()
+    assert text.UNEXPECTED_TITLE in shown.value.message
+    assert "patient" not in shown.value.message
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_guarded_handler_keeps_its_name_and_result():
+    @told
+    def handler(number: int) -> int:
+        return number + 1
+
+    assert (handler(1), handler.__name__) == (2, "handler")
+
+
+def test_failing_poll_leaves_the_page_and_is_logged_once(caplog):
+    answers = iter([OSError("x"), OSError("x"), (1, 2), OSError("x")])
+
+    def poll():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    quiet = polled(poll, 2)
+    with caplog.at_level(logging.ERROR):
+        results = [quiet() for _ in range(4)]
+    skipped = (gr.skip(), gr.skip())
+    assert results == [skipped, skipped, (1, 2), skipped]
+    assert len(caplog.records) == 2
+
+
+# --- one event, many pages --------------------------------------------------------------------
+@pytest.fixture
+def pages():
+    with gr.Blocks():
+        one, two, three = gr.State(), gr.State(), gr.State()
+        return {
+            "one": PageHandles(
+                lambda project, held: f"{project}{held}", [one], refresh_inputs=[one]
+            ),
+            "two": PageHandles(
+                lambda project, held: (project, held),
+                [two, three],
+                refresh_inputs=[two],
+                poll=lambda project: gr.skip(),
+                poll_outputs=[two, three],
+            ),
+        }
+
+
+def test_only_the_open_page_acts_and_gets_its_own_inputs(pages):
+    routes = refresh_routes(pages)
+    assert routes.send("two", "p", ("first", "second")) == (gr.skip(), "p", "second")
+    assert routes.send("one", "p", ("first", "second")) == ("pfirst", gr.skip(), gr.skip())
+
+
+def test_one_skip_stands_for_all_outputs_of_a_page(pages):
+    route = poll_routes(pages).routes["two"]
+    assert route.run("p") == (gr.skip(), gr.skip())
+    assert not route.has_news("p")
+
+
+def test_any_value_is_news(pages):
+    route = refresh_routes(pages).routes["two"]
+    assert route.has_news("p", "held")
+
+
+def test_page_without_a_poll_is_not_polled(pages):
+    assert list(poll_routes(pages).routes) == ["two"]
+
+
+def test_wrong_number_of_values_is_an_error(pages):
+    broken = {"one": PageHandles(lambda project: (1, 2, 3), pages["two"].outputs)}
+    with pytest.raises(ValueError, match="expected 2 values"):
+        refresh_routes(broken).send("one", "p", ())
+
+
+# --- the whole page ---------------------------------------------------------------------------
+def call(client, app, name, data):
+    """Runs the event whose handler is called ``name``, as the browser does; returns its output."""
+    index = next(
+        place for place, block in app.fns.items() if getattr(block.fn, "__name__", "") == name
+    )
+    body = {"fn_index": index, "data": data, "session_hash": "test", "event_data": None}
+    client.post("/gradio_api/queue/join", json=body).raise_for_status()
+    with client.stream("GET", "/gradio_api/queue/data?session_hash=test") as lines:
+        for line in lines.iter_lines():
+            message = json.loads(line.removeprefix("data: ")) if line else {}
+            if message.get("msg") == "process_completed":
+                return message
+    raise AssertionError("the event did not complete")
+
+
+def test_all_pages_are_built_without_torch(run_python):
+    code = (
+        "import sys; from app.main import build_app; from tests.app.fakes import demo_studio; "
+        "build_app(demo_studio()); print('torch' in sys.modules)"
+    )
+    done = run_python("-c", code)
+    assert done.stdout.strip().endswith("False"), done.stderr
+
+
+def test_arriving_opens_the_first_project(served, studio):
+    app = served(studio)
+    with httpx.Client(base_url=app.local_url, trust_env=False, timeout=20) as client:
+        message = call(client, app, "arrive", [])
+    assert message["success"]
+    chooser = message["output"]["data"][1]
+    assert chooser["value"] == "demo"
+    assert chooser["choices"] == [["Demo: bedside scores", "demo"]]
+
+
+def test_failure_reaches_the_browser_without_its_details(served):
+    class Broken(FakeStudio):
+        def projects(self):
+            raise RuntimeError("a patient's words")
+
+    app = served(Broken())
+    with httpx.Client(base_url=app.local_url, trust_env=False, timeout=20) as client:
+        message = call(client, app, "arrive", [])
+    assert not message["success"]
+    assert "patient" not in json.dumps(message)
+    assert text.UNEXPECTED_TITLE in json.dumps(message)
+
+
+def test_the_timer_fills_no_part_of_a_page(studio):
+    app = build_app(studio)
+    (tick,) = (f for f in app.fns.values() if any(event == "tick" for _, event in f.targets))
+    kinds = {type(block) for block in tick.outputs}
+    ids = {getattr(block, "elem_id", None) for block in tick.outputs}
+    assert kinds == {gr.HTML, gr.State}
+    assert ids == {"facts", "notice", None}
+
+
+def test_studio_without_projects_builds():
+    assert build_app(FakeStudio(all_projects=[]))

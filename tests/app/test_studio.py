@@ -1,0 +1,149 @@
+"""The studio's use cases on the real storage, engine and run worker."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from app.studio import Studio
+from gem_backend.config import RunConfig, SamplingConfig, SegaConfig, SftConfig
+from gem_backend.errors import EngineError, ModelLoadError, TrainingError
+from storage.errors import DatabaseInUseError, EntryError
+
+HOSTILE = "${alert(1)} `x` <img src=x onerror=alert(1)> \\frac{a}{b} \\u12 \u202eabc {{value}}"
+QUICK = RunConfig(
+    device="cpu",
+    sampling=SamplingConfig(num_candidates=2, max_new_tokens=48),
+    sft=SftConfig(epochs=1, learning_rate=3e-3),
+    sega=SegaConfig(rounds=1, prompts_per_round=4, prompts_per_step=4),
+    evaluation_prompts=8,
+    max_length=256,
+)
+
+
+@pytest.fixture
+def studio(tmp_path):
+    with Studio(tmp_path / "data", device="cpu") as studio:
+        yield studio
+
+
+def wait_until(condition, timeout_s=240):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "this did not happen in time"
+        time.sleep(0.1)
+
+
+def test_opens_on_the_demo_project_with_work_to_do(studio):
+    project = studio.projects()[0]
+    assert studio.label_progress(project.project_id).pending == 24
+    plan = studio.plan(project.project_id, studio.preset("quick"))
+    assert (plan.num_train, plan.num_held_out) == (32, 192)
+    assert plan.obstacle == ""
+    assert plan.expected_s is None
+    assert studio.header(project.project_id).adapter == "none"
+
+
+def test_label_skip_and_undo_come_back_as_they_were_said(studio):
+    first = studio.next_case("demo")
+    studio.skip_case(first)
+    second = studio.next_case("demo")
+    assert second.comparison.pair_id != first.comparison.pair_id
+    progress = studio.save_label(second, second.left, strength=2, rationale=HOSTILE)
+    assert (progress.done, progress.skipped, progress.pending) == (33, 1, 22)
+    assert studio.undo("demo").comparison == second.comparison
+    assert studio.undo("demo") is None
+
+
+def test_a_typed_pair_keeps_hostile_text_and_which_answer_was_better(studio, tmp_path):
+    project = studio.create_project("Typed")
+    long = HOSTILE + "ab " * 17_000
+    studio.enter_pair(project.project_id, HOSTILE, long, "plain", "b")
+    studio.enter_pair(project.project_id, HOSTILE, "plain", long, None)  # the same pair, turned
+    exported = studio.export_file(project.project_id, "jsonl")
+    other = studio.create_project("Copy")
+    report = studio.import_file(other.project_id, exported)
+    assert (report.imported, report.skipped) == (1, ())
+    again = studio.export_file(other.project_id, "jsonl")
+    assert again.read_bytes() == exported.read_bytes()
+    with pytest.raises(EntryError, match="same"):
+        studio.enter_pair(project.project_id, "p", "x", "x", None)
+
+
+def test_sampling_keeps_a_scored_group_and_a_case_joins_the_queue(studio):
+    prompt = studio.prompts("demo")[0]
+    config = SamplingConfig(num_candidates=3, max_new_tokens=32, seed=1)
+    studio.start_sampling(prompt.prompt_id, config, None)
+    wait_until(lambda: studio.sampling_state(prompt.prompt_id).state != "running")
+    assert studio.sampling_state(prompt.prompt_id).state == "done"
+    group = studio.candidates(prompt.prompt_id)
+    assert [candidate.provenance.seed for candidate in group] == [1, 1, 1]
+
+    studio.start_sampled_case("demo")
+    wait_until(lambda: studio.sampled_case_state("demo").state != "running")
+    assert studio.sampled_case_state("demo").error == ""
+    case = studio.next_case("demo")
+    assert case.comparison.source == "sampled"
+    assert case.left_text != case.right_text
+
+
+def test_a_run_takes_the_device_and_gives_it_back(studio):
+    studio.warm_up()
+    wait_until(lambda: studio._engine.pid is not None)
+    run_id = studio.start_run("demo", QUICK)
+    assert studio._engine.pid is None
+    assert studio.active_run("demo") == run_id
+    with pytest.raises(EngineError, match="run has the model"):
+        studio.start_sampling(studio.prompts("demo")[0].prompt_id, SamplingConfig(), None)
+    with pytest.raises(TrainingError, match="run is going on"):
+        studio.start_run("demo", QUICK)
+    wait_until(lambda: studio.active_run("demo") is None)
+    wait_until(lambda: studio.runs("demo")[0].result is not None)
+    view = studio.run(run_id)
+    assert view.summary.status.state == "done"
+    assert view.events[-1].kind == "ended"
+    assert len(studio.examples(run_id)) == 8
+    assert studio.plan("demo", QUICK).expected_from_runs == 1
+    wait_until(lambda: studio._engine.pid is not None)
+
+    if view.summary.result.adapter_dir:
+        prompt = studio.prompts("demo")[1]
+        studio.start_sampling(prompt.prompt_id, QUICK.sampling, run_id)
+        wait_until(lambda: studio.sampling_state(prompt.prompt_id).state != "running")
+        assert studio.candidates(prompt.prompt_id)[0].provenance.adapter == run_id
+
+
+def test_a_killed_worker_shows_as_interrupted_and_survives_a_restarted_studio(tmp_path):
+    folder = tmp_path / "data"
+    with Studio(folder, device="cpu") as studio:
+        run_id = studio.start_run("demo", QUICK)
+        wait_until(lambda: any(e.kind == "sft_step" for e in studio.run(run_id).events))
+    with Studio(folder, device="cpu") as studio:
+        assert studio.active_run("demo") == run_id
+        pid = studio.run(run_id).summary.status.pid
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: studio.active_run("demo") is None)
+        assert studio.runs("demo")[0].status.state == "interrupted"
+        studio.resume_run(run_id)
+        assert studio.active_run("demo") == run_id
+        wait_until(lambda: studio.run(run_id).summary.status.state == "done")
+        seqs = [event.seq for event in studio.run(run_id).events]
+        assert seqs == list(range(1, len(seqs) + 1))
+
+
+def test_a_second_studio_on_the_same_folder_is_refused(studio, tmp_path, run_python):
+    code = (
+        "import sys; from pathlib import Path; from app.studio import Studio\n"
+        "try: Studio(Path(sys.argv[1]))\n"
+        "except Exception as error: print(type(error).__name__, error.message)"
+    )
+    said = run_python("-c", code, str(tmp_path / "data")).stdout
+    assert said.startswith(DatabaseInUseError.__name__)
+    assert "already open" in said
+
+
+def test_a_missing_model_folder_is_refused_before_anything_opens(tmp_path):
+    with pytest.raises(ModelLoadError, match="no model folder"):
+        Studio(tmp_path / "data", str(tmp_path / "no-model"))
+    assert not (tmp_path / "data").exists()

@@ -1,0 +1,124 @@
+"""What every test stands on: a home of its own, no network, one seed, and reasons for skips."""
+
+import importlib.util
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# Libraries read these when they are imported, so they are set before any test module is.
+_HOME = Path(tempfile.mkdtemp(prefix="gem-studio-tests-"))
+_LIBRARY_SETTINGS = {
+    "HF_HOME": str(_HOME / "huggingface"),
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+os.environ.update(_LIBRARY_SETTINGS)
+
+from app.doctor import find_chromium  # noqa: E402 - reads the settings above through its package
+
+ROOT = Path(__file__).parents[1]
+HOME_VARIABLES = (
+    "HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "XDG_DATA_HOME", "XDG_CONFIG_HOME",
+    "XDG_CACHE_HOME", "XDG_STATE_HOME",
+)  # fmt: skip
+LATER_MARKERS = ("slow", "browser", "gpu", "vllm")
+
+
+def pytest_unconfigure():
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items):
+    """Quick tests first: what is broken shows early."""
+    items.sort(key=lambda item: any(item.get_closest_marker(name) for name in LATER_MARKERS))
+
+
+def pytest_runtest_setup(item):
+    """Skip what this machine cannot run, and say why."""
+    if item.get_closest_marker("browser") and find_chromium() is None:
+        pytest.skip("no Chromium is installed")
+    if item.get_closest_marker("vllm") and importlib.util.find_spec("vllm") is None:
+        pytest.skip("vLLM is not installed")
+    if item.get_closest_marker("gpu") and not _has_cuda():
+        pytest.skip("no CUDA device answers")
+
+
+def _has_cuda():
+    import torch  # noqa: PLC0415 - slow to load, and only tests for a GPU need to know
+
+    return torch.cuda.is_available()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory, monkeypatch):
+    """An empty home folder: nothing of the user's is read, nothing is left behind."""
+    folder = tmp_path_factory.mktemp("home")
+    for name in HOME_VARIABLES:
+        monkeypatch.setenv(name, str(folder))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    random.seed(0)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch):
+    """Refuse every address that is not on this machine."""
+
+    def guarded(connect):
+        def connect_here(self, address):
+            if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_here(address[0]):
+                raise RuntimeError(f"a test tried to reach {address[0]}")
+            return connect(self, address)
+
+        return connect_here
+
+    monkeypatch.setattr(socket.socket, "connect", guarded(socket.socket.connect))
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded(socket.socket.connect_ex))
+
+
+def _is_here(host):
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+@pytest.fixture(scope="session")
+def chromium_path():
+    """The Chromium that browser tests drive."""
+    path = find_chromium()
+    if path is None:
+        pytest.skip("no Chromium is installed")
+    return path
+
+
+@pytest.fixture
+def run_python():
+    """Runs the tests' own Python on arguments, with the packages of this folder."""
+
+    def run(*arguments, cwd=ROOT, timeout_s=240):
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=timeout_s,
+            check=False,
+        )
+
+    return run

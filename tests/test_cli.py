@@ -1,0 +1,293 @@
+"""The command line: its result, its one sentence when the input cannot be used, its exit codes."""
+
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from app import cli
+from app.studio import DATABASE_FILE
+from gem_backend.errors import ConfigError, TrainingError
+from storage.errors import StorageError
+
+PAIR = {"prompt": "Age 70, fever?", "chosen": "Final Answer: yes", "rejected": "Final Answer: no"}
+
+
+@pytest.fixture
+def pairs_file(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(json.dumps(PAIR) + "\n", "utf-8")
+    return path
+
+
+@pytest.fixture
+def command(run_python, tmp_path):
+    """Runs a command in a process of its own on a data folder of its own."""
+
+    def run(*words, timeout_s=240):
+        arguments = ["-m", "app.cli", *words, "--data-dir", tmp_path / "data"]
+        return run_python(*arguments, timeout_s=timeout_s)
+
+    return run
+
+
+def _assert_refused(done, *parts):
+    """Bad input: exit code 2, nothing on stdout, and stderr ends with one sentence."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    for part in parts:
+        assert part in done.stderr.splitlines()[-1]
+
+
+# --- words that cannot be understood ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["sing"], "sing"),
+        (["studio", "--port", "0"], "port"),
+        (["--port", "seventy"], "seventy"),
+        (["demo", "--seed", "-1"], "-1"),
+        (["demo", "--seed", "4294967296"], "4294967296"),
+        (["score", "--prompt", "x"], "--completion"),
+        (["align", "no-such-file.jsonl", "--out", "run"], "no-such-file.jsonl"),
+        (["import", "no-such-file.jsonl", "--project", "x"], "no-such-file.jsonl"),
+        (["export", "--project", "x"], "--out"),
+        (["export", "--project", "x", "--out", "y", "--format", "pdf"], "pdf"),
+        (["align", __file__, "--out", "x", "--preset", "best"], "best"),
+        (["studio", "--device", "abacus"], "abacus"),
+        (["doctor", "--nonsense"], "--nonsense"),
+    ],
+)
+def test_words_not_understood_end_with_one_sentence(capsys, words, part):
+    assert cli.main(words) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+    assert part in told.err
+
+
+def test_studio_is_the_default_command():
+    assert cli._with_command([]) == ["studio"]
+    assert cli._with_command(["--port", "8000"]) == ["studio", "--port", "8000"]
+    assert cli._with_command(["doctor", "--json"]) == ["doctor", "--json"]
+    assert cli._with_command(["--help"]) == ["--help"]
+
+
+def test_version_is_printed(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("GEM Studio ")
+
+
+def test_data_folder_is_the_users_own_and_outside_the_program(home):
+    folder = cli._data_dir(None)
+    assert home in folder.parents
+
+
+# --- what errors become -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [ConfigError("Choose another."), StorageError("Choose another.")])
+def test_input_that_cannot_be_used_is_one_sentence_and_code_2(capsys, error):
+    options = cli._parser().parse_args(["doctor"])
+    assert cli._report(error, options) == 2
+    assert capsys.readouterr().err == "Choose another.\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [(TrainingError("The loss is not a number."), "The loss is not a number."), (KeyError(), "")],
+)
+def test_fault_of_ours_is_code_1_with_a_report(tmp_path, capsys, error, sentence):
+    options = cli._parser().parse_args(["doctor", "--data-dir", str(tmp_path)])
+    assert cli._report(error, options) == 1
+    told = capsys.readouterr().err
+    (log,) = (tmp_path / "logs").iterdir()
+    assert told.startswith(sentence)
+    assert told.strip().endswith(str(log))
+    assert "Traceback" not in told
+    assert type(error).__name__ in log.read_text("utf-8")
+
+
+def test_report_goes_elsewhere_when_the_data_folder_cannot_take_it(tmp_path, capsys):
+    (tmp_path / "data").write_text("a file, not a folder")
+    options = cli._parser().parse_args(["doctor", "--data-dir", str(tmp_path / "data")])
+    assert cli._report(KeyError("x"), options) == 1
+    log = capsys.readouterr().err.strip().split(" is in ")[-1]
+    with open(log, encoding="utf-8") as report:
+        assert "KeyError" in report.read()
+
+
+# --- doctor -----------------------------------------------------------------------------------
+
+
+def test_doctor_ends_with_one_json_object(command):
+    done = command("doctor", "--json")
+    assert done.returncode == 0, done.stderr
+    findings = json.loads(done.stdout.splitlines()[-1])["findings"]
+    assert {"machine", "memory", "database", "torch"} <= {row["topic"] for row in findings}
+
+
+def test_doctor_speaks_in_sentences_without_json(command):
+    done = command("doctor")
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
+    assert all(line.endswith(".") for line in lines)
+
+
+# --- score ------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_score_gives_equation_1_with_its_terms(command):
+    words = ["--prompt", "Age 70, fever?", "--completion", " It is 1.\nFinal Answer: 1"]
+    done = command("score", *words, "--lambda-fork", "0.5", "--top-m", "0.25", "--json")
+    assert done.returncode == 0, done.stderr
+    score = json.loads(done.stdout.splitlines()[-1])
+    expected = -score["final_entropy"] + 0.5 * score["fork_entropy"]
+    assert math.isclose(score["gem_score"], expected, rel_tol=1e-6)
+    assert (score["lambda_fork"], score["top_m"], score["is_committed"]) == (0.5, 0.25, True)
+    assert "".join(token["text"] for token in score["tokens"]) == words[3]
+    assert all(token["entropy"] >= 0 >= token["logprob"] for token in score["tokens"])
+
+
+@pytest.mark.slow
+def test_score_loads_no_web_framework(run_python):
+    script = (
+        "import sys; from app import cli\n"
+        "code = cli.main(['score', '--prompt', 'x', '--completion', ' y'])\n"
+        "sys.exit(code or 'gradio' in sys.modules)"
+    )
+    done = run_python("-c", script)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--model", "./no/such/folder", "--prompt", "x", "--completion", "y"], "no/such/folder"),
+        (["--prompt", "x", "--completion", ""], "empty"),
+        (["--prompt", "x", "--completion", "y", "--top-m", "0"], "top_m"),
+        (["--prompt", "x", "--completion", "y", "--lambda-fork", "nan"], "lambda_fork"),
+    ],
+)
+def test_score_refuses_what_it_cannot_score(command, words, part):
+    _assert_refused(command("score", *words), part)
+
+
+# --- import and export ------------------------------------------------------------------------
+
+
+def test_imported_pairs_come_out_again(command, pairs_file, tmp_path):
+    out = tmp_path / "out.jsonl"
+    first = command("import", pairs_file, "--project", "Ward 3", "--json")
+    assert first.returncode == 0, first.stderr
+    assert json.loads(first.stdout.splitlines()[-1])["imported"] == 1
+
+    exported = command("export", "--project", "Ward 3", "--out", out, "--json")
+    assert exported.returncode == 0, exported.stderr
+    assert json.loads(exported.stdout.splitlines()[-1])["exported"] == 1
+    (row,) = map(json.loads, out.read_text("utf-8").splitlines())
+    assert {key: row[key] for key in PAIR} == PAIR
+
+
+def test_bad_rows_are_named_by_line_and_good_ones_kept(command, pairs_file):
+    with pairs_file.open("a", encoding="utf-8") as file:
+        file.write('{"prompt": "no answers"}\nnot json at all\n')
+    done = command("import", pairs_file, "--project", "Ward 3", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["imported"] == 1
+    assert [row["line"] for row in report["skipped"]] == [2, 3]
+
+
+def test_unknown_project_is_refused(command, tmp_path):
+    done = command("export", "--project", "Ward 9", "--out", tmp_path / "x.jsonl")
+    _assert_refused(done, "Ward 9")
+
+
+def test_file_that_is_no_table_is_refused(command, tmp_path):
+    picture = tmp_path / "picture.jsonl"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n\x00\xff\xfe" * 50)
+    _assert_refused(command("import", picture, "--project", "Ward 3"))
+
+
+def test_data_folder_in_use_is_refused(command, pairs_file, tmp_path):
+    hold = (
+        "import sys, pathlib; from storage.database import Database\n"
+        "database = Database(pathlib.Path(sys.argv[1])); print('open', flush=True)\n"
+        "sys.stdin.read()"
+    )
+    path = tmp_path / "data" / DATABASE_FILE
+    holder = [sys.executable, "-c", hold, str(path)]
+    with subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"open\n"
+        done = command("import", pairs_file, "--project", "Ward 3")
+        other.stdin.close()
+    _assert_refused(done, "already open")
+
+
+def test_data_folder_that_holds_something_else_is_refused(command, pairs_file, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / DATABASE_FILE).write_bytes(b"not a database" * 1000)
+    _assert_refused(command("import", pairs_file, "--project", "Ward 3"), DATABASE_FILE)
+
+
+# --- align and demo ---------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_align_refuses_too_few_pairs_and_a_missing_model(command, pairs_file, tmp_path):
+    _assert_refused(command("align", pairs_file, "--out", tmp_path / "run"))
+    missing = ["--model", "./no/such/folder", "--out", tmp_path / "run2"]
+    _assert_refused(command("align", pairs_file, *missing), "no/such/folder")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_demo_runs_the_whole_loop(command):
+    done = command("demo", "--seed", "1", "--json", timeout_s=800)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["verdict"] in ("better", "no_change", "worse")
+    assert result["preference_accuracy"]["n"] > 0
+    assert result["wall_s"] > 0
+    if result["verdict"] != "worse":
+        assert os.path.isdir(result["adapter_dir"])
+
+
+# --- studio -----------------------------------------------------------------------------------
+
+
+def test_port_in_use_is_refused(command):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        done = command("studio", "--no-browser", "--port", str(other.getsockname()[1]))
+    _assert_refused(done, "in use")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is another thing there")
+def test_studio_says_where_it_is_and_ends_on_interrupt(tmp_path):
+    words = ["studio", "--no-browser", "--data-dir", str(tmp_path / "data")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.cli", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert b"http://127.0.0.1:" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    _, stderr = process.communicate(timeout=60)
+    assert time.monotonic() - started < 30
+    assert process.returncode in (0, 130), stderr
+    assert b"Traceback" not in stderr

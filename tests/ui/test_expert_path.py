@@ -1,0 +1,191 @@
+"""The expert's path, once, for real: the studio's own process, its engine, a run, and Chromium."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+RUN_TIMEOUT_MS = 300_000
+
+
+class RunningStudio:
+    """``launch.py`` in a process of its own, as a user starts it."""
+
+    def __init__(self, data_dir):
+        self.data_dir = data_dir
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self.start()
+
+    def start(self):
+        command = [sys.executable, str(ROOT / "launch.py"), "--no-setup", "--no-browser"]
+        command += ["--data-dir", str(self.data_dir), "--port", str(self.port)]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        deadline = time.monotonic() + 60
+        while not self._answers():
+            assert self.process.poll() is None, self.process.stdout.read()
+            assert time.monotonic() < deadline, "the studio did not come up"
+            time.sleep(0.2)
+
+    def _answers(self):
+        try:
+            with urllib.request.urlopen(self.url, timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def kill(self):
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(timeout=30)
+
+
+@pytest.fixture
+def studio(tmp_path):
+    studio = RunningStudio(tmp_path / "data")
+    yield studio
+    if studio.process.poll() is None:
+        studio.stop()
+
+
+@pytest.fixture
+def browser(chromium_path):
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(chromium_path), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def trouble():
+    """Everything that must not happen on any page: dialogs, errors, requests to elsewhere."""
+    return []
+
+
+@pytest.fixture
+def open_page(browser, trouble):
+    def open_page(url):
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.on("dialog", lambda dialog: (trouble.append(dialog.message), dialog.dismiss()))
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.on("console", lambda said: trouble.extend(_errors(said)))
+        page.on("request", lambda request: trouble.extend(_elsewhere(request.url)))
+        page.goto(url)
+        return page
+
+    return open_page
+
+
+def _errors(said):
+    return [said.text] if said.type == "error" else []
+
+
+def _elsewhere(url):
+    return [] if url.startswith(("http://127.0.0.1", "data:", "blob:")) else [url]
+
+
+def card_order(page):
+    return page.eval_on_selector_all(
+        "#page-explore .gs-card, .gs-card", "all => all.map(card => card.dataset.id)"
+    )
+
+
+def share_done(page):
+    return int(page.locator(".gem-bar[role=progressbar]").get_attribute("aria-valuenow"))
+
+
+def test_label_explore_align_and_see_the_verdict(studio, open_page, trouble):
+    page = open_page(studio.url)
+    label_three_by_keyboard(page)
+    read_chains(page)
+    run_outlives_the_tab(studio, page, open_page)
+    assert trouble == []
+
+
+def label_three_by_keyboard(page):
+    expect(page.locator("#label-progress")).to_contain_text("32 of 56")
+    for count, keys in enumerate((["1", "Enter"], ["2", "Enter"], ["3", "Enter"]), start=33):
+        for key in keys:
+            page.keyboard.press(key)
+        expect(page.locator("#label-progress")).to_contain_text(f"{count} of 56")
+
+
+def read_chains(page):
+    page.get_by_role("tab", name="Explore").click()
+    page.locator("#explore-sample").click()
+    expect(page.locator(".gs-card")).to_have_count(5, timeout=60_000)
+    # The likeliest places for an order to hang on lambda are groups whose terms disagree.
+    page.locator(".gs-token").nth(2).hover()
+    note = page.locator(".gs-note")
+    expect(note).to_be_visible()
+    expect(note).to_contain_text("nats")
+    assert note.locator(".gs-alternative").count() == 5
+    orders = set()
+    slider = page.get_by_label("Weight of exploring").and_(page.locator("[type=range]"))
+    for value in ("0", "1", "3"):
+        slider.fill(value)
+        page.wait_for_timeout(700)
+        orders.add(tuple(card_order(page)))
+    assert len(orders) > 1, "no weight changed the order"
+
+
+def run_outlives_the_tab(studio, page, open_page):
+    page.get_by_role("tab", name="Align").click()
+    page.get_by_role("button", name="Align the model").click()
+    expect(page.locator(".gem-bar[role=progressbar]")).to_be_visible(timeout=30_000)
+    page.reload()
+    expect(page.locator(".gem-bar[role=progressbar]")).to_be_visible(timeout=30_000)
+    seen = share_done(page)
+    page.close()
+
+    page = open_page(f"{studio.url}?tab=align")
+    bar = page.locator(".gem-bar[role=progressbar]")
+    expect(bar).to_be_visible(timeout=30_000)
+    page.wait_for_function(
+        "seen => Number(document.querySelector('.gem-bar')?.ariaValueNow ?? 101) > seen",
+        arg=seen,
+        timeout=RUN_TIMEOUT_MS,
+    )
+    expect(bar).to_have_count(0, timeout=RUN_TIMEOUT_MS)
+    page.get_by_role("tab", name="Results").click()
+    expect(page.locator(".gem-verdict")).to_contain_text("n = 128", timeout=30_000)
+    page.close()
+
+
+def test_a_saved_label_survives_kill_9(studio, open_page, trouble):
+    page = open_page(studio.url)
+    expect(page.locator("#label-progress")).to_contain_text("32 of 56")
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    expect(page.locator("#label-progress")).to_contain_text("33 of 56")
+    studio.kill()
+    page.close()
+    studio.start()
+    page = open_page(studio.url)
+    expect(page.locator("#label-progress")).to_contain_text("33 of 56")

@@ -1,0 +1,136 @@
+"""The heatmap and the keys of the Label page in a real browser."""
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.app.fakes import demo_studio
+from tests.app.serving import serving
+from tests.app.test_heatmap import HOSTILE, tiny
+
+pytestmark = pytest.mark.browser
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+TOKENS = (*HOSTILE, "two\nlines", "\t", "   ")
+
+
+@pytest.fixture
+def studio():
+    studio = demo_studio()
+    studio.groups["p0"] = [tiny(TOKENS)]
+    return studio
+
+
+@pytest.fixture
+def app(studio):
+    with serving(studio) as app:
+        yield app
+
+
+@pytest.fixture
+def page(chromium_path):
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(chromium_path), args=FLAGS)
+        yield browser.new_page(viewport={"width": 1280, "height": 900})
+        browser.close()
+
+
+@pytest.fixture
+def trouble(page):
+    """Everything that must not happen: dialogs, script errors, requests to other machines."""
+    found = []
+    page.on("dialog", lambda dialog: (found.append(dialog.message), dialog.dismiss()))
+    page.on("pageerror", lambda error: found.append(str(error)))
+    page.on("request", lambda request: found.extend(_elsewhere(request.url)))
+    return found
+
+
+def _elsewhere(url):
+    return [] if url.startswith(("http://127.0.0.1", "data:", "blob:")) else [url]
+
+
+def open_label(page, app):
+    """Open the page and wait until the buttons hold the case that is on screen."""
+    page.goto(app.local_url)
+    page.wait_for_selector(".gs-answer")
+    page.wait_for_function("window.gemStudio && window.gemStudio.caseId")
+
+
+def test_hostile_tokens_run_nothing_and_come_out_exact(app, page, trouble):
+    page.goto(f"{app.local_url}?tab=explore")
+    page.wait_for_selector(".gs-token")
+    shown = page.eval_on_selector_all(".gs-token", "all => all.map(one => one.textContent)")
+    assert tuple(shown) == TOKENS
+    for token in page.locator(".gs-token").all():
+        token.hover()
+    page.wait_for_timeout(300)
+    assert page.locator(".gs-heatmap img, .gs-heatmap script").count() == 0
+    assert trouble == []
+
+
+def test_arrow_keys_and_n_move_the_token_cursor(app, page):
+    page.goto(f"{app.local_url}?tab=explore")
+    page.wait_for_selector(".gs-peak")
+    page.locator(".gs-tokens").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".gs-cursor").get_attribute("data-place") == "2"
+    page.keyboard.press("n")
+    place = page.locator(".gs-cursor").get_attribute("data-place")
+    assert "gs-peak" in page.locator(f".gs-token[data-place='{place}']").get_attribute("class")
+    note = page.locator(".gs-note").inner_text()
+    assert "Entropy\n0.50 nats" in note
+    assert note.count("%") == 6  # what was written, and five alternatives
+
+
+def test_two_keys_save_a_case_and_one_reopens_it(app, page, studio, trouble):
+    open_label(page, app)
+    first = page.locator(".gs-question").inner_text()
+    page.keyboard.press("2")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('#label-receipt').innerText.includes('Saved')")
+    saved = studio.saved[0]
+    assert saved.verdict == ("b" if saved.case.left == "a" else "a")
+    assert 0 < saved.elapsed_s < 60
+    assert page.locator(".gs-question").inner_text() != first
+    page.keyboard.press("Backspace")
+    page.wait_for_selector("#choice-right[aria-pressed=true]")
+    assert page.locator(".gs-question").inner_text() == first
+    assert trouble == []
+
+
+def test_pressing_a_number_again_says_clearly(app, page):
+    open_label(page, app)
+    page.keyboard.press("1")
+    page.keyboard.press("1")
+    assert page.locator("[data-strength='2'][aria-pressed=true]").count() == 1
+
+
+def test_keys_are_dead_while_typing(app, page, studio):
+    open_label(page, app)
+    field = page.locator("#label-rationale textarea")
+    field.fill("dose")
+    field.press("1")
+    field.press("s")
+    field.press("Backspace")
+    page.wait_for_timeout(300)
+    assert field.input_value() == "dose1"
+    assert page.locator("[data-choice][aria-pressed=true]").count() == 0
+    assert not studio.skipped
+    assert not studio.saved
+
+
+def test_nothing_that_was_said_is_in_the_browsers_storage(app, page):
+    open_label(page, app)
+    page.locator("#label-rationale textarea").fill("a patient's words")
+    page.wait_for_timeout(500)
+    kept = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
+    assert "patient" not in kept
+    assert "78-year-old" not in kept
