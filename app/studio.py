@@ -117,9 +117,7 @@ class Studio:
         return Header(
             project=projects.get_project(self._db, project_id).name,
             model=model,
-            adapter=f"from the run of {latest.created_at[:16].replace('T', ' ')}"
-            if latest
-            else "none",
+            adapter=f"run of {latest.created_at[:16].replace('T', ' ')}" if latest else "none",
             rater=RATER,
             activity=self._activity(),
         )

@@ -130,7 +130,7 @@ class RunConfig(Settings):
 
 
 # The embedded model is a thousand times smaller than the paper's, so its learning rates are larger.
-# Its fork entropy marks wrong chains more often than right ones (benchmarks/RESULTS.md), so only the
+# Its fork entropy marks wrong chains more than right ones (benchmarks/RESULTS.md), so only the
 # "paper" preset rewards it.
 _DEMO_QUICK = RunConfig(
     preset="quick",

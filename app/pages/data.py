@@ -34,7 +34,7 @@ def counts_panel(studio: Studio, project_id: str) -> str:
             (plan.num_train, "pairs that train"),
             (plan.num_held_out, "pairs held out, to check"),
             (left_out, "judged pairs left out"),
-            (labels.done, "cases you labelled"),
+            (labels.done, "cases labelled"),
             (labels.pending + labels.skipped, "cases still to label"),
             (splits.count("pool"), "prompts without a pair"),
         ]

@@ -22,7 +22,7 @@ def test_counts_come_from_plan_and_progress():
         (32, "pairs that train"),
         (24, "pairs held out, to check"),
         (4, "judged pairs left out"),
-        (36, "cases you labelled"),
+        (36, "cases labelled"),
         (22, "cases still to label"),
         (40, "prompts without a pair"),
     ]:

@@ -1,5 +1,6 @@
 """The expert's path, once, for real: the studio's own process, its engine, a run, and Chromium."""
 
+import json
 import os
 import signal
 import socket
@@ -25,6 +26,16 @@ FLAGS = [
     "--disable-sync",
 ]
 RUN_TIMEOUT_MS = 300_000
+
+
+# What Gradio's own script says of requests that a closed or reloaded page leaves behind.
+LEFT_BEHIND = ("AbortError", "Connection errored out")
+
+
+def launch(*arguments):
+    """Run one command to its end, as a user types it."""
+    command = [sys.executable, str(ROOT / "launch.py"), arguments[0], "--no-setup", *arguments[1:]]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
 
 
 class RunningStudio:
@@ -103,7 +114,8 @@ def open_page(browser, trouble):
 
 
 def _errors(said):
-    return [said.text] if said.type == "error" else []
+    is_left_behind = any(words in said.text for words in LEFT_BEHIND)
+    return [said.text] if said.type == "error" and not is_left_behind else []
 
 
 def _elsewhere(url):
@@ -189,3 +201,37 @@ def test_a_saved_label_survives_kill_9(studio, open_page, trouble):
     studio.start()
     page = open_page(studio.url)
     expect(page.locator("#label-progress")).to_contain_text("33 of 56")
+
+
+def test_hostile_text_is_labelled_and_exported_unchanged(tmp_path, open_page, trouble):
+    prompt = "`tick` ${alert(1)} <img src=x onerror=alert(1)> {{value}} </script>"
+    answers = ("\\frac{a}{b} \\u12 \u202eright to left \u05d0\u05d1", "<b>x</b> " + "50k " * 12_500)
+    rows = {"prompt": prompt, "answer_a": answers[0], "answer_b": answers[1]}
+    (tmp_path / "hostile.jsonl").write_text(json.dumps(rows) + "\n", "utf-8")
+    where = ("--data-dir", str(tmp_path / "data"), "--project", "Hostile <b>${alert(2)}</b>")
+    launch("import", str(tmp_path / "hostile.jsonl"), *where)
+
+    studio = RunningStudio(tmp_path / "data")
+    page = open_page(studio.url)
+    page.locator("#project input").click()
+    page.get_by_role("option", name="Hostile").click()
+    expect(page.locator("#label-case")).to_contain_text(prompt)
+    shown = page.eval_on_selector_all("#label-case .gs-answer .gs-text", TEXTS)
+    assert sorted(shown) == sorted(answers)
+    left_is_first = shown[0] == answers[0]
+    page.keyboard.press("1")
+    page.locator("#label-rationale textarea, #label-rationale input").fill(prompt)
+    page.locator("#label-save").click()
+    expect(page.locator("#label-progress")).to_contain_text("1 of 1")
+    page.close()
+    studio.stop()
+
+    launch("export", *where, "--format", "jsonl", "--out", str(tmp_path / "out.jsonl"))
+    row = json.loads((tmp_path / "out.jsonl").read_text("utf-8"))
+    better, worse = answers if left_is_first else answers[::-1]
+    assert (row["prompt"], row["chosen"], row["rejected"]) == (prompt, better, worse)
+    assert row["rationale"] == prompt
+    assert trouble == []
+
+
+TEXTS = "all => all.map(one => one.textContent)"
