@@ -287,7 +287,7 @@ def _set_up(home: Home, extras: Sequence[str]) -> None:
     """Make the environment and install; interrupted at any point, the next call starts over."""
     earlier = read_stamp(home)
     name = fitting_constraints()
-    wanted = {*extras, *(earlier.extras if earlier else ()), *(["vllm"] if name == "gpu" else [])}
+    wanted = {*extras, *(earlier.extras if earlier else ())}
     packages = requirements(home, sorted(wanted))
     doing = "Setting up GEM Studio" if earlier is None else "Bringing the packages up to date"
     say(f"{doing} in {home.venv} (once; some minutes, with a network).")

@@ -6,9 +6,11 @@ fault of ours or a run that failed (the sentence names a report), 130 interrupte
 """
 
 import argparse
+import contextlib
 import datetime
 import io
 import json
+import os
 import sys
 import tempfile
 import traceback
@@ -16,7 +18,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from app import cli_types
 from app.cli_words import findings_in_words, in_words
+from app.file_words import refusal
 from gem_backend.errors import GemError, TrainingError
 from storage.errors import StorageError
 
@@ -44,15 +48,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse has said why, or printed its help
         return stop.code if isinstance(stop.code, int) else BAD_INPUT
     try:
-        options.data_dir = _data_dir(options.data_dir)
+        options.data_dir = options.data_dir or _own_data_dir()
         result = options.run(options)
+        return result if isinstance(result, int) else _hand_over(result, options)
     except KeyboardInterrupt:
         _say("Interrupted.")
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the outermost boundary: nothing above it can act
         return _report(error, options)
-    if isinstance(result, int):
-        return result
+    finally:
+        _forget_unwritten()
+
+
+def _hand_over(result: Result, options: argparse.Namespace) -> int:
+    """Write a command's result to standard output."""
     if options.json:
         print(json.dumps(result, ensure_ascii=False, allow_nan=False), flush=True)
     else:
@@ -175,14 +184,18 @@ def _add_command(
     """Add a command with the options that all of them take."""
     parser = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
     parser.set_defaults(run=run, in_words=in_words)
-    parser.add_argument("--data-dir", metavar="DIR", help="where the studio keeps its data")
+    parser.add_argument(
+        "--data-dir", type=cli_types.folder, metavar="DIR", help="where the studio keeps its data"
+    )
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     parser.add_argument("--no-setup", action="store_true", help=argparse.SUPPRESS)  # launch.py's
     return parser
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="demo", help="demo, a model folder or a hub name")
+    parser.add_argument(
+        "--model", type=cli_types.model, default="demo", help="demo, a model folder or a hub name"
+    )
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where the model runs")
     parser.add_argument(
         "--trust-remote-code", action="store_true", help="run code that comes with a model"
@@ -192,20 +205,26 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 def _add_studio(commands: "_Commands[_Parser]") -> None:
     parser = _add_command(commands, "studio", _studio, "the studio, in your browser (the default)")
     _add_model(parser)
-    parser.add_argument("--port", type=_port, help="1 to 65535; else the first free one from 7860")
+    parser.add_argument(
+        "--port", type=cli_types.port, help="1 to 65535; else the first free one from 7860"
+    )
     parser.add_argument("--no-browser", action="store_true", help="print the address only")
 
 
 def _add_runs(commands: "_Commands[_Parser]") -> None:
     demo = _add_command(commands, "demo", _demo, "the whole loop on the built-in model")
-    demo.add_argument("--seed", type=_seed, default=0, help="same seed, same result")
+    demo.add_argument("--seed", type=cli_types.seed, default=0, help="same seed, same result")
     align = _add_command(commands, "align", _align, "one alignment run on a file of pairs")
-    align.add_argument("file", type=_existing_file, help="JSONL or CSV: prompt, chosen, rejected")
+    align.add_argument(
+        "file", type=cli_types.existing_file, help="JSONL or CSV: prompt, chosen, rejected"
+    )
     _add_model(align)
     align.add_argument("--preset", choices=PRESETS, default="quick", help="how long and thorough")
-    align.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder")
+    align.add_argument(
+        "--out", type=cli_types.path, required=True, metavar="DIR", help="the run's folder"
+    )
     align.add_argument("--resume", action="store_true", help="go on with the run in that folder")
-    align.add_argument("--seed", type=_seed, default=0, help="same seed, same result")
+    align.add_argument("--seed", type=cli_types.seed, default=0, help="same seed, same result")
 
 
 def _add_score(commands: "_Commands[_Parser]") -> None:
@@ -220,10 +239,14 @@ def _add_score(commands: "_Commands[_Parser]") -> None:
 
 def _add_data(commands: "_Commands[_Parser]") -> None:
     in_ = _add_command(commands, "import", _import, "preference pairs from a file into a project")
-    in_.add_argument("file", type=_existing_file, help="JSONL or CSV: prompt, chosen, rejected")
+    in_.add_argument(
+        "file", type=cli_types.existing_file, help="JSONL or CSV: prompt, chosen, rejected"
+    )
     out = _add_command(commands, "export", _export, "a project's labelled pairs into a file")
     out.add_argument("--format", choices=FORMATS, default="jsonl", help="the file's format")
-    out.add_argument("--out", type=Path, required=True, metavar="PATH", help="the file to write")
+    out.add_argument(
+        "--out", type=cli_types.path, required=True, metavar="PATH", help="the file to write"
+    )
     for parser in (in_, out):
         parser.add_argument("--project", required=True, metavar="NAME", help="the project's name")
 
@@ -237,29 +260,8 @@ def _with_command(words: list[str]) -> list[str]:
 _PARSER_OPTIONS = ("-h", "--help", "--version")
 
 
-def _port(word: str) -> int:
-    if word.isdecimal() and 1 <= int(word) <= 65535:
-        return int(word)
-    raise argparse.ArgumentTypeError(f"'{word}' is not a port from 1 to 65535")
-
-
-def _seed(word: str) -> int:
-    if word.isdecimal() and int(word) < 2**32:
-        return int(word)
-    raise argparse.ArgumentTypeError(f"'{word}' is not a whole number from 0 to 4294967295")
-
-
-def _existing_file(word: str) -> Path:
-    path = Path(word).expanduser()
-    if path.is_file():
-        return path
-    raise argparse.ArgumentTypeError(f"there is no file '{word}'")
-
-
-def _data_dir(chosen: str | None) -> Path:
-    """Return the folder asked for, else this user's own on this system."""
-    if chosen is not None:
-        return Path(chosen).expanduser().absolute()
+def _own_data_dir() -> Path:
+    """Return this user's own folder for programs' data on this system."""
     from platformdirs import user_data_path
 
     return user_data_path("gem-studio", appauthor=False)
@@ -269,33 +271,55 @@ def _data_dir(chosen: str | None) -> Path:
 
 
 def _say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
+    """Tell how it goes; where nobody can be told any more, the work goes on."""
+    with contextlib.suppress(OSError):
+        print(words, file=sys.stderr, flush=True)
 
 
 def _report(error: Exception, options: argparse.Namespace) -> int:
     """Say what went wrong in one sentence and return the exit code for it."""
-    if isinstance(error, (GemError, StorageError)) and not isinstance(error, TrainingError):
-        _say(error.message)
+    refused = _refusal(error)
+    if refused:
+        _say(refused)
         return BAD_INPUT
-    log = _write_log(error, options)
     sentence = error.message if isinstance(error, TrainingError) else "This should not happen."
-    _say(f"{sentence} The report is in {log}")
+    log = _write_log(error, options)
+    _say(f"{sentence} The report is in {log}" if log else f"{sentence} No report could be kept.")
     return OUR_FAULT
 
 
-def _write_log(error: Exception, options: argparse.Namespace) -> Path:
-    """Keep the traceback in the data folder, or in the system's temporary one if that fails."""
+def _refusal(error: Exception) -> str | None:
+    """Return the sentence for what the user can mend, None for a failed run or a fault of ours."""
+    if isinstance(error, (GemError, StorageError)) and not isinstance(error, TrainingError):
+        return error.message
+    return refusal(error) if isinstance(error, OSError) else None
+
+
+def _write_log(error: Exception, options: argparse.Namespace) -> Path | None:
+    """Keep the traceback in the data folder, else in the system's temporary one, else nowhere."""
     report = "".join(traceback.format_exception(error))
     name = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{options.command}.log"
-    try:
+    with contextlib.suppress(OSError):
         folder = Path(options.data_dir) / "logs"
         folder.mkdir(parents=True, exist_ok=True)
-        log = folder / name
-        log.write_text(report, "utf-8")
-    except OSError:
-        log = Path(tempfile.mkdtemp(prefix="gem-studio-")) / name
-        log.write_text(report, "utf-8")
-    return log
+        return _written(folder / name, report)
+    with contextlib.suppress(OSError):
+        return _written(Path(tempfile.mkdtemp(prefix="gem-studio-report-")) / name, report)
+    return None
+
+
+def _written(file: Path, content: str) -> Path:
+    file.write_text(content, "utf-8")
+    return file
+
+
+def _forget_unwritten() -> None:
+    """Drop what a stream could not take: Python would try again at its end, and complain."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _write_any_character() -> None:

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar, cast, runtime_checkable
 import gradio as gr
 
 from app import text
+from app.file_words import refusal
 
 _log = logging.getLogger(__name__)
 _Handler = TypeVar("_Handler", bound=Callable[..., object])
@@ -70,6 +71,9 @@ def polled(
 def _shown(handler: Callable[..., object], error: Exception) -> gr.Error:
     if isinstance(error, ToldError):
         return _message(error.title, error.message)
+    refused = refusal(error) if isinstance(error, OSError) else None
+    if refused is not None:
+        return _message(text.REFUSED_TITLE, refused)
     name = getattr(handler, "__name__", "handler")
     _log.error("unexpected failure in %s", name, exc_info=error)
     return _message(text.UNEXPECTED_TITLE, text.UNEXPECTED)

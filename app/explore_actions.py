@@ -44,13 +44,9 @@ class ExploreActions:
         ]
 
     def model_choices(self, project_id: str) -> Choices:
-        """Return the base model and the adapters of runs that are done."""
-        runs = self._studio.runs(project_id) if project_id else []
-        adapters = [
-            (text.adapter_label(run.preset, run.created_at), run.run_id)
-            for run in runs
-            if run.status.state == "done" and run.result and run.result.adapter_dir
-        ]
+        """Return the base model and the adapters that fit it."""
+        fitting = self._studio.adapters(project_id) if project_id else []
+        adapters = [(text.adapter_label(run.preset, run.created_at), run.run_id) for run in fitting]
         return [(text.BASE_MODEL, ""), *adapters]
 
     def screen(self, project_id: str, prompt_id: str | None) -> ExploreScreen:
@@ -60,12 +56,10 @@ class ExploreActions:
         prompt = found or next(iter(prompts), None)
         if prompt is None:
             return ExploreScreen(None)
-        return ExploreScreen(
-            prompt.prompt_id,
-            prompt.prompt,
-            tuple(self._studio.candidates(prompt.prompt_id)),
-            self._studio.sampling_state(prompt.prompt_id),
-        )
+        # The state first: a group that comes in between is then drawn, or fetched by the next poll.
+        task = self._studio.sampling_state(prompt.prompt_id)
+        group = tuple(self._studio.candidates(prompt.prompt_id))
+        return ExploreScreen(prompt.prompt_id, prompt.prompt, group, task)
 
     def sample(self, prompt_id: str | None, config: SamplingConfig, adapter: str) -> TaskState:
         """Begin sampling; an empty ``adapter`` means the base model.

@@ -143,8 +143,8 @@ class LabelActions:
     def enter(
         self, project_id: str, texts: tuple[str, str, str], preferred: str | None
     ) -> LabelScreen:
-        """Store a typed pair (question, answer A, answer B), labelled or for later."""
-        prompt, answer_a, answer_b = (part.strip() for part in texts)
+        """Store a pair (question, answer A, answer B) as it was typed, labelled or for later."""
+        prompt, answer_a, answer_b = texts
         chosen: Answer | None = "a" if preferred == "a" else "b" if preferred == "b" else None
         self._studio.enter_pair(project_id, prompt, answer_a, answer_b, chosen)
         return self._next(project_id, text.PAIR_LABELLED if chosen else text.PAIR_ADDED)

@@ -13,9 +13,7 @@ from typing import NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from app.records import RunView
-from gem_backend.ranking import normalise_answer
 from gem_backend.types import (
-    Candidate,
     Estimate,
     Evaluation,
     EventKind,
@@ -185,14 +183,6 @@ def accuracy(evaluation: Evaluation, name: str) -> Estimate | None:
     """Return one of the accuracies of an evaluation by its field name."""
     figure = getattr(evaluation, name)
     return figure if isinstance(figure, Estimate) else None
-
-
-def matches_gold(candidate: Candidate, gold_answer: str) -> bool:
-    """Whether a committed answer is the reference; judged as the run's own evaluation does."""
-    wanted, lines = normalise_answer(gold_answer), candidate.answer.strip().splitlines()
-    if not candidate.spans.is_committed or not wanted or not lines:
-        return False
-    return wanted in (normalise_answer(candidate.answer), normalise_answer(lines[0]))
 
 
 def newest_finished(runs: Sequence[RunSummary]) -> str | None:

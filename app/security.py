@@ -5,19 +5,26 @@ environment at import time and would let a variable open a public link.
 """
 
 import atexit
+import contextlib
 import ipaddress
+import multiprocessing
 import os
+import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypedDict
 from urllib.parse import urlsplit
 
+import psutil
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gem_backend.errors import ConfigError
 
 LOOPBACK = "127.0.0.1"
 MAX_FILE_SIZE = "100mb"
@@ -29,13 +36,18 @@ def seal_environment() -> None:
     """Forget every Gradio setting of the environment and switch its telemetry off.
 
     Paths and ports come through the command line alone. Requests to this machine never take a
-    proxy, which hospital networks often set for everything.
+    proxy, which hospital networks often set for everything. A child that the studio starts (the
+    engine) inherits all of it.
     """
+    # Not `parent_process()`: a child knows its parent only after it has imported its main module.
+    if multiprocessing.current_process().name != "MainProcess":
+        return
     for name in [name for name in os.environ if name.startswith("GRADIO_")]:
         del os.environ[name]
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    os.environ["GRADIO_TEMP_DIR"] = private_dir()
+    with contextlib.suppress(OSError):  # a full disk; `launch_options` does not serve without it
+        os.environ["GRADIO_TEMP_DIR"] = private_dir()
     # Models compute in child processes; threads that spin while they wait would starve the page.
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     for name in ("NO_PROXY", "no_proxy"):
@@ -44,10 +56,26 @@ def seal_environment() -> None:
 
 
 def private_dir() -> str:
-    """Make a folder that only this user can read and that goes when the studio ends."""
-    folder = tempfile.mkdtemp(prefix="gem-studio-")
+    """Make a folder that only this user can read and that goes when the studio ends.
+
+    A studio that was killed could not remove its own: those of this user go now. A folder's name
+    has the machine and the process in it, because containers may share the folder above.
+    """
+    prefix = f"gem-studio-{socket.gethostname()}-"
+    folder = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    for other in folder.parent.iterdir():
+        owner = re.match(re.escape(prefix) + r"(\d+)-", other.name)
+        if owner and not psutil.pid_exists(int(owner[1])) and _is_same_user(other, folder):
+            shutil.rmtree(other, ignore_errors=True)
+    return str(folder)
+
+
+def _is_same_user(one: Path, other: Path) -> bool:
+    try:
+        return one.lstat().st_uid == other.lstat().st_uid
+    except FileNotFoundError:  # another start has just removed it
+        return False
 
 
 class LaunchOptions(TypedDict):
@@ -83,7 +111,14 @@ def launch_options(
         port: None takes the first free one from 7860 on.
         blocked: folders no request may read, the data and model folders first of all.
         open_browser: show the page in the user's browser.
+
+    Raises:
+        ConfigError: there is no private folder for the files that pass through the page.
     """
+    if "GRADIO_TEMP_DIR" not in os.environ:
+        raise ConfigError(
+            "There is no room for temporary files; free some space, then start again.", "Disk full"
+        )
     return {
         "server_name": LOOPBACK,
         "server_port": port,

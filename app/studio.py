@@ -13,10 +13,11 @@ from app.records import AlignPlan, Header, LeftOut, RunView, TaskState
 from app.run_specs import device_words, new_run_spec, snapshot
 from app.supervision import Supervisor
 from app.tasks import Tasks
+from app.text import local_time
 from gem_backend import runner
 from gem_backend.config import PromptConfig, RunConfig, SamplingConfig, ScoringConfig, preset_config
-from gem_backend.engine import Device, Engine, EngineConfig, OnProgress, SampleRequest
-from gem_backend.errors import EngineError, TrainingError
+from gem_backend.engine import BUSY, Device, Engine, EngineConfig, OnProgress, SampleRequest
+from gem_backend.errors import EngineError, RunDirError, TrainingError
 from gem_backend.model_folder import find_model, has_chat_template, weight_bytes
 from gem_backend.ranking import normalise_answer, rank_candidates
 from gem_backend.run_dir import RunDir
@@ -42,6 +43,7 @@ from storage.errors import EntryError, NotFoundError
 RATER = "expert"  # one person, no login: the studio is on this machine alone
 DATABASE_FILE = "studio.duckdb"
 LOG_TAIL_BYTES = 8000
+MOST_MEASURED_RUNS = 9
 CASE_TEMPERATURES = (0.9, 1.2, 1.5)  # a model that is sure of its answer is asked more freely
 
 
@@ -80,8 +82,10 @@ class Studio:
         self._engine = Engine(EngineConfig(self._model, device, trust_remote_code))
         self._tasks = Tasks()
         self._start_lock = threading.Lock()
-        self._supervisor = Supervisor(self._db, on_idle=self.warm_up)
+        self._supervisor = Supervisor(self._db, on_idle=self._take_device_back)
         self._supervisor.start()
+        if self._supervisor.active_runs():
+            self._engine.hold()
 
     def __enter__(self) -> Self:
         return self
@@ -100,6 +104,20 @@ class Studio:
         if not self._supervisor.active_runs():
             self._tasks.start("engine", lambda _: self._engine.warm_up())
 
+    def _take_device_back(self) -> None:
+        self._engine.let_go()
+        self.warm_up()
+
+    def _start(self, run: RunDir, *, resume: bool) -> None:
+        """Start a worker on the device that the engine gives up for it."""
+        self._engine.hold()
+        try:
+            runner.start_worker(run, resume=resume)
+        except RunDirError:
+            self._engine.let_go()
+            raise
+        self._supervisor.expect_run()
+
     # --- projects ---
 
     def projects(self) -> list[Project]:
@@ -112,12 +130,12 @@ class Studio:
 
     def header(self, project_id: str) -> Header:
         """Return where the user is: project, model, adapter in use, rater, what runs now."""
-        latest = next((run for run in self.runs(project_id) if _adapter_of(run)), None)
+        latest = next(iter(self.adapters(project_id)), None)
         model = "embedded demo model" if self._model == "demo" else Path(self._model).name
         return Header(
             project=projects.get_project(self._db, project_id).name,
             model=model,
-            adapter=f"run of {latest.created_at[:16].replace('T', ' ')}" if latest else "none",
+            adapter=f"newest: run of {local_time(latest.created_at)}" if latest else "none yet",
             rater=RATER,
             activity=self._activity(),
         )
@@ -208,14 +226,22 @@ class Studio:
         """Return the project's prompts, held-out ones last."""
         return projects.list_prompts(self._db, project_id)
 
+    def adapters(self, project_id: str) -> list[RunSummary]:
+        """Return the runs whose adapter may be used on the studio's model, newest first."""
+        return [run for run in runs.list_runs(self._db, project_id) if self._fits(run)]
+
+    def _fits(self, run: RunSummary) -> bool:
+        """Whether a run offers an adapter, and for this very model."""
+        return _adapter_of(run) is not None and run.model == self._model
+
     def start_sampling(
         self, prompt_id: str, config: SamplingConfig, adapter: str | None
     ) -> TaskState:
         """Begin sampling candidates for a prompt; ``adapter`` is a run id or None for the base."""
         self._refuse_during_run()
         prompt = projects.get_prompt(self._db, prompt_id)
-        if adapter is not None and _adapter_of(runs.get_run(self._db, adapter)) is None:
-            raise NotFoundError("That run has no adapter to use.")
+        if adapter is not None and not self._fits(runs.get_run(self._db, adapter)):
+            raise NotFoundError("That run has no adapter for this model.")
 
         def work(on_progress: OnProgress) -> None:
             self._sample(prompt, config, adapter, on_progress)
@@ -282,8 +308,7 @@ class Studio:
             if obstacle := self._training_data(project_id).obstacle or self._busy_sentence():
                 raise TrainingError(obstacle, "Run not started")
             run = self._create_run(project_id, config)
-            self._engine.release()  # its exit frees the device for the run
-            runner.start_worker(run)
+            self._start(run, resume=False)
             return run.spec().run_id
 
     def stop_run(self, run_id: str) -> None:
@@ -296,8 +321,7 @@ class Studio:
             if busy := self._busy_sentence():
                 raise TrainingError(busy, "Run not resumed")
             run = self._supervisor.run_dir(run_id)
-            self._engine.release()
-            runner.start_worker(run, resume=True)
+            self._start(run, resume=True)
             runs.ingest(self._db, run_id, run)
 
     def active_run(self, project_id: str) -> str | None:
@@ -325,11 +349,15 @@ class Studio:
         return text
 
     def _measured_walls(self, project_id: str, config: RunConfig) -> list[float]:
-        return [
-            run.result.wall_s
-            for run in runs.list_runs(self._db, project_id)
-            if run.result and (run.preset, run.model) == (config.preset, config.model)
-        ]
+        """Seconds of the newest finished runs with these very settings, whatever their seed."""
+        history = runs.list_runs(self._db, project_id)
+        finished = [run for run in history if run.result and run.preset == config.preset]
+        walls = []
+        for run in finished[:MOST_MEASURED_RUNS]:
+            own = {"seed": config.seed, "prompt": config.prompt}
+            if runs.get_spec(self._db, run.run_id).config.model_copy(update=own) == config:
+                walls.append(run.result.wall_s if run.result else 0.0)
+        return walls
 
     def _busy_sentence(self) -> str:
         if self._supervisor.active_runs():
@@ -338,7 +366,7 @@ class Studio:
 
     def _refuse_during_run(self) -> None:
         if self._supervisor.active_runs():
-            raise EngineError("A run has the model now; sampling is back when it ends.", "Busy")
+            raise EngineError(BUSY, "Busy")
 
     # --- results ---
 

@@ -27,12 +27,17 @@ class Supervisor:
         self._db = db
         self._on_idle = on_idle
         self._closed = threading.Event()
+        self._has_run = False
         self._thread = threading.Thread(target=self._watch, name="run-supervisor", daemon=True)
 
     def start(self) -> None:
         """Catch up with what happened while the studio was closed, then keep watching."""
-        self._follow()
+        self._has_run = self._follow()
         self._thread.start()
+
+    def expect_run(self) -> None:
+        """Say that a run was just started, so that its end counts even if nobody saw it at work."""
+        self._has_run = True
 
     def close(self) -> None:
         """Stop watching; the runs go on."""
@@ -70,18 +75,25 @@ class Supervisor:
         is_any_active = False
         for run_id in self._unfinished():
             try:
-                run = self.run_dir(run_id)
-                # Looked at first: an event written in between is then read with the next look.
-                is_any_active |= runner.observe(run).state in runner.ACTIVE
-                runs.ingest(self._db, run_id, run)
+                is_any_active |= self._ingest(run_id)
             except (StorageError, GemError, OSError):
                 logger.exception("The news of run %s could not be stored", run_id)
         return is_any_active
 
+    def _ingest(self, run_id: str) -> bool:
+        run = self.run_dir(run_id)
+        status = runner.observe(run)
+        if run.spec_file.exists():
+            runs.ingest(self._db, run_id, run)
+        else:
+            runs.save_lost(self._db, run_id, status)
+        return status.state in runner.ACTIVE
+
     def _watch(self) -> None:
-        was_active = False
         while not self._closed.wait(POLL_S):
-            is_active = self._follow()
-            if was_active and not is_active:
-                self._on_idle()
-            was_active = is_active
+            try:
+                if not self._follow() and self._has_run:
+                    self._has_run = False
+                    self._on_idle()
+            except Exception:
+                logger.exception("Runs could not be followed; trying again")

@@ -1,11 +1,11 @@
 """Every sentence of the header, of Label and of Explore, and those that all pages share."""
 
+from datetime import UTC, datetime
 from typing import Final
-
-from gem_backend.types import Verdict
 
 # --- shared -----------------------------------------------------------------------------------
 NAME: Final = "GEM Studio"
+REFUSED_TITLE: Final = "The computer refused"
 UNEXPECTED_TITLE: Final = "Something unexpected happened"
 UNEXPECTED: Final = (
     "The studio could not do this. What you saved before is safe. Try again; if it happens again, "
@@ -14,6 +14,17 @@ UNEXPECTED: Final = (
 NO_PROJECT: Final = "Create a project first."
 RESEARCH_NOTICE: Final = "Research software. Not a medical device."
 DEMO_NOTICE: Final = "Demonstration: invented cases and a very small model. Not for clinical use."
+
+
+def local_time(stored: str) -> str:
+    """Return a stored time (ISO 8601, UTC where it names no zone) by this machine's clock."""
+    try:
+        moment = datetime.fromisoformat(stored)
+    except ValueError:
+        return stored or "no date"
+    known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return f"{known.astimezone():%Y-%m-%d %H:%M}"
+
 
 # --- header -----------------------------------------------------------------------------------
 TABS: Final = {
@@ -28,7 +39,7 @@ MODEL: Final = "Model"
 ADAPTER: Final = "Adapter"
 RATER: Final = "Rater"
 ACTIVITY: Final = "Now"
-NO_ADAPTER: Final = "none"
+NO_ADAPTER: Final = "none yet"
 NO_ACTIVITY: Final = "nothing is running"
 NEW_PROJECT: Final = "New project"
 NEW_PROJECT_NAME: Final = "Name of the new project"
@@ -84,13 +95,6 @@ ENTER_B: Final = "Answer B"
 ENTER_WHICH: Final = "Which is better?"
 ENTER_CHOICES: Final = (("A", "a"), ("B", "b"), ("Decide later", "later"))
 ADD_PAIR: Final = "Add this pair"
-SAVED_AS: Final[dict[Verdict, str]] = {
-    "a": "",
-    "b": "",
-    "tie": "equally good",
-    "both_bad": "both are bad",
-    "cannot_judge": "cannot judge",
-}
 KEY_LIST: Final = (
     ("1", "left is better (again: clearly better)"),
     ("2", "right is better (again: clearly better)"),
@@ -133,7 +137,6 @@ BASE_MODEL: Final = "Base model"
 NUM_CANDIDATES: Final = "Answers"
 TEMPERATURE: Final = "Variety"
 SEED: Final = "Seed"
-SEED_INFO: Final = "The same seed gives the same answers again."
 SAMPLE: Final = "Sample answers"
 SAMPLING: Final = "Sampling"
 SAMPLED: Final = "Ready"
@@ -141,14 +144,11 @@ NO_CANDIDATES: Final = "No answers yet"
 NO_CANDIDATES_NEXT: Final = (
     "Choose a question and press “Sample answers” to read how the model reasons."
 )
-NO_PROMPTS_NEXT: Final = "This project has no questions yet. Import a file under Data."
 CHOOSE_PROMPT: Final = "Choose a question first."
-RERANK: Final = "How the ranking is made"
 LAMBDA: Final = "Weight of exploring (λ)"
 LAMBDA_INFO: Final = "0 ranks by confidence in the answer alone."
 TOP_M: Final = "Share of forks (m)"
 TOP_M_INFO: Final = "The part of the reasoning that counts as forks."
-TRACE: Final = "Uncertainty along the answer"
 HELD_OUT_MARK: Final = "held out"
 LEGEND: Final = "How unsure the model was at each word"
 # Number of equally likely continuations, and its words on the scale.
@@ -252,4 +252,4 @@ NO_PROMPT_TITLE: Final = "No question chosen"
 
 def adapter_label(preset: str, created_at: str) -> str:
     """Return how a run's adapter is called in a list."""
-    return f"Adapter of {created_at[:16].replace('T', ' ')} ({preset})"
+    return f"Adapter of {local_time(created_at)} ({preset})"

@@ -41,8 +41,10 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def megabytes(size_bytes: int) -> str:
-    """Return a size on disk: "3.4 MB", "16,000 MB"."""
+def model_size(size_bytes: int) -> str:
+    """Return a model's size on disk: "3.4 MB", "16,000 MB"; 0 is a model that has a name only."""
+    if size_bytes == 0:
+        return "Not known. The model is downloaded first if it is not on this machine yet."
     size = size_bytes / 1e6
     return f"{size:.1f} MB" if size < 100 else f"{size:,.0f} MB"
 
@@ -51,7 +53,7 @@ def megabytes(size_bytes: int) -> str:
 
 ALIGN_BUTTON = "Align the model"
 STOP_BUTTON = "Stop and save"
-STOPPING_BUTTON = "Saving…"
+STOPPING_BUTTON = "Stopping…"
 RESUME_BUTTON = "Resume"
 PLAN_TITLE = "Before you start"
 SETTINGS_TITLE = "How thorough"
@@ -63,13 +65,12 @@ NOT_MEASURED = "Not yet measured on this machine. The first run will tell."
 CANNOT_START = "The run cannot start yet"
 SEED_LABEL = "Seed"
 SEED_HINT = "The same seed, labels and settings give the same run."
-PRESET_LABEL = "Preset"
 SETTING_MISSING = "A setting is empty. Type a number, or choose a preset to put all settings back."
 NO_PROJECT = "No project is open. Create one on the Data page, or choose one."
 
 PRESETS: tuple[tuple[str, Preset], ...] = (
     ("Quick: a first look, a minute or so with the embedded model", "quick"),
-    ("Standard: more rounds and more answers, for an adapter to keep", "standard"),
+    ("Standard: more rounds, for an adapter to keep", "standard"),
     ("Paper: the settings of the published method", "paper"),
 )
 
@@ -88,7 +89,7 @@ STATE_TITLES: dict[RunState, str] = {
     "queued": "Waiting to start",
     "running": "Aligning the model",
     "stopping": "Saving and stopping",
-    "stopped": "Stopped and saved",
+    "stopped": "Stopped",
     "failed": "The run failed",
     "done": "The run is finished",
     "interrupted": "The run was interrupted",
@@ -103,8 +104,8 @@ STATE_WORDS: dict[RunState, str] = {
     "interrupted": "interrupted",
 }
 WAITING = "The model is being loaded."
-STOPPING = "The run ends after the current step. The last saved version is kept."
-STOPPED = "The last saved version is kept. Resume goes on from there."
+STOPPING = "The run ends after the current step."
+STOPPED = "Resume goes on from the last saved version."
 INTERRUPTED = (
     "The run ended without saying why: perhaps the machine was restarted or ran out of memory. "
     "Resume goes on from the last saved point."

@@ -5,7 +5,8 @@ Usage: python benchmarks/quick_recipe.py [--seeds 1,2]
 
 Prints two Markdown tables. The first takes the base model's own samples on the demo project's pool
 prompts and asks, of each pair of a right and a wrong answer to a prompt, how often a term of
-equation (1) prefers the right one. The second carries whole runs under a few settings.
+equation (1) prefers the right one. The second carries whole runs under a few settings and reports
+the test part, so a setting that is chosen by it is no longer measured by it without bias.
 """
 
 import argparse
@@ -18,8 +19,8 @@ from app.demo_project import ensure_demo_project
 from app.run_specs import new_run_spec, snapshot
 from gem_backend import runner
 from gem_backend.config import RunConfig, SamplingConfig, preset_config
-from gem_backend.evaluate import answers_match
 from gem_backend.policy import load_policy
+from gem_backend.ranking import answers_match
 from gem_backend.run_dir import PoolPrompt, RunDir
 from gem_backend.sampling import TransformersSampler
 from gem_backend.scoring import gem_score

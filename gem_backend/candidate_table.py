@@ -1,7 +1,8 @@
 """Candidates as an Arrow table: one row each, one column per field, exact both ways.
 
 The fields of ``Spans`` and ``Provenance`` stand beside those of ``Candidate`` as they are named.
-Per-token arrays are float32: a value that float32 cannot hold comes back rounded to it.
+Per-token arrays are float32: a value that float32 cannot hold comes back rounded to it. A file may
+also hold each candidate's score and place; ``read_scores`` reads these, the others ignore them.
 """
 
 import contextlib
@@ -14,9 +15,10 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from gem_backend.errors import DataError
-from gem_backend.types import Candidate, Provenance, Spans, Stage
+from gem_backend.types import Candidate, Provenance, RankedCandidate, Spans, Stage
 
-_SPAN = pa.list_(pa.int32())  # [start, end], end-exclusive
+_POSITIONS = pa.list_(pa.int32())
+_SPAN = _POSITIONS  # [start, end], end-exclusive
 _FLOATS = pa.list_(pa.float32())  # one per token, or five per token
 _TEXTS = pa.list_(pa.string())
 
@@ -45,6 +47,17 @@ SCHEMA = pa.schema(
         ("versions", pa.string()),
     ]
 )
+
+SCORE_SCHEMA = pa.schema(
+    [
+        ("gem_score", pa.float64()),
+        ("final_entropy", pa.float64()),
+        ("fork_entropy", pa.float64()),
+        ("fork_tokens", _POSITIONS),
+        ("rank", pa.int32()),  # within the prompt's group, 1 for the best
+    ]
+)
+_SCORED = ["candidate_id", "prompt", "stage", "round", *SCORE_SCHEMA.names]
 
 _CANDIDATE: TypeAdapter[Candidate] = TypeAdapter(Candidate)
 
@@ -77,7 +90,11 @@ def from_table(table: pa.Table) -> list[Candidate]:
 
 
 def write_candidates(
-    path: Path, candidates: Sequence[Candidate], stage: Stage, round: int = 0
+    path: Path,
+    candidates: Sequence[Candidate],
+    stage: Stage,
+    round: int = 0,
+    ranked: Sequence[RankedCandidate] | None = None,
 ) -> None:
     """Write a parquet file in one piece: a reader sees the old file or the new one, whole.
 
@@ -86,9 +103,16 @@ def write_candidates(
         candidates: the rows.
         stage: when they were sampled; a column.
         round: the SEGA round, 0 outside of rounds; a column.
+        ranked: each candidate's score and its place among those of its prompt, in the order of
+            ``candidates``; None leaves these columns out.
     """
     count = len(candidates)
     table = to_table(candidates, stage=[stage] * count, round=[round] * count)
+    if ranked is not None:
+        rows = [_score_row(one) for one in ranked]
+        for field in SCORE_SCHEMA:
+            column = pa.array([row[field.name] for row in rows], field.type)
+            table = table.append_column(field, column)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -114,6 +138,29 @@ def read_table(path: Path) -> pa.Table:
         raise DataError(f"The candidates in {path.name} cannot be read: {error}.") from error
 
 
+def read_scores(path: Path) -> pa.Table:
+    """Read the scores that a run gave its candidates, one row each, in the file's order.
+
+    Returns:
+        The columns ``candidate_id``, ``prompt``, ``stage`` and ``round``, then those of
+        ``SCORE_SCHEMA``, under the scoring settings of the run's spec; no rows for a file without
+        scores, as earlier versions wrote them.
+
+    Raises:
+        DataError: the file is missing, damaged or something else.
+    """
+    try:
+        with path.open("rb") as file:
+            table = pq.read_table(file)
+        if "gem_score" not in table.column_names:
+            table = table.slice(0, 0)
+            for field in SCORE_SCHEMA:
+                table = table.append_column(field, pa.array([], field.type))
+        return table.select(_SCORED)
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise DataError(f"The scores in {path.name} cannot be read: {error}.") from error
+
+
 def read_candidates(path: Path) -> list[Candidate]:
     """Read the candidates of a file of ``write_candidates``.
 
@@ -121,6 +168,17 @@ def read_candidates(path: Path) -> list[Candidate]:
         DataError: the file is missing, damaged or something else.
     """
     return from_table(read_table(path))
+
+
+def _score_row(ranked: RankedCandidate) -> dict[str, object]:
+    score = ranked.score
+    return {
+        "gem_score": score.value,
+        "final_entropy": score.final_entropy,
+        "fork_entropy": score.fork_entropy,
+        "fork_tokens": score.fork_tokens,
+        "rank": ranked.rank,
+    }
 
 
 def _row(candidate: Candidate) -> dict[str, object]:

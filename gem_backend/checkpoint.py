@@ -2,8 +2,14 @@
 
 The adapter is written in safetensors by peft. Data order and sampling derive from the run's seed
 and the position, so no generator state is kept.
+
+A folder whose name does not start with a dot is always whole: it comes by a rename after its files
+are on the disk, and goes by a rename before they are deleted. A new checkpoint is in its place
+before older ones go, and the best one stays. So a crash at any moment leaves the latest and the
+best checkpoint of before or of after, and at most a hidden folder that the next ``prune`` removes.
 """
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +26,10 @@ from gem_backend.types import Evaluation
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands: ``epoch`` of the warm start and ``round`` of SEGA that are finished."""
+    """Where a run stands: ``epoch`` of the warm start and ``round`` of SEGA that are finished.
+
+    ``worked_s`` are the seconds of all legs up to here, without the pauses between them.
+    """
 
     step: int = 0
     epoch: int = 0
@@ -28,6 +37,17 @@ class Progress:
     best_round: int = -1
     best_accuracy: float = -1.0
     stale_rounds: int = 0
+    worked_s: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's folder: by the pass of the warm start, or the round, that is done."""
+        return f"epoch-{self.epoch}" if self.best_round < 0 else f"round-{self.round}"
+
+    @property
+    def best_name(self) -> str:
+        """The folder of the best round so far; of this checkpoint before the first is measured."""
+        return self.name if self.best_round < 0 else f"round-{self.best_round}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +66,22 @@ _ADAPTER = "adapter_model.safetensors"
 
 
 def save_checkpoint(
-    folder: Path, model: PeftModel, optimizer: Optimizer | None, progress: Progress
+    checkpoints_dir: Path, model: PeftModel, optimizer: Optimizer | None, progress: Progress
 ) -> None:
-    """Write a checkpoint whole or not at all: into a folder beside it, then renamed."""
-    temporary = folder.with_name(f".{folder.name}.tmp")
+    """Write the checkpoint of ``progress`` whole or not at all: into a hidden folder, renamed."""
+    folder = checkpoints_dir / progress.name
+    temporary = checkpoints_dir / f".{progress.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     model.save_pretrained(str(temporary))
     if optimizer is not None:
         torch.save(optimizer.state_dict(), temporary / "optimizer.pt")
     (temporary / "progress.json").write_bytes(_PROGRESS.dump_json(progress))
-    shutil.rmtree(folder, ignore_errors=True)
+    for file in temporary.iterdir():
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
+    if folder.exists():
+        _discard(folder)
     temporary.rename(folder)
 
 
@@ -93,7 +118,19 @@ def latest_checkpoint(checkpoints_dir: Path) -> Path | None:
 
 
 def prune(checkpoints_dir: Path, keep: set[str]) -> None:
-    """Delete every checkpoint but the named ones."""
-    for folder in checkpoints_dir.glob("[!.]*"):
-        if folder.name not in keep:
+    """Delete every checkpoint but the named ones, and what an earlier crash left half done."""
+    if not checkpoints_dir.exists():
+        return
+    for folder in list(checkpoints_dir.iterdir()):
+        if folder.name.startswith("."):
             shutil.rmtree(folder)
+        elif folder.name not in keep:
+            _discard(folder)
+
+
+def _discard(folder: Path) -> None:
+    """Delete a folder so that no half of it is ever taken for a checkpoint."""
+    hidden = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(hidden, ignore_errors=True)
+    folder.rename(hidden)
+    shutil.rmtree(hidden)

@@ -124,14 +124,18 @@ class RunConfig(Settings):
     sft: SftConfig = SftConfig()
     sega: SegaConfig = SegaConfig()
     max_grad_norm: Positive = 1.0  # ours
-    micro_batch_tokens: Count = 8192  # ours: tokens of one forward pass, padding included
-    max_length: Annotated[int, Field(ge=8)] = 2048  # ours: prompt and answer together, tokens
+    micro_batch_tokens: Count = 8192  # ours: of one forward pass, padding included
+    # ours: tokens of a prompt with its chosen answer; longer pairs are left out, never cut. A
+    # sampled answer has `max_new_tokens` beside its prompt instead.
+    max_length: Annotated[int, Field(ge=8)] = 2048
     evaluation_prompts: Count = 256  # ours: held-out prompts answered greedily before and after
 
 
 # The embedded model is a thousand times smaller than the paper's, so its learning rates are larger.
 # Its fork entropy marks wrong chains more than right ones (benchmarks/RESULTS.md), so only the
-# "paper" preset rewards it.
+# "paper" preset rewards it. "paper" also has no anchor: the paper's protocol is a warm start on the
+# chosen answers and then equation (2) alone.
+_PAPER_SEGA = SegaConfig(prompts_per_round=128, prompts_per_step=128, anchor_weight=0.0)
 _DEMO_QUICK = RunConfig(
     preset="quick",
     sampling=SamplingConfig(max_new_tokens=128),
@@ -149,7 +153,7 @@ _DEMO: dict[Preset, RunConfig] = {
     "paper": RunConfig(
         preset="paper",
         sampling=SamplingConfig(max_new_tokens=128),
-        sega=SegaConfig(prompts_per_round=128, prompts_per_step=128),
+        sega=_PAPER_SEGA,
         max_length=512,
     ),
 }
@@ -159,7 +163,7 @@ _LARGE: dict[Preset, RunConfig] = {
     "paper": RunConfig(
         preset="paper",
         sampling=SamplingConfig(max_new_tokens=512),
-        sega=SegaConfig(prompts_per_round=128, prompts_per_step=128),
+        sega=_PAPER_SEGA,
     ),
 }
 
@@ -169,8 +173,8 @@ def preset_config(preset: Preset, model: str = "demo", seed: int = 0) -> RunConf
 
     Args:
         preset: "quick" (about a minute on the embedded model), "standard", or "paper" (K 5,
-            learning
-            rate 1e-5, batch 128).
+            learning rate 1e-5, 128 prompts a step, no anchor). What the paper does not give, such
+            as the warm start's length and the adapter's size, is ours there too.
         model: "demo", a local folder or a hub name.
         seed: of the whole run.
     """

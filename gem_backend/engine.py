@@ -1,8 +1,8 @@
 """The engine: one warm model in a child process, for sampling while people look on.
 
 ``Engine`` is the torch-free client that the studio holds. The child's exit is what frees the
-device, so a run can have it; the next request starts a new child. The child ends with its parent:
-the pipe closes.
+device, so a run can have it: ``hold`` ends the child and keeps it away until ``let_go``; the next
+request starts a new one. The child ends with its parent: the pipe closes.
 """
 
 import logging
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Literal
+from typing import Literal, Self
 
 from gem_backend.config import PromptConfig, SamplingConfig
 from gem_backend.errors import EngineError, GemError
@@ -22,6 +22,7 @@ logger = logging.getLogger("gem_backend.engine")
 
 OnProgress = Callable[[int, int], None]
 Device = Literal["auto", "cpu", "cuda"]
+BUSY = "A run has the model now; sampling is back when it ends."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,23 @@ class _Progress:
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Child:
+    process: BaseProcess
+    pipe: Connection
+
+    @classmethod
+    def start(cls, config: EngineConfig) -> Self:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        with theirs:
+            process = context.Process(
+                target=serve, args=(theirs, config), name="gem-engine", daemon=True
+            )
+            process.start()
+        return cls(process, ours)
+
+
 class Engine:
     """A client of the engine process; thread-safe, one request at a time.
 
@@ -60,14 +78,17 @@ class Engine:
     def __init__(self, config: EngineConfig, timeout_s: float = 600.0) -> None:
         self.config = config
         self._timeout_s = timeout_s
-        self._lock = threading.Lock()
-        self._process: BaseProcess | None = None
-        self._pipe: Connection | None = None
+        self._turn = threading.Lock()  # held for a whole request
+        self._switch = threading.Lock()  # held to start or end the child, never while it works
+        self._child: _Child | None = None
+        self._is_held = False
+        self._num_released = 0
 
     @property
     def pid(self) -> int | None:
         """The child's process id, None while there is none."""
-        return self._process.pid if self._process and self._process.is_alive() else None
+        child = self._child
+        return child.process.pid if child and child.process.is_alive() else None
 
     def warm_up(self) -> None:
         """Start the child and load the model, so that the first request is quick."""
@@ -79,58 +100,89 @@ class Engine:
         """Sample and score candidates; one group per prompt, in order.
 
         Raises:
-            EngineError: the child died or fell silent.
+            EngineError: the child died or fell silent, or the device is held for a run.
             GemError: whatever the child could say about the model or the request.
         """
         return self._ask(request, on_progress)
 
     def release(self) -> None:
-        """End the child at once, which frees the device; a request under way fails."""
-        process, pipe = self._process, self._pipe
-        self._process = self._pipe = None
-        if process is not None:
-            process.kill()
-            process.join(timeout=10)
-        if pipe is not None:
-            pipe.close()
+        """End the child at once; requests under way or waiting fail, later ones start a new one."""
+        with self._switch:
+            self._num_released += 1
+            self._end()
+
+    def hold(self) -> None:
+        """End the child and refuse every request until ``let_go``, so that a run has the device.
+
+        No child is left when this returns, and none starts.
+        """
+        with self._switch:
+            self._is_held = True
+            self._num_released += 1
+            self._end()
+
+    def let_go(self) -> None:
+        """Take requests again; the next one starts a new child."""
+        with self._switch:
+            self._is_held = False
+
+    def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            # Its pipe closes with the last reference: a thread may be reading it right now.
+            child.process.kill()
+            child.process.join()
+
+    def _discard(self) -> None:
+        with self._switch:
+            self._end()
 
     def _ask(
         self, request: SampleRequest | None, on_progress: OnProgress | None
     ) -> list[list[Candidate]]:
-        with self._lock:
-            pipe = self._started()
+        num_released = self._num_released
+        with self._turn:
+            pipe = self._open_pipe(num_released)
             try:
                 pipe.send(request)
-                return self._await_reply(pipe, on_progress)
+                reply = self._await_reply(pipe, on_progress)
             except (EOFError, OSError) as error:
-                self.release()
-                raise EngineError("The model engine stopped before it answered.") from error
+                self._discard()
+                raise self._stopped() from error
+            except BaseException:
+                self._discard()  # else its answer would be taken for that of the next request
+                raise
+            if isinstance(reply, EngineError):
+                self._discard()  # an unknown failure may leave the model half changed
+        if isinstance(reply, GemError):
+            raise reply
+        return reply
 
-    def _started(self) -> Connection:
-        if self._process is None or not self._process.is_alive() or self._pipe is None:
-            self.release()
-            context = multiprocessing.get_context("spawn")
-            self._pipe, theirs = context.Pipe()
-            self._process = context.Process(
-                target=serve, args=(theirs, self.config), name="gem-engine", daemon=True
-            )
-            self._process.start()
-            theirs.close()
-        return self._pipe
+    def _open_pipe(self, num_released: int) -> Connection:
+        """Return the pipe to a living child; a request older than a release gets none."""
+        with self._switch:
+            if self._is_held or num_released != self._num_released:
+                raise self._stopped()
+            if self._child is None or not self._child.process.is_alive():
+                self._child = _Child.start(self.config)
+            return self._child.pipe
+
+    def _stopped(self) -> EngineError:
+        if self._is_held:
+            return EngineError(BUSY, "Busy")
+        return EngineError("The model engine stopped before it answered.")
 
     def _await_reply(
         self, pipe: Connection, on_progress: OnProgress | None
-    ) -> list[list[Candidate]]:
+    ) -> list[list[Candidate]] | GemError:
         while pipe.poll(self._timeout_s):
             reply = pipe.recv()
-            if isinstance(reply, _Progress):
-                if on_progress is not None:
-                    on_progress(reply.done, reply.total)
-            elif isinstance(reply, GemError):
-                raise reply
-            else:
+            if isinstance(reply, GemError):
+                return reply
+            if not isinstance(reply, _Progress):
                 return list(reply)
-        self.release()
+            if on_progress is not None:
+                on_progress(reply.done, reply.total)
         raise EngineError(f"The model engine was silent for {self._timeout_s:.0f} seconds.")
 
 

@@ -11,7 +11,7 @@ from gem_backend.entropy import score_tokens, token_divergence
 from gem_backend.forward import TokenSequence
 from gem_backend.policy import Policy
 from gem_backend.prompting import completion_ids, encode_prompt
-from gem_backend.ranking import normalise_answer
+from gem_backend.ranking import answers_match
 from gem_backend.sampling import Sampler
 from gem_backend.statistics import wilson
 from gem_backend.types import Candidate, Estimate, Evaluation, PreferencePair, RunVerdict
@@ -132,19 +132,6 @@ def final_answers(
 ) -> list[Candidate]:
     """Answer each prompt greedily, in order."""
     return sampler.greedy(prompts, max_new_tokens) if prompts else []
-
-
-def answers_match(answer: str, gold: str) -> bool:
-    """Whether a model's answer is the gold answer; an empty one never is.
-
-    Case, white space, emphasis, trailing punctuation and the writing of numbers do not count. A
-    model that goes on after its answer is judged by the answer's first line.
-    """
-    wanted = normalise_answer(gold)
-    lines = answer.strip().splitlines()
-    if not wanted or not lines:
-        return False
-    return wanted in (normalise_answer(answer), normalise_answer(lines[0]))
 
 
 def verdict(preference_change: Estimate, answer_change: Estimate | None) -> RunVerdict:

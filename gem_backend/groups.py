@@ -11,18 +11,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gem_backend.config import RunConfig
+from gem_backend.config import RunConfig, ScoringConfig
 from gem_backend.entropy import score_tokens
 from gem_backend.forward import TokenSequence
 from gem_backend.order import derived_seed, shuffled_batches
+from gem_backend.ranking import rank_candidates
 from gem_backend.scoring import gem_score
-from gem_backend.steps import Group, Trainer, candidate_sequence
-from gem_backend.types import Candidate
+from gem_backend.steps import Group, candidate_sequence
+from gem_backend.trainer import Trainer
+from gem_backend.types import Candidate, RankedCandidate
 
 
 @dataclass(frozen=True, slots=True)
 class RoundFigures:
-    """Monitors of a round, per token, in nats: KL(policy || base), estimated, and the entropy."""
+    """Monitors of a round over its sampled tokens, means in nats.
+
+    ``kl`` is the mean of log pi - log pi_base along the sampled tokens: an estimate of
+    KL(policy || base) per token that leans towards likely tokens where the sampling temperature is
+    below 1, and that chance can make negative. ``evaluate`` gives the exact figure.
+    """
 
     kl: float
     mean_entropy: float
@@ -75,6 +82,29 @@ def _group(config: RunConfig, rows: Sequence[tuple[Candidate, TokenSequence, Ten
         scores_K=torch.tensor(scores),
         base_logps_K=tuple(base for _, _, base in rows),
     )
+
+
+def ranked_in_groups(
+    candidates: Sequence[Candidate], scoring: ScoringConfig
+) -> list[RankedCandidate]:
+    """Return each candidate with its score and its place among those of its prompt.
+
+    Args:
+        candidates: of any number of prompts, in any order, which is kept.
+        scoring: equation (1)'s weights.
+
+    Raises:
+        SpanError: a candidate holds no token.
+    """
+    groups: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        groups.setdefault(candidate.prompt, []).append(candidate)
+    ranked = {
+        id(one.candidate): one
+        for group in groups.values()
+        for one in rank_candidates(group, scoring)
+    }
+    return [ranked[id(candidate)] for candidate in candidates]
 
 
 def _joined(arrays: Iterable[Sequence[float]]) -> NDArray[np.float64]:

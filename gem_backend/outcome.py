@@ -1,8 +1,10 @@
-"""What a run did: the verdict with its interval, and what a reader should also know."""
+"""What a run did: the round it keeps, the verdict with its interval, what a reader should know."""
 
 from pathlib import Path
 
-from gem_backend.checkpoint import Baseline
+import numpy as np
+
+from gem_backend.checkpoint import Baseline, Progress
 from gem_backend.evaluate import EvaluationDetails, verdict
 from gem_backend.statistics import paired_change
 from gem_backend.types import Evaluation, RunResult, RunVerdict
@@ -12,6 +14,34 @@ _MESSAGES: dict[RunVerdict, str] = {
     "no_change": "No change that the held-out judgements can show.",
     "worse": "Worse: the model lost ground on held-out cases, so its adapter is not offered.",
 }
+
+
+def merit(evaluation: Evaluation) -> float:
+    """Return what chooses the best round, from 0 to 1: the higher, the better.
+
+    The mean of preference accuracy and, where gold answers are known, final-answer accuracy.
+    """
+    figures = [evaluation.preference_accuracy.value]
+    if evaluation.final_answer_accuracy is not None:
+        figures.append(evaluation.final_answer_accuracy.value)
+    return float(np.mean(figures))
+
+
+def stop_message(kept: Progress | None) -> str:
+    """Say what a run that was stopped keeps.
+
+    Args:
+        kept: where its latest checkpoint stands, None if it has none.
+    """
+    if kept is None:
+        return "Stopped before there was anything to keep. Resume starts from the beginning."
+    if kept.best_round < 0:
+        moment = f"after pass {kept.epoch} of the warm start"
+    elif kept.round == 0:
+        moment = "after the warm start"
+    else:
+        moment = f"after round {kept.round}"
+    return f"Stopped. The model as it was {moment} is saved, and Resume goes on from there."
 
 
 def judge(

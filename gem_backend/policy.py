@@ -1,15 +1,16 @@
 """Loading a model, its tokenizer and an adapter: safetensors only, and local first."""
 
-import warnings
+import copy
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
 import transformers
-from peft import PeftModel
-from safetensors import SafetensorError
-from torch import nn
+from peft import LoraConfig, PeftConfig, PeftModel, PeftModelForCausalLM
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from gem_backend.errors import ConfigError, ModelLoadError, OutOfMemoryError
@@ -20,6 +21,13 @@ Device = Literal["auto", "cpu", "cuda"]
 Dtype = Literal["auto", "float32", "bfloat16"]
 
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_ADAPTER_FILES = ("adapter_config.json", _ADAPTER_WEIGHTS)
+# The other ways to start a LoRA training move part of the model's own weights into the adapter.
+_HARMLESS_STARTS = (True, False, "gaussian", "orthogonal", "eva")
+_LOADING_ERRORS = (
+    OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError,
+    SafetensorError,
+)  # fmt: skip
 # A loading bar would stand before the one sentence that a person should read.
 transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
@@ -73,49 +81,91 @@ def load_policy(
             str(source), dtype=resolve_dtype(dtype, where), use_safetensors=True, **options
         )
         nn.Module.to(loaded, where)
+        if adapter_dir is not None:
+            loaded = add_adapter(loaded, adapter_dir)
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(
             f"The model '{model}' does not fit this device; choose a smaller one."
         ) from error
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+    except _LOADING_ERRORS as error:
         raise ModelLoadError(
             f"The model '{model}' cannot be loaded: {_first_line(error)}"
         ) from error
-    if adapter_dir is not None:
-        loaded = add_adapter(loaded, adapter_dir)
     adapter = str(adapter_dir) if adapter_dir else None
     return Policy(loaded.eval(), tokenizer, model, where, adapter)
 
 
 def add_adapter(model: LanguageModel, adapter_dir: Path, name: str = "default") -> PeftModel:
-    """Put a stored adapter on a model and switch it on.
+    """Put a stored LoRA adapter on a model and switch it on.
 
-    Beyond peft: weights only from safetensors, never from the hub, and every weight of the adapter
-    must find its place.
+    Beyond peft: weights only from safetensors, never from the hub; every weight of the adapter must
+    find its place; and the adapter is tried on an empty copy first, because peft changes a model in
+    place before it complains.
 
     Args:
         model: the model, with or without other adapters.
         adapter_dir: a folder as ``save_pretrained`` of peft writes it.
-        name: the adapter's name inside the model; letters, digits and underscores.
+        name: the adapter's name inside the model, a new one; letters, digits and underscores.
 
     Raises:
-        ModelLoadError: the folder holds no adapter that fits this model.
+        ModelLoadError: the folder holds no adapter that fits; the model is as it was. After any
+            other error (no memory left, for one) the model must not be used again.
     """
-    if not (adapter_dir / _ADAPTER_WEIGHTS).is_file():
-        raise ModelLoadError(f"The folder {adapter_dir} holds no adapter ({_ADAPTER_WEIGHTS}).")
+    for file in _ADAPTER_FILES:
+        if not (adapter_dir / file).is_file():
+            raise ModelLoadError(f"The folder {adapter_dir} holds no adapter ({file}).")
     try:
-        with warnings.catch_warnings():
-            # peft only warns when weights find no place, and would then run the base model
-            warnings.filterwarnings("error", message=".*missing adapter keys.*")
-            if isinstance(model, PeftModel):
-                model.load_adapter(str(adapter_dir), adapter_name=name)
-                model.set_adapter(name)
-                return model
-            return PeftModel.from_pretrained(model, str(adapter_dir), adapter_name=name)
-    except (OSError, ValueError, KeyError, RuntimeError, UserWarning, SafetensorError) as error:
+        _try_on(_empty_copy(model), adapter_dir, name)
+    except _LOADING_ERRORS as error:
         raise ModelLoadError(
             f"The adapter in {adapter_dir} does not fit this model: {_first_line(error)}"
         ) from error
+    adapted = _with_layers(model, adapter_dir, name)
+    adapted.load_adapter(str(adapter_dir), name, torch_device="cpu")
+    adapted.set_adapter(name)
+    return adapted
+
+
+def _try_on(copy_of_model: LanguageModel, adapter_dir: Path, name: str) -> None:
+    """Raise ValueError, or whatever peft raises, unless each weight has one place of its shape."""
+    adapted = _with_layers(copy_of_model, adapter_dir, name, is_empty=True)
+    result = adapted.load_adapter(
+        str(adapter_dir), name, torch_device="cpu", low_cpu_mem_usage=True
+    )
+    # peft's own search for the name finds it inside longer names too
+    missing = [key for key in result.missing_keys if name in key.split(".")]
+    if missing:
+        raise ValueError(f"{len(missing)} of its weights are missing.")
+    places = sum(name in key.split(".") for key, _ in adapted.named_parameters())
+    with safe_open(adapter_dir / _ADAPTER_WEIGHTS, framework="pt") as weights:
+        stored = len(weights.keys())
+    if stored != places:  # peft would drop the others, or write them over the model's own
+        raise ValueError(f"It holds {stored} weights where this model takes {places}.")
+
+
+def _with_layers(
+    model: LanguageModel, adapter_dir: Path, name: str, *, is_empty: bool = False
+) -> PeftModel:
+    """Give the model layers for the adapter, with weights that mean nothing yet."""
+    config = PeftConfig.from_pretrained(str(adapter_dir))
+    if not isinstance(config, LoraConfig) or config.init_lora_weights not in _HARMLESS_STARTS:
+        raise ValueError("It is no plain LoRA adapter; it would change the model itself.")
+    config.inference_mode = True
+    if not isinstance(model, PeftModel):
+        return PeftModelForCausalLM(model, config, name, low_cpu_mem_usage=is_empty)
+    if name in model.peft_config:
+        raise ValueError(f"The model has an adapter '{name}' already.")
+    model.add_adapter(name, config, low_cpu_mem_usage=is_empty)
+    return model
+
+
+def _empty_copy(model: LanguageModel) -> LanguageModel:
+    """Copy the model's layers without its weights, which takes next to no memory."""
+    empty: dict[int, Tensor] = {}
+    for weight in itertools.chain(model.parameters(), model.buffers()):
+        bare = weight.detach().to("meta")
+        empty[id(weight)] = nn.Parameter(bare, False) if isinstance(weight, nn.Parameter) else bare
+    return copy.deepcopy(model, empty)
 
 
 def resolve_device(device: Device) -> torch.device:

@@ -67,6 +67,19 @@ def agreement(answers: Sequence[str]) -> Agreement:
     return Agreement(count, len(answers), written[normal])
 
 
+def answers_match(answer: str, gold: str) -> bool:
+    """Whether a model's answer is the gold answer; an empty one never is.
+
+    Case, white space, emphasis, trailing punctuation and the writing of numbers do not count. A
+    model that goes on after its answer is judged by the answer's first line.
+    """
+    wanted = normalise_answer(gold)
+    lines = answer.strip().splitlines()
+    if not wanted or not lines:
+        return False
+    return wanted in (normalise_answer(answer), normalise_answer(lines[0]))
+
+
 def normalise_answer(answer: str) -> str:
     """Return an answer's form for comparison.
 

@@ -8,24 +8,34 @@ import time
 from dataclasses import replace
 
 import psutil
+from filelock import FileLock, Timeout
 
+from gem_backend.errors import RunDirError
 from gem_backend.run_dir import EventLog, RunDir
 from gem_backend.types import EventKind, RunState, RunStatus
 
 HEARTBEAT_S = 2.0
+LOCK_TIMEOUT_S = 5.0  # whoever looks whether the lock is held has it for a moment
 logger = logging.getLogger(__name__)
 
 
 class Reporter:
-    """Tells the world about a run: events, status with heartbeat, and whether somebody asked to
-    stop.
+    """Tells the world about a run, and holds the lock that makes this the run's one worker.
 
     Args:
         run: the run directory.
+
+    Raises:
+        RunDirError: another worker has the run.
     """
 
     def __init__(self, run: RunDir) -> None:
         self.run = run
+        self._worker_lock = FileLock(run.lock_file, timeout=LOCK_TIMEOUT_S)
+        try:
+            self._worker_lock.acquire()
+        except Timeout as error:
+            raise RunDirError("Another worker has this run.") from error
         self._log = EventLog(run)
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -66,6 +76,7 @@ class Reporter:
             self._status = replace(self._status, state=state, message=message)
         self._write()
         self._log.close()
+        self._worker_lock.release()
 
     @property
     def status(self) -> RunStatus:

@@ -2,19 +2,20 @@
 truth.
 
 ``spec.json`` is written once. ``status.json`` is replaced atomically. ``events.jsonl`` only grows,
-one event a line, numbered from 1 without gaps. ``stop`` is a flag file. The worker writes nothing
-elsewhere.
+one event a line, numbered from 1 without gaps. ``stop`` is a flag file. ``worker.lock`` is held by
+the one worker that may write; it writes nothing elsewhere.
 """
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -78,6 +79,7 @@ class RunDir:
         self.result_file = path / "result.json"
         self.log_file = path / "log.txt"
         self.stop_file = path / "stop"
+        self.lock_file = path / "worker.lock"
         self.checkpoints_dir = path / "checkpoints"
         self.adapter_dir = path / "adapter"
 
@@ -139,12 +141,11 @@ class RunDir:
         if not self.events_file.exists():
             return
         with self.events_file.open("rb") as lines:
-            for line in lines:
+            # Numbered from 1 without gaps, so what was read before is skipped without parsing it.
+            for line in itertools.islice(lines, after_seq, None):
                 if not line.endswith(b"\n"):
                     return
-                event = _EVENT.validate_json(line)
-                if event.seq > after_seq:
-                    yield event
+                yield _EVENT.validate_json(line)
 
     def request_stop(self) -> None:
         """Ask the worker to save and stop at its next step."""
@@ -160,14 +161,25 @@ class EventLog:
 
     def __init__(self, run: RunDir) -> None:
         self.seq = _drop_torn_line(run.events_file)
-        self._file: IO[bytes] = run.events_file.open("ab", buffering=0)
+        self._file = run.events_file.open("ab", buffering=0)
 
     def append(self, kind: EventKind, step: int, **data: object) -> RunEvent:
         """Write one event in one piece and hand it to the operating system at once."""
         event = RunEvent(self.seq + 1, time.time(), kind, step, data)
-        self._file.write(_EVENT.dump_json(event) + b"\n")
+        self._write(_EVENT.dump_json(event) + b"\n")
         self.seq = event.seq
         return event
+
+    def _write(self, line: bytes) -> None:
+        """Write a whole line or none: a full disk may take half of one without a word."""
+        start = self._file.seek(0, os.SEEK_END)
+        rest = memoryview(line)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            self._file.truncate(start)
+            raise
 
     def close(self) -> None:
         """Close the file."""

@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
+from filelock import FileLock, Timeout
 
 from gem_backend.errors import RunDirError
 from gem_backend.run_dir import RunDir
@@ -22,7 +22,8 @@ from gem_backend.types import RunState, RunStatus
 
 ACTIVE: frozenset[RunState] = frozenset({"queued", "running", "stopping"})
 RESUMABLE: frozenset[RunState] = frozenset({"stopped", "failed", "interrupted"})
-STALE_AFTER_S = 60.0
+STALE_AFTER_S = 60.0  # ours: how long a worker on another machine may be silent
+STARTING_S = 30.0  # ours: how long a new worker may take to its first word
 _SOURCE_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -32,45 +33,53 @@ def start_worker(run: RunDir, *, resume: bool = False) -> int:
     Raises:
         RunDirError: a worker of this run is still alive, or there is nothing to resume.
     """
-    state = observe(run).state
-    if state in ACTIVE and run.status().pid:
+    status = observe(run)
+    if status.state in ACTIVE and status.host:
         raise RunDirError("This run is still going; stop it before starting it again.")
-    if resume and state == "done":
+    if resume and status.state == "done":
         raise RunDirError("This run is finished; there is nothing to resume.")
-    run.stop_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "gem_backend.worker", str(run.path.resolve())]
-    with run.log_file.open("ab") as log:
-        process = subprocess.Popen(
-            [*command, "--resume"] if resume else command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            cwd=_SOURCE_ROOT,
-            # Threads that spin while they wait take the processor from the studio beside them.
-            env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"},
+    try:
+        run.stop_file.unlink(missing_ok=True)
+        # From the start on only the worker writes; one that dies while it loads falls silent.
+        run.write_status(
+            replace(
+                run.status(),
+                state="queued",
+                pid=0,
+                host=socket.gethostname(),
+                heartbeat=time.time(),
+                message="",
+            )
         )
-    # Written here, not by the worker, so that one that dies while it loads is noticed.
-    run.write_status(
-        replace(
-            run.status(),
-            state="queued",
-            pid=process.pid,
-            process_create_time=_create_time(process.pid),
-            host=socket.gethostname(),
-            heartbeat=time.time(),
-            message="",
-        )
-    )
+        with run.log_file.open("ab") as log:
+            process = subprocess.Popen(
+                [*command, "--resume"] if resume else command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd=_SOURCE_ROOT,
+                # Threads that spin while they wait take the processor from the studio beside them.
+                env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"},
+            )
+    except OSError as error:
+        raise RunDirError(f"The run could not be started in {run.path}: {error}.") from error
     return process.pid
 
 
 def observe(run: RunDir) -> RunStatus:
-    """Return a run's status, with "interrupted" for a worker that is gone without a last word."""
-    status = run.status()
-    if status.state not in ACTIVE or not status.pid or _is_alive(status):
-        return status
-    status = run.status()  # it may have written its last word between the two looks
+    """Return a run's status, with "interrupted" for a worker that is gone without a last word.
+
+    A folder that is gone or unreadable is a failed run, so that no one run can stop a studio.
+    """
+    try:
+        status = run.status()
+        if status.state not in ACTIVE or _is_alive(run, status):
+            return status
+        status = run.status()  # it may have written its last word between the two looks
+    except RunDirError as error:
+        return RunStatus(state="failed", message=error.message)
     if status.state not in ACTIVE:
         return status
     return replace(
@@ -85,7 +94,8 @@ def stop_worker(run: RunDir, grace_s: float = 20.0) -> RunStatus:
     run.request_stop()
     for step in (None, signal.SIGTERM, signal.SIGKILL):
         status = observe(run)
-        if step is not None and status.state in ACTIVE and status.host == socket.gethostname():
+        is_here = status.state in ACTIVE and status.host == socket.gethostname() and status.pid > 0
+        if step is not None and is_here:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(status.pid, step)
         if wait_for_end(run, grace_s).state not in ACTIVE:
@@ -103,21 +113,17 @@ def wait_for_end(run: RunDir, timeout_s: float | None = None, poll_s: float = 0.
     return status
 
 
-def _is_alive(status: RunStatus) -> bool:
-    """Whether the worker lives: by process here, by heartbeat on another machine."""
-    if status.host != socket.gethostname():
-        return time.time() - status.heartbeat < STALE_AFTER_S
-    try:
-        process = psutil.Process(status.pid)
-        # The create time tells a worker from a stranger that was given the same number later.
-        is_same = abs(process.create_time() - status.process_create_time) < 1.0
-        return is_same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+def _is_alive(run: RunDir, status: RunStatus) -> bool:
+    """Whether the worker lives: by its lock, or by its heartbeat elsewhere and while it starts."""
+    silence_s = time.time() - status.heartbeat
+    if status.host not in ("", socket.gethostname()):
+        return silence_s < STALE_AFTER_S
+    return _is_locked(run) or (status.state == "queued" and silence_s < STARTING_S)
 
 
-def _create_time(pid: int) -> float:
+def _is_locked(run: RunDir) -> bool:
     try:
-        return psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        return 0.0
+        with FileLock(run.lock_file, timeout=0):
+            return False
+    except Timeout:
+        return True

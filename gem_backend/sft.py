@@ -4,16 +4,16 @@ It is plain maximum likelihood on the answer's tokens, end token included; the p
 on.
 """
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor
 
 
-def sft_loss(logps_B: Sequence[Tensor]) -> Tensor:
-    """Return the mean negative log-probability per token, in nats.
+def sft_loss(logps_T: Tensor, num_tokens: int) -> Tensor:
+    """Return one answer's share of a batch's mean negative log-probability per token, in nats.
+
+    The shares of a batch's answers add up to its loss, however the batch is split.
 
     Args:
-        logps_B: for each answer its token log-probabilities, shape (T,), nats.
+        logps_T: log-probability of each token of the answer, shape (T,), nats.
+        num_tokens: answer tokens of the whole batch.
     """
-    return -torch.cat(list(logps_B)).mean()
+    return -logps_T.sum() / num_tokens

@@ -1,31 +1,28 @@
 """One gradient step: the warm start's loss, equation (2) over groups, clipping, the optimizer.
 
-A step's prompts are cut into micro-batches of whole groups, so a group's mean is always exact.
+Both losses are plain sums over answers, because advantages and token counts are known before the
+pass. So a step is cut into micro-batches wherever the token budget asks for it, also within a
+group, and its gradient stays the same.
 """
 
-import itertools
+import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
-from accelerate import Accelerator
 from peft import PeftModel
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
 from gem_backend.config import RunConfig
-from gem_backend.entropy import TokenSequence, sequence_logps
+from gem_backend.entropy import sequence_logps
 from gem_backend.errors import TrainingError
-from gem_backend.policy import Policy
+from gem_backend.forward import TokenSequence, is_plain_head, plan_batches
 from gem_backend.prompting import completion_ids, encode_prompt
-from gem_backend.reporter import Reporter
-from gem_backend.run_dir import RunDir
-from gem_backend.sampling import TransformersSampler
 from gem_backend.sega import advantages, sega_loss
 from gem_backend.sft import sft_loss
-from gem_backend.training_data import TrainingData
+from gem_backend.trainer import Trainer
 from gem_backend.types import Candidate, PreferencePair
 
 
@@ -37,29 +34,24 @@ class Group:
     scores_K: Tensor
     base_logps_K: tuple[Tensor, ...]
 
-    @property
-    def num_tokens(self) -> int:
-        """Tokens of a forward pass over the group, padding included."""
-        longest = max(len(s.prompt_ids) + len(s.completion_ids) for s in self.sequences_K)
-        return len(self.sequences_K) * longest
 
+@contextlib.contextmanager
+def updating(model: PeftModel) -> Iterator[None]:
+    """Switch the adapter's own dropout on for a phase of updates, and off behind it.
 
-@dataclass(frozen=True, slots=True)
-class Trainer:
-    """What every step of the loop holds in its hands."""
-
-    run: RunDir
-    reporter: Reporter
-    config: RunConfig
-    data: TrainingData
-    accelerator: Accelerator
-    policy: Policy
-    sampler: TransformersSampler
-
-    @property
-    def model(self) -> PeftModel:
-        """The policy: the base model under its adapter."""
-        return cast(PeftModel, self.policy.model)
+    Everything else is in evaluation mode at all times. The frozen base keeps its dropout, if it has
+    any, off during updates too: so without adapter dropout the log-probabilities that are trained
+    on are those of the policy that was sampled and will be measured.
+    """
+    is_plain_head(model)  # its probe, the first time, sets modes of its own
+    model.eval()
+    for name, module in model.named_modules():
+        if name.endswith("lora_dropout"):
+            module.train()
+    try:
+        yield
+    finally:
+        model.eval()
 
 
 def sft_backward(trainer: Trainer, batch: Sequence[PreferencePair], weight: float) -> float:
@@ -67,47 +59,97 @@ def sft_backward(trainer: Trainer, batch: Sequence[PreferencePair], weight: floa
     if not weight:
         return 0.0
     sequences = [_sequence(trainer, pair.prompt, pair.chosen) for pair in batch]
-    loss = sft_loss(sequence_logps(trainer.model, sequences).logps)
-    trainer.accelerator.backward(weight * loss)
-    return _finite(loss)
+    num_tokens = sum(len(sequence.completion_ids) for sequence in sequences)
+
+    def share(_index: int, logps_T: Tensor) -> Tensor:
+        return weight * sft_loss(logps_T, num_tokens)
+
+    return _accumulate(trainer, sequences, share) / weight
 
 
 def sega_backward(trainer: Trainer, batch: Sequence[Group]) -> float:
     """Add the gradient of equation (2), averaged over the groups of a step, and return the loss."""
-    total = 0.0
-    for groups in _micro_batches(batch, trainer.config.micro_batch_tokens):
-        sequences = [sequence for group in groups for sequence in group.sequences_K]
-        logps = iter(sequence_logps(trainer.model, sequences).logps)
-        losses = [
-            _group_loss(
-                trainer.config, group, list(itertools.islice(logps, len(group.sequences_K)))
-            )
-            for group in groups
-        ]
-        loss = torch.stack(losses).sum() / len(batch)
-        trainer.accelerator.backward(loss)
-        total += _finite(loss)
-    return total
+    config = trainer.config.sega
+    shares = [
+        _Share(
+            sequence,
+            advantage,
+            base_logps_T,
+            1 / (len(batch) * len(group.sequences_K)),
+            1 / (len(batch) * sum(map(len, group.base_logps_K))),
+        )
+        for group in batch
+        for sequence, advantage, base_logps_T in zip(
+            group.sequences_K,
+            advantages(group.scores_K, config.reward_mapping, config.scale_by_std),
+            group.base_logps_K,
+            strict=True,
+        )
+    ]
+    return _accumulate(
+        trainer,
+        [share.sequence for share in shares],
+        lambda index, logps_T: _candidate_loss(trainer.config, shares[index], logps_T),
+    )
 
 
-def _group_loss(config: RunConfig, group: Group, logps: Sequence[Tensor]) -> Tensor:
-    """Equation (2) for one group, and the optional KL term."""
-    reduce = torch.sum if config.sega.normalisation == "sequence" else torch.mean
-    logps_K = torch.stack([reduce(logps_T) for logps_T in logps])
-    advantages_K = advantages(group.scores_K, config.sega.reward_mapping, config.sega.scale_by_std)
-    loss = sega_loss(logps_K, advantages_K)
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """One candidate's part of a step; ``weight`` makes means over groups and candidates of a sum,
+    ``token_weight`` means over groups and their tokens.
+    """
+
+    sequence: TokenSequence
+    advantage: Tensor
+    base_logps_T: Tensor
+    weight: float
+    token_weight: float
+
+
+def _candidate_loss(config: RunConfig, share: _Share, logps_T: Tensor) -> Tensor:
+    """Equation (2) for one candidate, and the optional KL term."""
+    logp = logps_T.sum() if config.sega.normalisation == "sequence" else logps_T.mean()
+    loss = share.weight * sega_loss(logp[None], share.advantage[None])
     if config.sega.kl_weight:
-        loss = loss + config.sega.kl_weight * _kl_term(logps, group.base_logps_K)
+        loss = loss + config.sega.kl_weight * share.token_weight * _kl_term(
+            logps_T, share.base_logps_T
+        )
     return loss
 
 
-def _kl_term(logps: Sequence[Tensor], base_logps: Sequence[Tensor]) -> Tensor:
-    """An unbiased, never negative estimate of KL(policy || base) per token, nats, with gradient.
+def _kl_term(logps_T: Tensor, base_logps_T: Tensor) -> Tensor:
+    """Sum over tokens of the never negative k3 estimate of KL(policy || base), nats, with gradient.
 
-    Source: Schulman, "Approximating KL divergence" (2020), the k3 estimator.
+    Source: Schulman, "Approximating KL divergence" (2020). It is unbiased for tokens drawn from the
+    policy itself; ours are drawn at the run's sampling temperature.
     """
-    gap = torch.cat([base.to(now) - now for now, base in zip(logps, base_logps, strict=True)])
-    return (gap.exp() - gap - 1).mean()
+    gap_T = base_logps_T.to(logps_T) - logps_T
+    return (gap_T.exp() - gap_T - 1).sum()
+
+
+def _accumulate(
+    trainer: Trainer,
+    sequences: Sequence[TokenSequence],
+    loss_of: Callable[[int, Tensor], Tensor],
+) -> float:
+    """Add the gradient of a loss that is a sum over sequences, under the token budget.
+
+    Args:
+        trainer: model and budget.
+        sequences: all of the step.
+        loss_of: a sequence's share, from its index and its token log-probabilities, shape (T,).
+
+    Returns:
+        The loss.
+    """
+    total = 0.0
+    lengths = [sequence.length for sequence in sequences]
+    for indices in plan_batches(lengths, trainer.config.micro_batch_tokens):
+        logps = sequence_logps(trainer.model, [sequences[i] for i in indices]).logps
+        loss = torch.stack([loss_of(i, one) for i, one in zip(indices, logps, strict=True)]).sum()
+        trainer.accelerator.backward(loss)
+        total += _finite(loss)
+    return total
 
 
 def update(trainer: Trainer, optimizer: Optimizer) -> dict[str, float]:
@@ -129,35 +171,17 @@ def _finite(loss: Tensor) -> float:
 
 
 def _sequence(trainer: Trainer, prompt: str, completion: str) -> TokenSequence:
-    """Token ids of a prompt with an answer that ends, cut to the run's longest length."""
-    tokenizer, config = trainer.policy.tokenizer, trainer.config
-    prompt_ids = encode_prompt(tokenizer, prompt, config.prompt)
-    room = config.max_length - len(prompt_ids)
-    if room < 1:
-        raise TrainingError(
-            f"A prompt has {len(prompt_ids)} tokens, and 'max_length' allows {config.max_length} "
-            "with its answer; raise it or leave that prompt out."
-        )
-    answer = completion_ids(tokenizer, completion, add_eos=True)
-    return TokenSequence(tuple(prompt_ids), tuple(answer[:room]))
+    """Token ids of a prompt with an answer that ends; whole, as long ones were left out before."""
+    tokenizer = trainer.policy.tokenizer
+    prompt_ids = encode_prompt(tokenizer, prompt, trainer.config.prompt)
+    answer_ids = completion_ids(tokenizer, completion, add_eos=True)
+    return TokenSequence(tuple(prompt_ids), tuple(answer_ids))
 
 
 def candidate_sequence(trainer: Trainer, candidate: Candidate) -> TokenSequence:
     """The ids a candidate was sampled with; its text is never tokenised again."""
     ids = encode_prompt(trainer.policy.tokenizer, candidate.prompt, trainer.config.prompt)
     return TokenSequence(tuple(ids), candidate.token_ids)
-
-
-def _micro_batches(groups: Sequence[Group], max_tokens: int) -> Iterator[list[Group]]:
-    """Whole groups under a token budget; a group larger than the budget goes alone."""
-    batch: list[Group] = []
-    for group in groups:
-        if batch and sum(g.num_tokens for g in batch) + group.num_tokens > max_tokens:
-            yield batch
-            batch = []
-        batch.append(group)
-    if batch:
-        yield batch
 
 
 def make_optimizer(trainer: Trainer, learning_rate: float) -> Optimizer:

@@ -6,9 +6,10 @@ The part that picks the best round ("validation") and the part that the verdict 
 """
 
 import hashlib
+import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from gem_backend.run_dir import PoolPrompt
 from gem_backend.types import PreferencePair
@@ -20,6 +21,20 @@ MIN_TRAIN_PAIRS = 2
 
 
 @dataclass(frozen=True, slots=True)
+class TooLong:
+    """How much was left out because the settings or the model have no room for it."""
+
+    chosen: int = 0  # training pairs with their chosen answer
+    held_out: int = 0  # held-out pairs with either answer
+    prompts: int = 0  # prompts to sample from
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.chosen + self.held_out + self.prompts
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingData:
     """The parts of a run; no prompt is in two of ``train``, ``validation`` and ``test``."""
 
@@ -28,10 +43,17 @@ class TrainingData:
     test: tuple[PreferencePair, ...]
     prompts: tuple[PoolPrompt, ...]
     left_out: tuple[tuple[str, int], ...]
+    too_long: TooLong = TooLong()
 
     @property
     def obstacle(self) -> str:
         """Why a run cannot start on this, in one sentence; empty if it can."""
+        is_short_of_pairs = len(self.train) < MIN_TRAIN_PAIRS or not self.test
+        if is_short_of_pairs and (self.too_long.chosen or self.too_long.held_out):
+            return (
+                "Too few pairs are short enough for this run: choose a model that reads longer "
+                "texts, raise 'max_length', or shorten the answers."
+            )
         if len(self.train) < MIN_TRAIN_PAIRS:
             return (
                 f"Label at least {MIN_TRAIN_PAIRS} pairs with a clear preference first; "
@@ -39,6 +61,8 @@ class TrainingData:
             )
         if not self.test:
             return "Label a few more pairs on other prompts: none is left to measure the result on."
+        if not self.prompts:
+            return "Add prompts that are not held out: none is left for the model to answer."
         return ""
 
 
@@ -65,6 +89,40 @@ def split_training_data(
         test=tuple(pair for pair in held_out if pair.prompt not in validation_prompts),
         prompts=tuple(item for item in prompts.values() if item.prompt not in forbidden),
         left_out=_count_left_out(pairs),
+    )
+
+
+def leave_out_too_long(
+    data: TrainingData,
+    count_tokens: Callable[..., int],
+    max_length: int,
+    context_length: int | None,
+) -> TrainingData:
+    """Leave out what a run has no room for, and count it; no answer is ever cut.
+
+    Args:
+        data: the parts of the run.
+        count_tokens: tokens of a prompt with the longest of the answers that follow it, end token
+            included.
+        max_length: of what is trained on, tokens, prompt and answer together.
+        context_length: what the model can read, tokens; None for no limit.
+    """
+    context = context_length or sys.maxsize
+    limit = min(max_length, context)
+
+    def fits(pair: PreferencePair) -> bool:
+        return count_tokens(pair.prompt, pair.chosen, pair.rejected) <= context
+
+    train = tuple(p for p in data.train if count_tokens(p.prompt, p.chosen) <= limit)
+    validation, test = (tuple(filter(fits, part)) for part in (data.validation, data.test))
+    prompts = tuple(item for item in data.prompts if count_tokens(item.prompt) < limit)
+    too_long = TooLong(
+        len(data.train) - len(train),
+        len(data.validation) + len(data.test) - len(validation) - len(test),
+        len(data.prompts) - len(prompts),
+    )
+    return replace(
+        data, train=train, validation=validation, test=test, prompts=prompts, too_long=too_long
     )
 
 

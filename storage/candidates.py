@@ -198,7 +198,7 @@ def replace_run_candidates(db: Database, run_id: str, table: pa.Table) -> int:
                 [run_id, stage, round],
             )
         groups = [
-            content_id("run", run_id, row["stage"], str(row["round"]), row["prompt"])
+            _run_group(run_id, row)
             for row in table.select(["stage", "round", "prompt"]).to_pylist()
         ]
         count = table.num_rows
@@ -209,6 +209,44 @@ def replace_run_candidates(db: Database, run_id: str, table: pa.Table) -> int:
         }.items():
             table = table.append_column(name, pa.array(values, pa.string()))
         return db.insert("candidates", table)
+
+
+def replace_run_scores(db: Database, run_id: str, scores: pa.Table, config: ScoringConfig) -> int:
+    """Store the scores of a candidate file of a run in place of what an earlier version held.
+
+    Args:
+        db: the open database.
+        run_id: the run.
+        scores: columns as ``candidate_table.read_scores`` gives them.
+        config: the run's own scoring settings.
+
+    Returns:
+        the number of scores.
+    """
+    rows = [
+        {
+            **{name: value for name, value in row.items() if name not in _NOT_STORED},
+            "group_id": _run_group(run_id, row),
+            "lambda_fork": config.lambda_fork,
+            "top_m": config.top_m,
+            "created_at": utc_now(),
+        }
+        for row in scores.to_pylist()
+    ]
+    if not rows:
+        return 0
+    groups = sorted({str(row["group_id"]) for row in rows})
+    with db.transaction():
+        db.execute("DELETE FROM scores WHERE list_contains(?, group_id)", [groups])
+        return db.insert("scores", pa.Table.from_pylist(rows))
+
+
+_NOT_STORED = ("prompt", "stage", "round")
+
+
+def _run_group(run_id: str, row: Mapping[str, object]) -> str:
+    """The group of a run's candidate: those of one prompt at one moment belong together."""
+    return content_id("run", run_id, str(row["stage"]), str(row["round"]), str(row["prompt"]))
 
 
 def _score_row(group_id: str, ranked: RankedCandidate, config: ScoringConfig) -> dict[str, object]:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
-from gem_backend.candidate_table import read_table
+from gem_backend.candidate_table import read_scores, read_table
 from gem_backend.errors import GemError
 from gem_backend.run_dir import RunDir, RunSpec
 from gem_backend.training_data import split_training_data
 from gem_backend.types import BeforeAfter, RunEvent, RunResult, RunStatus, RunSummary
-from storage.candidates import replace_run_candidates, run_candidates
+from storage.candidates import replace_run_candidates, replace_run_scores, run_candidates
 from storage.database import Database
 from storage.errors import ImportFileError, NotFoundError, StorageError
 
@@ -69,8 +69,9 @@ def ingest(db: Database, run_id: str, run_dir: RunDir) -> int:
     with db.transaction():
         known = db.count("SELECT max(seq) FROM run_events WHERE run_id = ?", [run_id])
         try:
-            events = list(run_dir.events(after_seq=known))
+            # The status first: what is written after it is read the next time, never missed.
             status, result = run_dir.status(), run_dir.result()
+            events = list(run_dir.events(after_seq=known))
         except ValidationError as error:
             raise StorageError(
                 f"A file in the run folder {run_dir.path} is damaged; the run cannot be shown.",
@@ -206,6 +207,12 @@ def _save_state(db: Database, run_id: str, status: RunStatus, result: RunResult 
         )
 
 
+def save_lost(db: Database, run_id: str, status: RunStatus) -> None:
+    """Remember that a run's folder is gone; what was taken over from it stays."""
+    with db.transaction():
+        _save_state(db, run_id, status, get_run(db, run_id).result)
+
+
 def _ingest_candidates(db: Database, run_id: str, file: Path) -> None:
     facts = file.stat()
     version = (facts.st_size, facts.st_mtime_ns)
@@ -217,3 +224,4 @@ def _ingest_candidates(db: Database, run_id: str, file: Path) -> None:
     db.execute("DELETE FROM run_files WHERE run_id = ? AND name = ?", key)
     db.execute("INSERT INTO run_files VALUES (?, ?, ?, ?)", [*key, *version])
     replace_run_candidates(db, run_id, read_table(file))
+    replace_run_scores(db, run_id, read_scores(file), get_spec(db, run_id).config.scoring)

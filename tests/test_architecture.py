@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"torch", "transformers", "peft", "accelerate", "trl", "datasets", "vllm"}
+HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "vllm"}
 
 
 def test_imports_keep_to_the_layers():

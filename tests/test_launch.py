@@ -228,6 +228,22 @@ def test_first_call_sets_up_and_the_next_starts_at_once(clone, tmp_path, wheels)
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="CUDA builds are published for Linux")
+def test_machine_with_a_gpu_gets_its_versions_and_nothing_that_no_code_uses(
+    clone, tmp_path, wheels
+):
+    driver = tmp_path / "bin" / "nvidia-smi"
+    driver.parent.mkdir()
+    driver.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA H200'\n")
+    driver.chmod(0o755)
+    path = f"{driver.parent}{os.pathsep}{os.environ['PATH']}"
+    first = _start(clone, "doctor", PATH=path, PIP_FIND_LINKS=wheels)
+    assert first.returncode == 7, first.stderr
+    stamp = launch.read_stamp(clone)
+    assert (stamp.constraints, stamp.extras) == ("gpu", ())
+
+
+@pytest.mark.slow
 def test_interrupted_setup_is_made_anew(clone, wheels):
     first = _popen(clone, "doctor", PIP_FIND_LINKS=wheels)
     _wait_for(clone.unfinished)

@@ -207,7 +207,14 @@ def _build_controls() -> _Controls:
                 min_width=120,
             )
         with gr.Row(elem_classes="gs-actions"):
-            sample = gr.Button(text.SAMPLE, variant="primary", elem_id="explore-sample", scale=0)
+            # Inert until the first refresh has chosen a prompt, so that none is asked for in vain.
+            sample = gr.Button(
+                text.SAMPLE,
+                variant="primary",
+                elem_id="explore-sample",
+                scale=0,
+                interactive=False,
+            )
             status = live_text("explore-status")
     return _Controls(prompt, model, count, temperature, seed, sample, status, shown_prompt)
 

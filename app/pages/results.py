@@ -14,7 +14,7 @@ from app.heatmap_component import heatmap, heatmap_value
 from app.pages import PageHandles
 from app.records import RunView
 from app.studio import Studio
-from app.views import charts, runs, tables
+from app.views import charts, runs, story, tables
 from gem_backend.errors import DataError
 from gem_backend.types import BeforeAfter, RunSummary
 
@@ -138,7 +138,7 @@ def _updates(screen: ResultsScreen) -> tuple[object, ...]:
         runs.verdict_panel(screen.view),
         runs.figures(screen.view, len(screen.examples)),
         gr.Plot(accuracy, visible=accuracy is not None),
-        runs.story(screen.view) + runs.config_fold(screen.view),
+        story.story(screen.view) + runs.config_fold(screen.view),
         gr.Dropdown(
             choices=example_choices(screen.examples), value=first, visible=first is not None
         ),
@@ -186,8 +186,8 @@ def build_results_page(studio: Studio, project_id: gr.State) -> PageHandles:
                 show_label=False, container=False, visible=False, elem_classes="gem-plot"
             )
         examples = _build_examples()
-        story = gr.HTML("", elem_classes="gem-card")
-    shown: list[Component] = [verdict, figures, accuracy, story]
+        told = gr.HTML("", elem_classes="gem-card")
+    shown: list[Component] = [verdict, figures, accuracy, told]
     outputs: list[Block] = [mark, run_ids, selected, history, *shown, examples.chooser]
     outputs += examples.shown
     listen(history.pick_run, handlers.pick_run, [project_id, run_ids], outputs)

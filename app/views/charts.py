@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 
 from app import text_runs as say
 from app.run_facts import Check, Point, checks, series, thinned
-from app.views.runs import moment
+from app.views.story import moment
 from gem_backend.types import EventKind, RunEvent
 
 TEAL, GREY = "#2a8a9a", "#7d8791"  # no blue, no yellow: those are entropy, in the heatmaps

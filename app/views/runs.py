@@ -1,4 +1,4 @@
-"""A run as HTML: its plan, where it stands, its verdict, its story and its settings."""
+"""A run as HTML: its plan, where it stands, its verdict, its examples and its settings."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -6,11 +6,13 @@ from html import escape
 from app import run_facts
 from app import text_runs as say
 from app.records import AlignPlan, LeftOut, RunView
-from app.run_facts import Check, Progress
-from app.views.tables import empty, facts, figures_table, short_date
+from app.run_facts import Progress
+from app.text import local_time
+from app.views.tables import empty, facts, figures_table
 from gem_backend.config import RunConfig
+from gem_backend.ranking import answers_match
 from gem_backend.runner import ACTIVE
-from gem_backend.types import BeforeAfter, Candidate, Evaluation, RunEvent, RunResult
+from gem_backend.types import BeforeAfter, Candidate, Evaluation, RunResult
 
 # --- before the run --------------------------------------------------------------------------
 
@@ -22,7 +24,7 @@ def plan_panel(plan: AlignPlan) -> str:
         ("Left out", _left_out(plan.left_out)),
         ("Held out, to check", _strong(say.counted(plan.num_held_out, "pair"))),
         ("Prompts to sample from", _strong(say.counted(plan.num_pool, "prompt"))),
-        ("Model on disk", escape(say.megabytes(plan.model_bytes))),
+        ("Model on disk", escape(say.model_size(plan.model_bytes))),
         ("Device", escape(plan.device)),
         ("Expected time", escape(say.expected_time(plan.expected_s, plan.expected_from_runs))),
     ]
@@ -90,12 +92,13 @@ def state_sentence(view: RunView) -> str:
         return _phase_sentence(view)
     if state == "failed":
         return run_facts.end_message(view) or say.FAILED_WITHOUT_REASON
+    if state == "stopped":  # the worker says what it kept
+        return run_facts.end_message(view) or say.STOPPED
     if state == "done":
         return _done_sentence(view.summary.result)
     words = {
         "queued": say.WAITING,
         "stopping": say.STOPPING,
-        "stopped": say.STOPPED,
         "interrupted": say.INTERRUPTED,
     }
     return words[state]
@@ -153,7 +156,7 @@ def curves_heading(view: RunView | None) -> str:
     """Return the heading of the curves, which says whose they are."""
     if view is None:
         return ""
-    words = say.curves_title(short_date(view.summary.created_at))
+    words = say.curves_title(local_time(view.summary.created_at))
     hint = f'<p class="gem-quiet">{escape(say.CURVES_HINT)}</p>'
     return f'<h2 class="gem-title">{escape(words)}</h2>{hint}'
 
@@ -271,83 +274,9 @@ def match_line(title: str, candidate: Candidate, gold_answer: str | None) -> str
     answer = f"<b>{escape(candidate.answer)}</b>"
     if gold_answer is None:
         return f'{heading}<p class="gem-match">{answer}</p>'
-    does_match = run_facts.matches_gold(candidate, gold_answer)
+    does_match = answers_match(candidate.answer, gold_answer)
     words = f"\N{CHECK MARK} {say.MATCHES}" if does_match else f"\N{NOT EQUAL TO} {say.MATCHES_NOT}"
     return f'{heading}<p class="gem-match">{answer} <span class="gem-tag">{words}</span></p>'
-
-
-def story(view: RunView | None) -> str:
-    """Return what happened, one plain sentence for each thing, in order."""
-    if view is None:
-        return ""
-    items = "".join(f"<li>{said(sentence)}</li>" for sentence in story_sentences(view.events))
-    title = f'<h2 class="gem-title">{escape(say.STORY_TITLE)}</h2>'
-    return f'{title}<ol class="gem-story">{items}</ol>' if items else ""
-
-
-def story_sentences(events: Sequence[RunEvent]) -> list[str]:
-    """Return the sentences of the story."""
-    sentences: list[str] = []
-    losses: list[float] = []
-    for event in events:
-        loss = run_facts.number(event, "loss") if event.kind == "sft_step" else None
-        if loss is not None:
-            losses.append(loss)
-        elif losses and event.kind != "checkpoint":  # each pass of the warm start saves once
-            sentences.append(say.story_learned(len(losses), losses[0], losses[-1]))
-            losses = []
-        sentence = _sentence(event)
-        if sentence:
-            sentences.append(sentence)
-    return sentences
-
-
-def _sentence(event: RunEvent) -> str:
-    kind = event.kind
-    if kind == "started":
-        pairs, held_out, pool = (
-            run_facts.whole(event, key) for key in ("num_pairs", "num_held_out", "num_pool")
-        )
-        device = run_facts.text(event, "device") or "this machine"
-        return say.story_started(pairs, held_out, pool, device)
-    if kind == "resumed":
-        return say.story_resumed(run_facts.whole(event, "from_round"))
-    if kind == "evaluation":
-        return _checked_sentence(run_facts.checks([event]))
-    if kind == "warning":
-        return run_facts.text(event, "message")
-    return _closing_sentence(event)
-
-
-def _closing_sentence(event: RunEvent) -> str:
-    if event.kind == "candidates" and run_facts.text(event, "stage") == "round":
-        return say.story_sampled(
-            run_facts.whole(event, "round"),
-            run_facts.whole(event, "count"),
-            run_facts.whole(event, "uncommitted"),
-        )
-    if event.kind == "checkpoint" and event.data.get("is_best") is True:
-        return say.story_best(run_facts.whole(event, "round"))
-    if event.kind == "ended":
-        wall_s = run_facts.number(event, "wall_s")
-        ended = say.story_ended(run_facts.text(event, "state"), wall_s)
-        return f"{ended} {run_facts.text(event, 'message')}".strip()
-    return ""
-
-
-def moment(check: Check) -> str:
-    """Return when an evaluation was made, in words."""
-    if check.name == "round":
-        return f"After round {check.round}"
-    return say.MOMENTS.get(check.name, check.name)
-
-
-def _checked_sentence(checks: Sequence[Check]) -> str:
-    if not checks:
-        return ""
-    check = checks[0]
-    kind = say.FINAL_CHECK if check.is_final else say.ROUND_CHECK
-    return say.story_checked(kind, moment(check), check.evaluation.preference_accuracy)
 
 
 def config_fold(view: RunView | None) -> str:

@@ -5,12 +5,12 @@ from html import escape
 
 from app import text_runs as say
 from app.run_facts import accuracy
+from app.text import local_time
 from gem_backend.types import Estimate, Evaluation, ImportReport, RunSummary
 
 ACCURACIES = ("preference_accuracy", "preference_accuracy_per_token", "final_answer_accuracy")
 PLAIN_FIGURES = ("mean_entropy", "kl", "mean_length", "uncommitted")
 _WHISKER_WIDTH = 240  # pixels for 0 to 100 %
-_DATE_LENGTH = len("2026-11-20 23:04")
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> str:
@@ -55,7 +55,7 @@ def history_table(runs: Sequence[RunSummary], selected: str | None) -> str:
 
 
 def _history_row(place: int, run: RunSummary, is_selected: bool) -> str:
-    date = escape(short_date(run.created_at))
+    date = escape(local_time(run.created_at))
     pressed = "true" if is_selected else "false"
     verdict = say.VERDICT_WORDS[run.result.verdict] if run.result else "\N{EN DASH}"
     name = f' class="gem-verdict-{run.result.verdict}"' if run.result else ""
@@ -78,11 +78,6 @@ def _before_after(run: RunSummary) -> str:
         f"{say.percent(before.value)} \N{RIGHTWARDS ARROW} <b>{say.percent(after.value)}</b> "
         f'<span class="gem-quiet">n = {after.n}</span>'
     )
-
-
-def short_date(created_at: str) -> str:
-    """Return an ISO date and time without seconds."""
-    return created_at.replace("T", " ")[:_DATE_LENGTH] or "no date"
 
 
 # --- before against after --------------------------------------------------------------------

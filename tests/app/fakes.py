@@ -153,6 +153,7 @@ class FakeStudio(Studio):
     all_projects: list[Project] = field(default_factory=lambda: [PROJECT])
     sampled_with: tuple[str, SamplingConfig, str | None] | None = None
     refuses: Exception | None = None
+    fitting: list[RunSummary] = field(default_factory=lambda: [make_run()])
 
     texts: ClassVar[tuple[str, ...]] = (GOOD, POOR, GOOD, POOR.replace("Final Answer:", "So"), GOOD)
 
@@ -168,7 +169,7 @@ class FakeStudio(Studio):
 
     def header(self, project_id: str) -> Header:
         name = next(p.name for p in self.all_projects if p.project_id == project_id)
-        return Header(name, "demo (1.1 M parameters)", "none", "Dr Example", "")
+        return Header(name, "demo (1.1 M parameters)", "none yet", "Dr Example", "")
 
     def next_case(self, project_id: str) -> Case | None:
         if project_id != "demo":
@@ -300,6 +301,9 @@ class FakeStudio(Studio):
 
     def runs(self, project_id: str) -> list[RunSummary]:
         return [make_run()] if project_id == "demo" else []
+
+    def adapters(self, project_id: str) -> list[RunSummary]:
+        return list(self.fitting) if project_id == "demo" else []
 
     def run(self, run_id: str) -> RunView:
         return RunView(make_run(run_id), RunConfig(), (RunEvent(1, 0.0, "started", 0),))

@@ -10,7 +10,7 @@ from app.pages.explore import build_explore_page, group_values, rerank, trace_of
 from app.records import TaskState
 from gem_backend.config import SamplingConfig, ScoringConfig
 from gem_backend.errors import ConfigError
-from tests.app.fakes import GOOD, make_candidate
+from tests.app.fakes import GOOD, make_candidate, make_run
 
 
 @pytest.fixture
@@ -30,11 +30,19 @@ def test_prompts_are_one_line_and_say_held_out(actions):
     assert [text.HELD_OUT_MARK in label for label in labels] == [False, False, True]
 
 
-def test_models_are_the_base_and_done_runs(actions):
+def test_models_are_the_base_and_the_adapters_that_fit_it(actions, studio):
+    studio.fitting = [make_run("run-3")]
     assert actions.model_choices("demo") == [
         ("Base model", ""),
-        ("Adapter of 2026-11-20 10:00 (quick)", "run-1"),
+        ("Adapter of 2026-11-20 12:00 (quick)", "run-3"),
     ]
+    assert actions.model_choices("") == [("Base model", "")]
+
+
+def test_adapters_that_do_not_fit_are_not_offered(actions, studio):
+    studio.fitting = []
+    assert studio.runs("demo")[0].result.adapter_dir
+    assert actions.model_choices("demo") == [("Base model", "")]
 
 
 def test_unknown_prompt_falls_back_to_the_first(actions):

@@ -7,8 +7,9 @@ import pytest
 from app import run_facts
 from app import text_runs as say
 from app.records import AlignPlan, LeftOut
-from app.views import runs, tables
-from gem_backend.config import RunConfig
+from app.text import local_time
+from app.views import runs, story, tables
+from gem_backend.config import RunConfig, preset_config
 from gem_backend.types import Estimate, ImportReport, RunEvent, SkippedRow
 from tests.app.fakes import GOOD, make_candidate
 from tests.app.fakes_runs import (
@@ -45,6 +46,20 @@ def test_plan_says_each_count_in_words():
     assert "<dt>Model on disk</dt><dd>4.6 MB</dd>" in panel
     assert say.NOT_MEASURED in panel
     assert say.CANNOT_START not in panel
+
+
+def test_model_that_is_a_name_only_has_no_size():
+    panel = runs.plan_panel(plan(model_bytes=0))
+    assert "0.0 MB" not in panel
+    assert "<dt>Model on disk</dt><dd>Not known. The model is downloaded first" in panel
+
+
+def test_no_preset_promises_what_its_settings_do_not_hold():
+    quick, standard = preset_config("quick"), preset_config("standard")
+    words = {preset: sentence for sentence, preset in say.PRESETS}["standard"]
+    assert (standard.sega.rounds > quick.sega.rounds) == ("more rounds" in words)
+    more_answers = standard.sampling.num_candidates > quick.sampling.num_candidates
+    assert more_answers == ("more answers" in words)
 
 
 def test_expected_time_names_the_runs_it_comes_from():
@@ -171,7 +186,7 @@ def test_warning_that_quotes_text_is_escaped_and_said_once():
 
 
 def test_story_tells_the_run_in_order():
-    sentences = runs.story_sentences(EVENTS)
+    sentences = story.story_sentences(EVENTS)
     assert sentences[0] == (
         "Started on the processor with 32 pairs to learn from, 24 held-out pairs and "
         "40 further prompts."
@@ -192,22 +207,37 @@ def test_story_tells_the_run_in_order():
 
 def test_story_of_a_resumed_run_says_so():
     resumed = RunEvent(1, 0.0, "resumed", 0, {"from_round": 2})
-    assert runs.story_sentences([resumed]) == ["Resumed from round 2."]
+    assert story.story_sentences([resumed]) == ["Resumed from round 2."]
 
 
 def test_story_and_settings_are_escaped():
     event = RunEvent(1, 0.0, "started", 0, {"device": HOSTILE})
     view = replace(done_view(), events=(event,), config=RunConfig(model=HOSTILE))
-    assert "<img" not in runs.story(view) + runs.config_fold(view)
-    assert "&lt;img" in runs.story(view) and "&lt;img" in runs.config_fold(view)
+    assert "<img" not in story.story(view) + runs.config_fold(view)
+    assert "&lt;img" in story.story(view) and "&lt;img" in runs.config_fold(view)
 
 
 # --- tables ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("2026-11-20T23:10:05+00:00", "2026-11-21 01:10"),
+        ("2026-11-20T10:00:00Z", "2026-11-20 12:00"),
+        ("2026-11-20T10:00:00", "2026-11-20 12:00"),
+        ("2026-11-20T10:00:00+02:00", "2026-11-20 10:00"),
+        ("", "no date"),
+        ("long ago", "long ago"),
+    ],
+)
+def test_times_are_those_of_this_machines_clock(stored, shown):
+    assert local_time(stored) == shown
+
+
 def test_history_row_holds_verdict_and_both_accuracies():
     table = tables.history_table([done_view().summary], "run-1")
-    assert 'aria-pressed="true" data-place="0">2026-11-20 10:42</button>' in table
+    assert 'aria-pressed="true" data-place="0">2026-11-20 12:42</button>' in table
     assert "<td>finished</td>" in table
     assert '<td class="gem-verdict-better">better</td>' in table
     assert '21 % → <b>79 %</b> <span class="gem-quiet">n = 24</span>' in table
@@ -268,5 +298,11 @@ def test_points_carry_their_sign():
 
 def test_answer_matches_apart_from_case_spaces_and_full_stop():
     candidate = make_candidate(GOOD)
-    assert run_facts.matches_gold(candidate, "5 POINTS, hospital,  consider intensive care.")
-    assert not run_facts.matches_gold(candidate, "5 points")
+    same = runs.match_line("After", candidate, "5 POINTS, hospital,  consider intensive care.")
+    assert say.MATCHES in same
+    assert say.MATCHES_NOT in runs.match_line("After", candidate, "5 points")
+
+
+def test_text_without_a_final_answer_never_matches():
+    uncommitted = make_candidate("I am not sure.")
+    assert say.NO_ANSWER in runs.match_line("After", uncommitted, "I am not sure.")

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from app.security import is_loopback, launch_options
+from gem_backend.errors import ConfigError
 from tests.app.fakes import demo_studio
 from tests.app.serving import serving
 
@@ -115,6 +116,49 @@ def test_blocked_folder_is_not_served(client, secret):
 def test_temporary_files_are_this_users_alone():
     folder = os.environ["GRADIO_TEMP_DIR"]
     assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+
+
+KILLED_WITH_A_CHILD = """
+import multiprocessing, os
+import app
+
+def say_hello(pipe):
+    pipe.send("hello")
+    pipe.recv()
+
+if __name__ == "__main__":
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    child = spawn.Process(target=say_hello, args=(theirs,))
+    child.start()
+    print(ours.recv(), flush=True)
+    child.kill()
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_killed_studio_leaves_one_folder_and_the_next_one_takes_it_away(
+    tmp_path, run_python, monkeypatch
+):
+    script, temporary = tmp_path / "studio.py", tmp_path / "tmp"
+    script.write_text(KILLED_WITH_A_CHILD)
+    temporary.mkdir()
+    foreign = temporary / "gem-studio-elsewhere-999999999-x"
+    foreign.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    killed = run_python(script)
+    assert killed.stdout == "hello\n", killed.stderr
+    (left,) = set(temporary.iterdir()) - {foreign}
+    living = temporary / left.name.replace(left.name.split("-")[-2], str(os.getpid()))
+    living.mkdir()
+    assert run_python("-c", "import app").returncode == 0
+    assert set(temporary.iterdir()) == {foreign, living}
+
+
+def test_studio_without_a_private_folder_is_not_served(monkeypatch):
+    monkeypatch.delenv("GRADIO_TEMP_DIR")
+    with pytest.raises(ConfigError, match="temporary files"):
+        launch_options()
 
 
 def test_environment_cannot_open_the_studio():

@@ -1,15 +1,19 @@
 """The studio's use cases on the real storage, engine and run worker."""
 
+import dataclasses
 import os
+import shutil
 import signal
 import time
 
 import pytest
 
 from app.studio import Studio
+from gem_backend import runner
 from gem_backend.config import RunConfig, SamplingConfig, SegaConfig, SftConfig
 from gem_backend.errors import EngineError, ModelLoadError, TrainingError
-from storage.errors import DatabaseInUseError, EntryError
+from gem_backend.run_dir import RunDir
+from storage.errors import DatabaseInUseError, EntryError, NotFoundError
 
 HOSTILE = "${alert(1)} `x` <img src=x onerror=alert(1)> \\frac{a}{b} \\u12 \u202eabc {{value}}"
 QUICK = RunConfig(
@@ -42,7 +46,7 @@ def test_opens_on_the_demo_project_with_work_to_do(studio):
     assert (plan.num_train, plan.num_held_out) == (32, 192)
     assert plan.obstacle == ""
     assert plan.expected_s is None
-    assert studio.header(project.project_id).adapter == "none"
+    assert studio.header(project.project_id).adapter == "none yet"
 
 
 def test_label_skip_and_undo_come_back_as_they_were_said(studio):
@@ -104,6 +108,9 @@ def test_a_run_takes_the_device_and_gives_it_back(studio):
     assert view.summary.status.state == "done"
     assert view.events[-1].kind == "ended"
     assert len(studio.examples(run_id)) == 8
+    sampled = studio._db.count("SELECT count(*) FROM candidates WHERE stage = 'round'")
+    scored = "SELECT count(*) FROM scores JOIN candidates USING (group_id, candidate_id)"
+    assert sampled == studio._db.count(scored + " WHERE stage = 'round'") > 0
     assert studio.plan("demo", QUICK).expected_from_runs == 1
     wait_until(lambda: studio._engine.pid is not None)
 
@@ -130,6 +137,35 @@ def test_a_killed_worker_shows_as_interrupted_and_survives_a_restarted_studio(tm
         wait_until(lambda: studio.run(run_id).summary.status.state == "done")
         seqs = [event.seq for event in studio.run(run_id).events]
         assert seqs == list(range(1, len(seqs) + 1))
+
+
+def test_a_run_whose_folder_is_gone_is_failed_and_blocks_nothing(tmp_path):
+    folder = tmp_path / "data"
+    with Studio(folder, device="cpu") as studio:
+        run_id = studio.start_run("demo", QUICK)
+        runner.stop_worker(RunDir(folder / "runs" / run_id), grace_s=60)
+        run = RunDir(folder / "runs" / run_id)
+        run.write_status(dataclasses.replace(run.status(), state="running"))
+        wait_until(lambda: studio.runs("demo")[0].status.state == "interrupted")
+        shutil.rmtree(run.path)
+        wait_until(lambda: studio.runs("demo")[0].status.state == "failed")
+        assert studio.header("demo").activity == ""
+        assert studio.plan("demo", QUICK).obstacle == ""
+    with Studio(folder, device="cpu") as studio:
+        studio.warm_up()
+        assert studio.runs("demo")[0].status.state == "failed"
+
+
+def test_adapters_of_another_model_are_not_offered(studio, monkeypatch):
+    run_id = studio.start_run("demo", QUICK)
+    wait_until(lambda: studio.runs("demo")[0].result is not None)
+    if studio.runs("demo")[0].result.adapter_dir is None:
+        pytest.skip("this tiny run did not keep an adapter")
+    assert [run.run_id for run in studio.adapters("demo")] == [run_id]
+    monkeypatch.setattr(studio, "_model", "/another/model")
+    assert studio.adapters("demo") == []
+    with pytest.raises(NotFoundError, match="no adapter for this model"):
+        studio.start_sampling(studio.prompts("demo")[0].prompt_id, SamplingConfig(), run_id)
 
 
 def test_a_second_studio_on_the_same_folder_is_refused(studio, tmp_path, run_python):

@@ -8,12 +8,13 @@ from gem_backend.candidate_table import (
     SCHEMA,
     from_table,
     read_candidates,
+    read_scores,
     read_table,
     to_table,
     write_candidates,
 )
 from gem_backend.errors import DataError
-from gem_backend.types import Candidate, Provenance, Span, Spans
+from gem_backend.types import Candidate, GemScore, Provenance, RankedCandidate, Span, Spans
 
 PLAIN = Candidate(
     candidate_id="c1",
@@ -84,6 +85,47 @@ def test_file_holds_the_candidates_with_stage_and_round(tmp_path):
 def test_no_candidates_make_a_readable_file(tmp_path):
     write_candidates(tmp_path / "none.parquet", [], "before")
     assert read_candidates(tmp_path / "none.parquet") == []
+
+
+RANKED = [
+    RankedCandidate(HARD, GemScore(-0.5, 0.5, 0.0, ()), 2),
+    RankedCandidate(PLAIN, GemScore(0.375, 0.625, 1.0, (0, 1)), 1),
+]
+
+
+def test_scores_and_places_are_written_and_read(tmp_path):
+    path = tmp_path / "candidates-round-2.parquet"
+    write_candidates(path, [HARD, PLAIN], "round", 2, RANKED)
+    scores = read_scores(path).to_pylist()
+    assert [row["candidate_id"] for row in scores] == ["c2", "c1"]
+    assert scores[1] == {
+        "candidate_id": "c1",
+        "prompt": "Which score?",
+        "stage": "round",
+        "round": 2,
+        "gem_score": 0.375,
+        "final_entropy": 0.625,
+        "fork_entropy": 1.0,
+        "fork_tokens": [0, 1],
+        "rank": 1,
+    }
+
+
+def test_scores_change_nothing_for_those_who_read_candidates(tmp_path):
+    path = tmp_path / "candidates-before.parquet"
+    write_candidates(path, [HARD, PLAIN], "before", ranked=RANKED)
+    assert read_candidates(path) == [HARD, PLAIN]
+    assert read_table(path).column_names == [*SCHEMA.names, "stage", "round"]
+
+
+def test_a_file_without_scores_has_no_score_rows(tmp_path):
+    write_candidates(tmp_path / "old.parquet", [PLAIN], "before")
+    write_candidates(tmp_path / "new.parquet", [], "before", ranked=[])
+    old, new = (read_scores(tmp_path / name) for name in ("old.parquet", "new.parquet"))
+    assert old.num_rows == new.num_rows == 0
+    assert old.column_names == new.column_names
+    with pytest.raises(DataError, match="scores"):
+        read_scores(tmp_path / "none.parquet")
 
 
 def test_failed_write_leaves_the_old_file_whole(tmp_path):

@@ -1,10 +1,17 @@
 """The engine: a real child process with the embedded model."""
 
+import multiprocessing
 import os
+import shutil
 import signal
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
 
 from gem_backend.config import PromptConfig, SamplingConfig
 from gem_backend.engine import Engine, EngineConfig, SampleRequest
@@ -23,6 +30,55 @@ def engine():
     engine = Engine(EngineConfig("demo", device="cpu"))
     yield engine
     engine.release()
+
+
+@pytest.fixture
+def other_engine():
+    """An engine of the test's own, which no other test has started."""
+    engine = Engine(EngineConfig("demo", device="cpu"))
+    yield engine
+    engine.release()
+
+
+@pytest.fixture
+def adapter_folder(demo_policy, tmp_path):
+    """A LoRA adapter of the embedded model that changes what it says."""
+    settings = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
+    model = get_peft_model(demo_policy.model, settings)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.3)
+    model.save_pretrained(str(tmp_path / "good"))
+    return tmp_path / "good"
+
+
+def damaged(adapter_folder, damage):
+    folder = adapter_folder.parent / damage.replace(" ", "-")
+    shutil.copytree(adapter_folder, folder)
+    weights = load_file(folder / "adapter_model.safetensors")
+    names = list(weights)
+    if damage == "two weights missing":
+        del weights[names[0]], weights[names[-1]]
+    else:
+        weights[names[-1]] = weights[names[-1]][:, :2].contiguous()
+    save_file(weights, folder / "adapter_model.safetensors")
+    return str(folder)
+
+
+def ids(engine, adapter_dir=None):
+    return [c.token_ids for c in engine.sample(request(adapter_dir=adapter_dir))[0]]
+
+
+def wait_until(is_true):
+    deadline = time.monotonic() + 60
+    while not is_true():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.01)
+
+
+def children():
+    return [p.pid for p in multiprocessing.active_children() if p.name == "gem-engine"]
 
 
 def test_samples_with_exact_statistics_and_repeats_them(engine):
@@ -63,6 +119,115 @@ def test_a_bad_adapter_is_refused_and_the_engine_lives_on(engine, tmp_path):
         engine.sample(request(adapter_dir=str(tmp_path)))
     assert engine.sample(request(1))[0][0].provenance.adapter is None
     assert engine.pid == pid
+
+
+@pytest.mark.parametrize("has_other", [False, True], ids=["first", "after another"])
+def test_a_refused_adapter_leaves_no_trace(other_engine, adapter_folder, has_other):
+    base = ids(other_engine)
+    good = ids(other_engine, str(adapter_folder)) if has_other else None
+    pid = other_engine.pid
+    for damage in ("two weights missing", "one wrong shape"):
+        folder = damaged(adapter_folder, damage)
+        for _ in range(2):  # the second time, peft could take the name for one that it knows
+            with pytest.raises(ModelLoadError, match="does not fit"):
+                other_engine.sample(request(adapter_dir=folder))
+            assert ids(other_engine) == base
+    assert other_engine.pid == pid
+    under = ids(other_engine, str(adapter_folder))
+    assert under != base
+    assert good in (None, under)
+    assert ids(other_engine) == base
+
+
+def test_a_failure_in_the_callback_does_not_spoil_the_next_answer(engine):
+    def fail(done, total):
+        raise KeyError(done)
+
+    expected = ids(engine)
+    with pytest.raises(KeyError):
+        engine.sample(request(4), fail)
+    assert ids(engine) == expected
+
+
+def test_an_unexpected_error_ends_the_child_whose_model_may_be_half_changed(engine):
+    engine.warm_up()
+    before = engine.pid
+    with pytest.raises(EngineError, match="unexpected"):
+        engine.sample("no request")
+    assert engine.pid is None
+    assert ids(engine)
+    assert engine.pid != before
+
+
+def test_held_for_a_run_it_refuses_until_it_is_let_go(engine):
+    engine.warm_up()
+    before = engine.pid
+    engine.hold()
+    with pytest.raises(ProcessLookupError):
+        os.kill(before, 0)
+    for ask in (engine.warm_up, lambda: engine.sample(request(1))):
+        with pytest.raises(EngineError, match="A run has the model now") as caught:
+            ask()
+        assert caught.value.title == "Busy"
+    assert engine.pid is None
+    engine.let_go()
+    assert engine.sample(request(1))[0][0].text
+
+
+def test_holding_refuses_the_request_under_way_and_those_that_wait(other_engine):
+    other_engine.warm_up()
+    before = children()
+    is_under_way = threading.Event()
+    with ThreadPoolExecutor(4) as pool:
+        asked = [
+            pool.submit(other_engine.sample, request(64, max_new_tokens=400), on_progress)
+            for on_progress in [lambda *_: is_under_way.set()] * 4
+        ]
+        assert is_under_way.wait(60)
+        other_engine.hold()
+        assert other_engine.pid is None
+        refusals = [future.exception(60) for future in asked]
+    assert {(type(error), error.title) for error in refusals} == {(EngineError, "Busy")}
+    assert len(children()) == len(before) - 1
+
+
+@pytest.mark.parametrize("end", ["hold", "release"])
+def test_no_child_survives_an_end_during_its_start(other_engine, end):
+    before = children()
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(other_engine.warm_up) for _ in range(3)]
+        wait_until(lambda: other_engine.pid)
+        time.sleep(0.2)  # all three have asked; the model takes seconds to load
+        getattr(other_engine, end)()
+        assert children() == before
+        assert all(isinstance(future.exception(60), EngineError) for future in asked)
+    assert (children(), other_engine.pid) == (before, None)
+
+
+def test_no_child_lives_while_held_however_many_ask(other_engine):
+    before = children()
+    is_over = threading.Event()
+
+    def ask():
+        while not is_over.is_set():
+            try:
+                other_engine.warm_up()
+            except EngineError:
+                time.sleep(0.001)
+
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(ask) for _ in range(4)]
+        for _ in range(5):
+            wait_until(lambda: other_engine.pid)
+            other_engine.hold()
+            for _ in range(50):
+                assert children() == before
+                time.sleep(0.001)
+            other_engine.let_go()
+        other_engine.hold()
+        is_over.set()
+        assert [future.exception(60) for future in asked] == [None] * 4
+    assert children() == before
 
 
 def test_a_missing_model_is_one_sentence(tmp_path):

@@ -263,16 +263,3 @@ def test_an_empty_prompt_and_a_too_long_one_are_refused(tiny_policy):
         score_tokens(tiny_policy.model, [TokenSequence((), (1,))])
     with pytest.raises(DataError, match="257 tokens; this model reads at most 256"):
         score_tokens(tiny_policy.model, [TokenSequence((1,), (1,) * 256)])
-
-
-def test_trl_finds_the_same_logps_and_entropy(tiny_policy):
-    trl = pytest.importorskip("trl.trainer", reason="TRL is not installed")
-    sequence = TokenSequence((256, 72, 105), (10, 20, 30, 40, 257))
-    (ours,) = score_tokens(tiny_policy.model, [sequence])
-    model = tiny_policy.model
-    trl.add_fused_lm_head(model, outputs=("log_probs", "entropy"))
-    ids = torch.tensor([sequence.prompt_ids + sequence.completion_ids])
-    with torch.no_grad():
-        output = model(input_ids=ids, labels=ids, fused_lm_head=True)
-    assert torch.allclose(output.log_probs[0, -5:], ours.logprob_T, atol=1e-4)
-    assert torch.allclose(output.entropy[0, -5:], ours.entropy_T, atol=1e-4)

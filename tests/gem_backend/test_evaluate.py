@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from gem_backend.config import PromptConfig, RunConfig, SamplingConfig
-from gem_backend.evaluate import answers_match, evaluate, pair_outcomes, verdict
+from gem_backend.evaluate import evaluate, pair_outcomes, verdict
 from gem_backend.prompting import completion_ids, encode_prompt
+from gem_backend.ranking import answers_match
 from gem_backend.sampling import TransformersSampler
 from gem_backend.types import Estimate, PreferencePair
 
@@ -98,24 +99,6 @@ def test_divergence_from_the_base_is_measured_with_the_adapter_and_zero_without(
     assert base.kl == 0
     assert base == again  # measuring did not switch the adapter on
     assert tuned.mean_entropy != base.mean_entropy
-
-
-@pytest.mark.parametrize(
-    ("answer", "gold", "is_match"),
-    [
-        ("4", "4", True),
-        ("**4.0**", "4", True),
-        ("High risk.", "high  risk", True),
-        ("4\n\nThis is a high score.", "4", True),
-        ("14", "4", False),
-        ("4 points", "4", False),
-        ("", "", False),
-        ("4", "", False),
-        ("1,200", "1200", True),
-    ],
-)
-def test_answers_match_by_their_normal_form(answer, gold, is_match):
-    assert answers_match(answer, gold) is is_match
 
 
 UP, DOWN, NONE = (

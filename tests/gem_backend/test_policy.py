@@ -1,7 +1,9 @@
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from gem_backend.entropy import TokenSequence, score_tokens
@@ -126,19 +128,111 @@ def test_an_adapter_in_pickle_form_is_refused(tiny_policy, adapter_folder):
         add_adapter(tiny_policy.model, adapter_folder)
 
 
-@pytest.mark.parametrize("damage", ["missing weights", "other shapes", "no such layers"])
-def test_an_adapter_that_does_not_fit_is_refused(model_folder, adapter_folder, damage):
-    weights = load_file(adapter_folder / "adapter_model.safetensors")
-    if damage == "missing weights":
-        weights = dict(list(weights.items())[1:])
-    if damage == "other shapes":
-        weights = {name: value[:, :2].contiguous() for name, value in weights.items()}
-    save_file(weights, adapter_folder / "adapter_model.safetensors")
+def damaged(adapter_folder, damage):
+    """A copy of the adapter, beside it, that does not fit."""
+    folder = adapter_folder.parent / "damaged"
+    shutil.copytree(adapter_folder, folder)
+    weights = load_file(folder / "adapter_model.safetensors")
+    names = list(weights)
+    if damage == "two weights missing":
+        del weights[names[0]], weights[names[-1]]
+    if damage == "one wrong shape":
+        weights[names[-1]] = weights[names[-1]][:, :2].contiguous()
+    if damage == "a layer too many":
+        weights[names[0].replace("layers.0", "layers.9")] = weights[names[0]].clone()
+    if damage == "a weight of the model itself":
+        weights["base_model.model.model.norm.weight"] = torch.zeros(32)
+    save_file(weights, folder / "adapter_model.safetensors")
+    config = folder / "adapter_config.json"
     if damage == "no such layers":
-        config = adapter_folder / "adapter_config.json"
         config.write_text(config.read_text().replace('_proj"', '_nothing"'))
+    if damage == "a start that changes the model":
+        config.write_text(config.read_text().replace('"init_lora_weights": true', OLORA))
+    return folder
+
+
+OLORA = '"init_lora_weights": "olora"'
+DAMAGES = (
+    "two weights missing",
+    "one wrong shape",
+    "a layer too many",
+    "a weight of the model itself",
+    "no such layers",
+    "a start that changes the model",
+)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_an_adapter_that_does_not_fit_leaves_the_model_as_it_was(
+    model_folder, adapter_folder, damage
+):
+    model = load_policy(str(model_folder), device="cpu").model
+    before = score_tokens(model, SEQUENCE)[0].logprob_T
+    parts = [name for name, _ in model.named_modules()]
+    with pytest.raises(ModelLoadError, match="does not fit") as caught:
+        add_adapter(model, damaged(adapter_folder, damage))
+    assert "\n" not in caught.value.message
+    assert [name for name, _ in model.named_modules()] == parts
+    assert torch.equal(score_tokens(model, SEQUENCE)[0].logprob_T, before)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_an_adapter_that_does_not_fit_leaves_the_one_before_it_as_it_was(
+    model_folder, adapter_folder, damage
+):
+    policy = load_policy(str(model_folder), adapter_dir=adapter_folder, device="cpu")
+    before = logps(policy)
+    with policy.model.disable_adapter():
+        bare = logps(policy)
     with pytest.raises(ModelLoadError, match="does not fit"):
-        load_policy(str(model_folder), adapter_dir=adapter_folder, device="cpu")
+        add_adapter(policy.model, damaged(adapter_folder, damage), "other")
+    assert list(policy.model.peft_config) == ["default"]
+    assert policy.model.active_adapters == ["default"]
+    assert torch.equal(logps(policy), before)
+    with policy.model.disable_adapter():
+        assert torch.equal(logps(policy), bare)
+
+
+def test_a_model_is_not_loaded_under_an_adapter_that_does_not_fit(model_folder, adapter_folder):
+    folder = damaged(adapter_folder, "two weights missing")
+    with pytest.raises(ModelLoadError, match="2 of its weights are missing"):
+        load_policy(str(model_folder), adapter_dir=folder, device="cpu")
+
+
+def test_an_adapter_without_its_settings_is_refused(tiny_policy, adapter_folder, monkeypatch):
+    (adapter_folder / "adapter_config.json").unlink()
+    monkeypatch.chdir(adapter_folder.parent)  # a short relative path reads like a hub name
+    with pytest.raises(ModelLoadError, match=r"holds no adapter \(adapter_config"):
+        add_adapter(tiny_policy.model, Path("adapter"))
+
+
+def test_a_name_that_is_taken_keeps_its_adapter(model_folder, adapter_folder):
+    policy = load_policy(str(model_folder), adapter_dir=adapter_folder, device="cpu")
+    before = logps(policy)
+    with pytest.raises(ModelLoadError, match="already"):
+        add_adapter(policy.model, adapter_folder, "default")
+    assert torch.equal(logps(policy), before)
+
+
+@pytest.mark.parametrize("settings", [{"use_dora": True}, {"modules_to_save": ["lm_head"]}])
+def test_other_kinds_of_lora_come_back_too(model_folder, tmp_path, settings):
+    model = load_policy(str(model_folder), device="cpu").model
+    kind = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM", **settings)
+    adapted = get_peft_model(model, kind).eval()
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_B" in name or "modules_to_save" in name:
+                parameter.add_(torch.randn_like(parameter), alpha=0.3)
+    adapted.save_pretrained(str(tmp_path / "kind"))
+    again = load_policy(str(model_folder), adapter_dir=tmp_path / "kind", device="cpu")
+    expected = score_tokens(adapted, SEQUENCE)[0].logprob_T
+    assert torch.allclose(logps(again), expected, atol=1e-5)
+
+
+def test_a_name_inside_the_name_of_another_adapter_is_no_obstacle(model_folder, adapter_folder):
+    model = load_policy(str(model_folder), device="cpu").model
+    adapted = add_adapter(model, adapter_folder, "run12")
+    assert add_adapter(adapted, adapter_folder, "run1").active_adapters == ["run1"]
 
 
 def test_a_second_adapter_can_be_added_and_is_the_one_that_is_on(model_folder, adapter_folder):

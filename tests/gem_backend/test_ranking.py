@@ -1,7 +1,7 @@
 import pytest
 
 from gem_backend.config import ScoringConfig
-from gem_backend.ranking import agreement, normalise_answer, rank_candidates
+from gem_backend.ranking import agreement, answers_match, normalise_answer, rank_candidates
 from gem_backend.types import Candidate, Provenance, Span, Spans
 
 
@@ -69,3 +69,21 @@ def test_uncommitted_answers_agree_with_nothing():
 )
 def test_normal_form(answer, normal):
     assert normalise_answer(answer) == normal
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "is_match"),
+    [
+        ("4", "4", True),
+        ("**4.0**", "4", True),
+        ("High risk.", "high  risk", True),
+        ("4\n\nThis is a high score.", "4", True),
+        ("14", "4", False),
+        ("4 points", "4", False),
+        ("", "", False),
+        ("4", "", False),
+        ("1,200", "1200", True),
+    ],
+)
+def test_answers_match_by_their_normal_form(answer, gold, is_match):
+    assert answers_match(answer, gold) is is_match

@@ -10,10 +10,21 @@ import pytest
 from safetensors.torch import load_file
 
 from gem_backend import demo, runner
-from gem_backend.config import LoraSettings, RunConfig, SamplingConfig, SegaConfig, SftConfig
-from gem_backend.errors import RunDirError
+from gem_backend.candidate_table import read_candidates, read_scores
+from gem_backend.config import (
+    LoraSettings,
+    RunConfig,
+    SamplingConfig,
+    SegaConfig,
+    SftConfig,
+    preset_config,
+)
+from gem_backend.errors import RunDirError, TrainingError
+from gem_backend.policy import load_policy
+from gem_backend.prompting import completion_ids, encode_prompt
 from gem_backend.reporter import Reporter
 from gem_backend.run_dir import PoolPrompt, RunDir, RunSpec
+from gem_backend.scoring import gem_score
 from gem_backend.train import run_training
 from gem_backend.types import PreferencePair
 
@@ -92,6 +103,132 @@ def test_the_same_seed_gives_the_same_figures(finished, tmp_path):
     reporter.end(*run_training(again, reporter, resume=False))
     assert metrics(again) == metrics(finished)
     assert again.result().after == finished.result().after
+
+
+class StopsAt(Reporter):
+    """Asks for a stop as soon as an event of a kind, of a phase or stage, is written."""
+
+    def __init__(self, run, kind, name):
+        super().__init__(run)
+        self.wanted = (kind, name)
+
+    def event(self, kind, step, **data):
+        super().event(kind, step, **data)
+        if (kind, data.get("stage", data.get("name"))) == self.wanted:
+            self.run.request_stop()
+
+
+def carry(run, reporter, resume):
+    started = time.monotonic()
+    state, message = run_training(run, reporter, resume=resume)
+    reporter.end(state, message)
+    run.stop_file.unlink(missing_ok=True)
+    return state, message, time.monotonic() - started
+
+
+def test_a_run_with_dropout_stopped_anywhere_goes_on_as_the_unbroken_one(tmp_path):
+    """Stopped while measuring, in the warm start, and in the middle of a round."""
+    config = TINY.model_copy(update={"lora": LoraSettings(rank=2, alpha=4, dropout=0.1)})
+    unbroken, run = (make_run(tmp_path / name, config) for name in ("unbroken", "stopped"))
+    carry(unbroken, Reporter(unbroken), resume=False)
+    legs = []
+    for kind, name, kept in (
+        ("phase", "before", "Resume starts from the beginning"),
+        ("checkpoint", "epoch-1", "after pass 1 of the warm start is saved"),
+        ("candidates", "round", "after the warm start is saved"),
+        ("evaluation", "round", "after round 1 is saved"),
+    ):
+        state, message, seconds = carry(run, StopsAt(run, kind, name), resume=bool(legs))
+        assert state == "stopped"
+        assert kept in message
+        assert [event.kind for event in run.events()][-1] == "ended"
+        legs.append(seconds)
+    state, _, seconds = carry(run, Reporter(run), resume=True)
+    assert state == "done"
+    assert metrics(run) == metrics(unbroken)
+    assert run.result().after == unbroken.result().after
+    assert seconds + 0.5 * legs[1] < run.result().wall_s <= sum(legs) + seconds
+
+
+def test_a_run_started_anew_forgets_the_earlier_checkpoints(finished, tmp_path):
+    run = make_run(tmp_path / "anew")
+    carry(run, StopsAt(run, "checkpoint", "round-1"), resume=False)
+    assert carry(run, StopsAt(run, "phase", "sft"), resume=False)[0] == "stopped"
+    assert not list(run.checkpoints_dir.iterdir())
+    carry(run, Reporter(run), resume=True)
+    assert metrics(run) == metrics(finished)
+
+
+def answer_lengths(config):
+    """Tokens of each training pair's prompt with its chosen answer and the end token."""
+    policy = load_policy("demo", device="cpu")
+    return sorted(
+        len(encode_prompt(policy.tokenizer, pair.prompt, config.prompt))
+        + len(completion_ids(policy.tokenizer, pair.chosen, add_eos=True))
+        for pair in demo_pairs()
+        if pair.split == "train"
+    )
+
+
+def test_pairs_that_are_too_long_are_left_out_with_a_warning_and_never_cut(tmp_path):
+    lengths = answer_lengths(TINY)
+    room = lengths[-2]
+    too_long = sum(length > room for length in lengths)
+    assert too_long == 1
+    config = TINY.model_copy(update={"max_length": room})
+    run = make_run(tmp_path / "long", config)
+    carry(run, StopsAt(run, "phase", "before"), resume=False)
+    started, warning = list(run.events())[:2]
+    assert started.data["num_pairs"] == len(lengths) - 1
+    assert started.data["left_out_too_long"] == 1
+    assert "left out, nothing was cut: 1 of the training pairs" in warning.data["message"]
+
+
+def test_a_run_in_which_every_pair_is_too_long_says_so(tmp_path):
+    run = make_run(tmp_path / "none", TINY.model_copy(update={"max_length": 8}))
+    reporter = Reporter(run)
+    with pytest.raises(TrainingError, match="Too few pairs are short enough"):
+        run_training(run, reporter, resume=False)
+    reporter.end("failed", "")
+
+
+def test_the_candidates_of_a_run_keep_their_scores_and_places(finished):
+    path = finished.path / "candidates-round-1.parquet"
+    groups = {}
+    for row, candidate in zip(read_scores(path).to_pylist(), read_candidates(path), strict=True):
+        score = gem_score(candidate.token_entropy, candidate.spans, TINY.scoring)
+        assert row["gem_score"] == pytest.approx(score.value, abs=1e-5)
+        groups.setdefault(row["prompt"], []).append((-row["gem_score"], row["rank"]))
+    assert len(groups) == 4
+    for group in groups.values():
+        values = sorted(value for value, _ in group)
+        assert all(rank == values.index(value) + 1 for value, rank in group)
+    greedy = read_scores(finished.path / "candidates-after.parquet")
+    assert set(greedy["rank"].to_pylist()) == {1}
+
+
+def test_the_round_that_did_best_on_the_validation_part_is_kept(finished):
+    """The first of the best, and never a figure of the test part."""
+    merits = {}
+    for event in finished.events():
+        if event.kind == "evaluation" and event.data["name"] in ("sft", "round"):
+            assert event.data["part"] == "validation"
+            figures = event.data["evaluation"]
+            assert figures["preference_accuracy"][3] == 8
+            values = [figures[f"{name}_accuracy"][0] for name in ("preference", "final_answer")]
+            merits[event.data["round"]] = sum(values) / 2
+    assert list(merits) == [0, 1, 2]
+    assert finished.result().best_round == max(merits, key=merits.get)
+
+
+@pytest.mark.parametrize("model", ["demo", "some/model"])
+def test_the_paper_presets_have_no_anchor_and_the_others_do(model):
+    weights = {
+        preset: preset_config(preset, model).sega.anchor_weight
+        for preset in ("quick", "standard", "paper")
+    }
+    assert weights == {"quick": 1.0, "standard": 1.0, "paper": 0.0}
+    assert preset_config("paper", model).sft.epochs > 0
 
 
 def test_a_killed_run_shows_as_interrupted_and_resumes_without_a_gap(finished, tmp_path):

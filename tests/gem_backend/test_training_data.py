@@ -5,7 +5,7 @@ word.
 from dataclasses import replace
 
 from gem_backend.run_dir import PoolPrompt
-from gem_backend.training_data import split_training_data
+from gem_backend.training_data import TooLong, leave_out_too_long, split_training_data
 from gem_backend.types import PreferencePair
 
 
@@ -71,3 +71,48 @@ def test_a_held_out_prompt_never_reaches_training_by_another_way():
 def test_too_few_pairs_is_said_in_a_sentence():
     assert "Label at least 2 pairs" in split_training_data(pairs(1, "train")).obstacle
     assert "measure" in split_training_data(pairs(3, "train")).obstacle
+
+
+def count_words(prompt, *answers):
+    return len(prompt.split()) + max((len(answer.split()) + 1 for answer in answers), default=0)
+
+
+def test_what_is_too_long_is_left_out_and_counted_and_the_rest_stays():
+    """ "prompt train 0" with "good 0" and its end are six words."""
+    long = "word " * 10
+    data = split_training_data(
+        [
+            *pairs(8, "train"),
+            replace(pairs(1, "train", 20)[0], chosen=long),
+            replace(pairs(1, "train", 21)[0], rejected=long * 9),
+            *pairs(4, "held_out"),
+            replace(pairs(1, "held_out", 30)[0], rejected=long * 9),
+        ],
+        [PoolPrompt(long), PoolPrompt("pool")],
+    )
+    kept = leave_out_too_long(data, count_words, max_length=6, context_length=50)
+    assert kept.too_long == TooLong(chosen=1, held_out=1, prompts=1)
+    assert kept.too_long.total == 3
+    assert [pair.chosen for pair in kept.train] == [*(f"good {i}" for i in range(8)), "good 21"]
+    assert len(kept.test) == 4
+    assert {item.prompt for item in data.prompts} - {item.prompt for item in kept.prompts} == {long}
+    assert kept.obstacle == ""
+    assert leave_out_too_long(data, count_words, 100, None) == data
+
+
+def test_a_short_context_counts_where_the_settings_allow_more():
+    data = split_training_data([*pairs(8, "train"), *pairs(4, "held_out")])
+    assert leave_out_too_long(data, count_words, 100, context_length=6) == data
+    kept = leave_out_too_long(data, count_words, 100, context_length=5)
+    assert kept.too_long == TooLong(chosen=8, held_out=4, prompts=0)
+    assert "short enough" in kept.obstacle
+
+
+def test_too_few_short_pairs_are_said_in_a_sentence():
+    data = split_training_data([*pairs(8, "train"), *pairs(4, "held_out")])
+    assert "short enough" in leave_out_too_long(data, count_words, 5, None).obstacle
+
+
+def test_no_prompt_to_answer_is_said_in_a_sentence():
+    data = split_training_data([*pairs(8, "train"), *pairs(4, "held_out")])
+    assert "Add prompts" in replace(data, prompts=()).obstacle

@@ -151,3 +151,21 @@ def test_unknown_run_is_not_found(db, run_dir):
         get_run(db, "nowhere")
     with pytest.raises(NotFoundError):
         ingest(db, "nowhere", run_dir)
+
+
+def test_the_last_word_is_not_lost_when_it_comes_while_reading(db, run_dir, log):
+    """A worker that ends between two reads: a row that is "done" has its "ended" event too."""
+
+    class EndsWhileRead(RunDir):
+        def status(self):
+            if not self.result_file.exists():
+                log.append("ended", 1, state="done")
+                self.write_result(RESULT)
+                self.write_status(replace(super().status(), state="done"))
+            return super().status()
+
+    register_run(db, SPEC, run_dir.path)
+    log.append("started", 0)
+    ingest(db, "run-1", EndsWhileRead(run_dir.path))
+    assert get_run(db, "run-1").status.state == "done"
+    assert [event.kind for event in run_events(db, "run-1")] == ["started", "ended"]

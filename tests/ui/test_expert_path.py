@@ -1,5 +1,6 @@
 """The expert's path, once, for real: the studio's own process, its engine, a run, and Chromium."""
 
+import contextlib
 import json
 import os
 import signal
@@ -28,8 +29,9 @@ FLAGS = [
 RUN_TIMEOUT_MS = 300_000
 
 
-# What Gradio's own script says of requests that a closed or reloaded page leaves behind.
-LEFT_BEHIND = ("AbortError", "Connection errored out")
+# What the browser and Gradio's own script say of requests that a page leaves behind as it goes.
+LEFT_BEHIND = ("AbortError", "Connection errored out", "net::ERR_", "network error")
+TABS = ("Label", "Explore", "Align", "Results", "Data")
 
 
 def launch(*arguments):
@@ -101,11 +103,12 @@ def trouble():
 
 @pytest.fixture
 def open_page(browser, trouble):
-    def open_page(url):
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
+    def open_page(url, color_scheme="light"):
+        size = {"width": 1280, "height": 900}
+        page = browser.new_page(viewport=size, color_scheme=color_scheme)
         page.on("dialog", lambda dialog: (trouble.append(dialog.message), dialog.dismiss()))
         page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("console", lambda said: trouble.extend(_errors(said)))
+        page.on("console", lambda said: trouble.extend([said.text] if said.type == "error" else []))
         page.on("request", lambda request: trouble.extend(_elsewhere(request.url)))
         page.goto(url)
         return page
@@ -113,9 +116,19 @@ def open_page(browser, trouble):
     return open_page
 
 
-def _errors(said):
-    is_left_behind = any(words in said.text for words in LEFT_BEHIND)
-    return [said.text] if said.type == "error" and not is_left_behind else []
+@pytest.fixture
+def leaving(trouble):
+    """While a page is closed or reloaded, what is said of its last requests is no trouble."""
+
+    @contextlib.contextmanager
+    def leaving():
+        before = len(trouble)
+        yield
+        trouble[before:] = [
+            said for said in trouble[before:] if not any(words in said for words in LEFT_BEHIND)
+        ]
+
+    return leaving
 
 
 def _elsewhere(url):
@@ -132,12 +145,19 @@ def share_done(page):
     return int(page.locator(".gem-bar[role=progressbar]").get_attribute("aria-valuenow"))
 
 
-def test_label_explore_align_and_see_the_verdict(studio, open_page, trouble):
+def test_label_explore_align_and_see_the_verdict(studio, open_page, leaving, trouble):
     page = open_page(studio.url)
     label_three_by_keyboard(page)
     read_chains(page)
-    run_outlives_the_tab(studio, page, open_page)
+    page = run_outlives_the_tab(page, lambda: open_page(f"{studio.url}?tab=align"), leaving)
+    read_the_verdict(page)
+    with leaving():
+        page.close()
     assert trouble == []
+
+    papers = {scheme: visit_every_page(studio, open_page, scheme) for scheme in ("light", "dark")}
+    assert trouble == []
+    assert papers["light"] != papers["dark"]
 
 
 def label_three_by_keyboard(page):
@@ -167,16 +187,18 @@ def read_chains(page):
     assert len(orders) > 1, "no weight changed the order"
 
 
-def run_outlives_the_tab(studio, page, open_page):
+def run_outlives_the_tab(page, open_again, leaving):
     page.get_by_role("tab", name="Align").click()
     page.get_by_role("button", name="Align the model").click()
     expect(page.locator(".gem-bar[role=progressbar]")).to_be_visible(timeout=30_000)
-    page.reload()
+    with leaving():
+        page.reload()
     expect(page.locator(".gem-bar[role=progressbar]")).to_be_visible(timeout=30_000)
     seen = share_done(page)
-    page.close()
+    with leaving():
+        page.close()
 
-    page = open_page(f"{studio.url}?tab=align")
+    page = open_again()
     bar = page.locator(".gem-bar[role=progressbar]")
     expect(bar).to_be_visible(timeout=30_000)
     page.wait_for_function(
@@ -185,25 +207,41 @@ def run_outlives_the_tab(studio, page, open_page):
         timeout=RUN_TIMEOUT_MS,
     )
     expect(bar).to_have_count(0, timeout=RUN_TIMEOUT_MS)
+    return page
+
+
+def read_the_verdict(page):
     page.get_by_role("tab", name="Results").click()
     expect(page.locator(".gem-verdict")).to_contain_text("n = 128", timeout=30_000)
-    page.close()
 
 
-def test_a_saved_label_survives_kill_9(studio, open_page, trouble):
+def visit_every_page(studio, open_page, color_scheme):
+    """Open each tab once and return the colour of the paper."""
+    page = open_page(studio.url, color_scheme)
+    for tab in TABS:
+        page.get_by_role("tab", name=tab).click()
+        expect(page.locator(f"#page-{tab.lower()}")).to_be_visible()
+        page.wait_for_timeout(1500)  # figures are drawn after their page is there
+        expect(page.locator(".toast-body")).to_have_count(0)
+    return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+
+def test_a_saved_label_survives_kill_9(studio, open_page, leaving, trouble):
     page = open_page(studio.url)
     expect(page.locator("#label-progress")).to_contain_text("32 of 56")
     page.keyboard.press("1")
     page.keyboard.press("Enter")
     expect(page.locator("#label-progress")).to_contain_text("33 of 56")
-    studio.kill()
-    page.close()
+    with leaving():
+        studio.kill()
+        page.close()
     studio.start()
     page = open_page(studio.url)
     expect(page.locator("#label-progress")).to_contain_text("33 of 56")
+    assert trouble == []
 
 
-def test_hostile_text_is_labelled_and_exported_unchanged(tmp_path, open_page, trouble):
+def test_hostile_text_is_labelled_and_exported_unchanged(tmp_path, open_page, leaving, trouble):
     prompt = "`tick` ${alert(1)} <img src=x onerror=alert(1)> {{value}} </script>"
     answers = ("\\frac{a}{b} \\u12 \u202eright to left \u05d0\u05d1", "<b>x</b> " + "50k " * 12_500)
     rows = {"prompt": prompt, "answer_a": answers[0], "answer_b": answers[1]}
@@ -223,7 +261,8 @@ def test_hostile_text_is_labelled_and_exported_unchanged(tmp_path, open_page, tr
     page.locator("#label-rationale textarea, #label-rationale input").fill(prompt)
     page.locator("#label-save").click()
     expect(page.locator("#label-progress")).to_contain_text("1 of 1")
-    page.close()
+    with leaving():
+        page.close()
     studio.stop()
 
     launch("export", *where, "--format", "jsonl", "--out", str(tmp_path / "out.jsonl"))

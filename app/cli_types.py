@@ -1,0 +1,55 @@
+"""The words that options take, read and checked before a command begins.
+
+Each raises ``argparse.ArgumentTypeError`` with the reason, for argparse to say.
+"""
+
+import argparse
+from pathlib import Path
+
+from app.file_words import refusal, short_name
+
+
+def port(word: str) -> int:
+    """Take a port, 1 to 65535."""
+    if word.isdecimal() and 1 <= int(word) <= 65535:
+        return int(word)
+    raise argparse.ArgumentTypeError(f"'{word}' is not a port from 1 to 65535")
+
+
+def seed(word: str) -> int:
+    """Take a seed, 0 to 2**32 - 1."""
+    if word.isdecimal() and int(word) < 2**32:
+        return int(word)
+    raise argparse.ArgumentTypeError(f"'{word}' is not a whole number from 0 to 4294967295")
+
+
+def path(word: str) -> Path:
+    """Take a path that this system can have, whether something is there or not."""
+    try:
+        found = Path(word).expanduser()
+        found.exists()
+    except RuntimeError as error:  # pathlib's, for the home folder of an unknown user
+        raise argparse.ArgumentTypeError(f"nobody here has the home folder of '{word}'") from error
+    except OSError as error:
+        reason = refusal(error) or f"{short_name(word)} cannot be used."
+        raise argparse.ArgumentTypeError(reason.rstrip(".")) from error
+    return found
+
+
+def folder(word: str) -> Path:
+    """Take a folder, there or not, by its full path."""
+    return path(word).absolute()
+
+
+def existing_file(word: str) -> Path:
+    """Take a file that is there."""
+    found = path(word)
+    if found.is_file():
+        return found
+    raise argparse.ArgumentTypeError(f"there is no file '{word}'")
+
+
+def model(word: str) -> str:
+    """Take a model's name, which may be a path."""
+    path(word)
+    return word

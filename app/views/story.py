@@ -1,0 +1,85 @@
+"""What happened in a run, one plain sentence for each thing, from its events."""
+
+from collections.abc import Sequence
+from html import escape
+
+from app import run_facts
+from app import text_runs as say
+from app.records import RunView
+from app.run_facts import Check
+from app.views.runs import said
+from gem_backend.types import RunEvent
+
+
+def story(view: RunView | None) -> str:
+    """Return what happened, one plain sentence for each thing, in order."""
+    if view is None:
+        return ""
+    items = "".join(f"<li>{said(sentence)}</li>" for sentence in story_sentences(view.events))
+    title = f'<h2 class="gem-title">{escape(say.STORY_TITLE)}</h2>'
+    return f'{title}<ol class="gem-story">{items}</ol>' if items else ""
+
+
+def story_sentences(events: Sequence[RunEvent]) -> list[str]:
+    """Return the sentences of the story."""
+    sentences: list[str] = []
+    losses: list[float] = []
+    for event in events:
+        loss = run_facts.number(event, "loss") if event.kind == "sft_step" else None
+        if loss is not None:
+            losses.append(loss)
+        elif losses and event.kind != "checkpoint":  # each pass of the warm start saves once
+            sentences.append(say.story_learned(len(losses), losses[0], losses[-1]))
+            losses = []
+        sentence = _sentence(event)
+        if sentence:
+            sentences.append(sentence)
+    return sentences
+
+
+def _sentence(event: RunEvent) -> str:
+    kind = event.kind
+    if kind == "started":
+        pairs, held_out, pool = (
+            run_facts.whole(event, key) for key in ("num_pairs", "num_held_out", "num_pool")
+        )
+        device = run_facts.text(event, "device") or "this machine"
+        return say.story_started(pairs, held_out, pool, device)
+    if kind == "resumed":
+        return say.story_resumed(run_facts.whole(event, "from_round"))
+    if kind == "evaluation":
+        return _checked_sentence(run_facts.checks([event]))
+    if kind == "warning":
+        return run_facts.text(event, "message")
+    return _closing_sentence(event)
+
+
+def _closing_sentence(event: RunEvent) -> str:
+    if event.kind == "candidates" and run_facts.text(event, "stage") == "round":
+        return say.story_sampled(
+            run_facts.whole(event, "round"),
+            run_facts.whole(event, "count"),
+            run_facts.whole(event, "uncommitted"),
+        )
+    if event.kind == "checkpoint" and event.data.get("is_best") is True:
+        return say.story_best(run_facts.whole(event, "round"))
+    if event.kind == "ended":
+        wall_s = run_facts.number(event, "wall_s")
+        ended = say.story_ended(run_facts.text(event, "state"), wall_s)
+        return f"{ended} {run_facts.text(event, 'message')}".strip()
+    return ""
+
+
+def moment(check: Check) -> str:
+    """Return when an evaluation was made, in words."""
+    if check.name == "round":
+        return f"After round {check.round}"
+    return say.MOMENTS.get(check.name, check.name)
+
+
+def _checked_sentence(checks: Sequence[Check]) -> str:
+    if not checks:
+        return ""
+    check = checks[0]
+    kind = say.FINAL_CHECK if check.is_final else say.ROUND_CHECK
+    return say.story_checked(kind, moment(check), check.evaluation.preference_accuracy)

@@ -1,0 +1,207 @@
+"""What a run works with: the model under a fresh adapter, the data that fits it, a way to stop."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import cast
+
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from peft import LoraConfig, PeftModel, get_peft_model
+
+from gem_backend.checkpoint import Progress
+from gem_backend.config import RunConfig, SamplingConfig
+from gem_backend.errors import TrainingError
+from gem_backend.forward import context_length
+from gem_backend.generation import OnProgress
+from gem_backend.policy import Policy, load_policy
+from gem_backend.prompting import completion_ids, encode_prompt
+from gem_backend.reporter import Reporter
+from gem_backend.run_dir import RunDir
+from gem_backend.sampling import Sampler, TransformersSampler
+from gem_backend.training_data import TrainingData, leave_out_too_long, split_training_data
+from gem_backend.types import Candidate
+
+TOO_LONG = (
+    "Too long for this run and left out, nothing was cut: {chosen} of the training pairs, "
+    "{held_out} of the held-out pairs, {prompts} of the prompts."
+)
+
+
+class StopRequestedError(Exception):
+    """Somebody asked the run to stop; the latest checkpoint stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trainer:
+    """What every step of the loop holds in its hands.
+
+    ``since`` is when (``time.monotonic``) the run would have started had it never been stopped.
+    """
+
+    run: RunDir
+    reporter: Reporter
+    config: RunConfig
+    data: TrainingData
+    accelerator: Accelerator
+    policy: Policy
+    sampler: Sampler
+    since: float
+
+    @property
+    def model(self) -> PeftModel:
+        """The policy: the base model under its adapter."""
+        return cast(PeftModel, self.policy.model)
+
+    @property
+    def worked_s(self) -> float:
+        """Seconds worked on the run: this leg, and the earlier ones up to their last checkpoint."""
+        return time.monotonic() - self.since
+
+    def stop_if_asked(self) -> None:
+        """Leave the loop if somebody asked for it.
+
+        Raises:
+            StopRequestedError: somebody did.
+        """
+        stop_if_asked(self.reporter)
+
+
+def stop_if_asked(reporter: Reporter) -> None:
+    """Raise ``StopRequestedError`` if somebody asked the run to stop."""
+    if reporter.is_stop_requested():
+        raise StopRequestedError
+
+
+@dataclass(frozen=True, slots=True)
+class StoppableSampler:
+    """A sampler that looks at the stop flag after each of its batches."""
+
+    sampler: Sampler
+    reporter: Reporter
+
+    def sample(
+        self,
+        prompts: Sequence[str],
+        config: SamplingConfig,
+        on_progress: OnProgress | None = None,
+    ) -> list[list[Candidate]]:
+        """Return candidates as ``Sampler.sample`` does.
+
+        Raises:
+            StopRequestedError: somebody asked the run to stop.
+        """
+        return self.sampler.sample(prompts, config, self._watching(on_progress))
+
+    def greedy(
+        self,
+        prompts: Sequence[str],
+        max_new_tokens: int,
+        on_progress: OnProgress | None = None,
+    ) -> list[Candidate]:
+        """Return candidates as ``Sampler.greedy`` does.
+
+        Raises:
+            StopRequestedError: somebody asked the run to stop.
+        """
+        return self.sampler.greedy(prompts, max_new_tokens, self._watching(on_progress))
+
+    def _watching(self, on_progress: OnProgress | None) -> OnProgress:
+        def watch(done: int, total: int) -> None:
+            stop_if_asked(self.reporter)
+            if on_progress is not None:
+                on_progress(done, total)
+
+        return watch
+
+
+def set_up(run: RunDir, reporter: Reporter, progress: Progress, started: float) -> Trainer:
+    """Load the model, put a fresh adapter on it, and say what the run is made of.
+
+    Args:
+        run: a directory with a spec.
+        reporter: takes events and says whether to stop.
+        progress: where the run goes on from.
+        started: when this leg of the run began (``time.monotonic``).
+
+    Raises:
+        TrainingError: the labels do not suffice, or too few of them are short enough.
+        ModelLoadError: the model cannot be loaded.
+    """
+    spec = run.spec()
+    config, data = spec.config, split_training_data(spec.pairs, spec.pool)
+    _refuse(data)
+    reporter.say("Loading the model", total_steps=_total_steps(config, data))
+    policy = load_policy(
+        config.model,
+        device=config.device,
+        dtype=config.dtype,
+        trust_remote_code=config.trust_remote_code,
+    )
+    count = partial(_count_tokens, policy, config)
+    data = leave_out_too_long(data, count, config.max_length, context_length(policy.model))
+    _refuse(data)
+    policy = _with_adapter(policy, config)
+    accelerator = Accelerator(cpu=policy.device.type == "cpu")
+    sampler = StoppableSampler(TransformersSampler(policy, config.prompt), reporter)
+    since = started - progress.worked_s
+    trainer = Trainer(run, reporter, config, data, accelerator, policy, sampler, since)
+    total_steps = _total_steps(config, data)
+    reporter.say("Loading the model", total_steps=total_steps)
+    if progress.step or progress.best_round >= 0:
+        at = {"from_round": progress.round, "from_epoch": progress.epoch}
+        reporter.event("resumed", progress.step, **at)
+        return trainer
+    reporter.event(
+        "started",
+        0,
+        num_pairs=len(data.train),
+        num_held_out=len(data.validation) + len(data.test),
+        num_pool=len(data.prompts),
+        left_out_too_long=data.too_long.total,
+        device=str(policy.device),
+        total_steps=total_steps,
+        versions=spec.versions,
+    )
+    if data.too_long.total:
+        reporter.event("warning", 0, message=TOO_LONG.format(**asdict(data.too_long)))
+    return trainer
+
+
+def _with_adapter(policy: Policy, config: RunConfig) -> Policy:
+    """Put a fresh adapter on the model, all in evaluation mode; ``updating`` says when not."""
+    set_seed(config.seed)  # the adapter's first weights
+    lora = LoraConfig(
+        r=config.lora.rank,
+        lora_alpha=config.lora.alpha,
+        lora_dropout=config.lora.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    return replace(policy, model=get_peft_model(policy.model, lora).eval())
+
+
+def _count_tokens(policy: Policy, config: RunConfig, prompt: str, *answers: str) -> int:
+    """Return the tokens of a prompt with the longest of its answers, end token included.
+
+    Args:
+        policy: whose tokenizer counts.
+        config: how prompts are put to the model.
+        prompt: as the expert wrote it.
+        answers: none for the prompt alone.
+    """
+    tokenizer = policy.tokenizer
+    counts = [len(completion_ids(tokenizer, answer, add_eos=True)) for answer in answers]
+    return len(encode_prompt(tokenizer, prompt, config.prompt)) + max(counts, default=0)
+
+
+def _refuse(data: TrainingData) -> None:
+    if data.obstacle:
+        raise TrainingError(data.obstacle)
+
+
+def _total_steps(config: RunConfig, data: TrainingData) -> int:
+    sft = -(-len(data.train) // config.sft.batch_size) * config.sft.epochs
+    prompts = min(config.sega.prompts_per_round, len(data.prompts))
+    return sft + -(-prompts // config.sega.prompts_per_step) * config.sega.rounds

@@ -1,0 +1,96 @@
+"""Watching workers: what is alive, what is not, and that a run has one worker only."""
+
+import dataclasses
+import errno
+import time
+
+import psutil
+import pytest
+
+from gem_backend import runner
+from gem_backend.config import RunConfig
+from gem_backend.errors import RunDirError
+from gem_backend.reporter import Reporter
+from gem_backend.run_dir import EventLog, RunDir, RunSpec
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunDir.create(tmp_path / "r", RunSpec("r", RunConfig(), ()))
+
+
+def test_a_worker_is_alive_by_its_lock_whatever_the_clock_says(run, monkeypatch):
+    """The start time that psutil reports moves with the clock; another process may get the pid."""
+    reporter = Reporter(run)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: 0.0)
+    run.write_status(dataclasses.replace(run.status(), heartbeat=0.0))
+    assert runner.observe(run).state == "running"
+    with pytest.raises(RunDirError, match="still going"):
+        runner.start_worker(run, resume=True)
+    reporter.end("stopped", "")
+    assert runner.observe(run).state == "stopped"
+
+
+def test_a_second_worker_is_refused(run):
+    first = Reporter(run)
+    with pytest.raises(RunDirError, match="Another worker"):
+        Reporter(run)
+    first.end("stopped", "")
+    Reporter(run).end("stopped", "")
+
+
+def test_a_worker_that_let_go_without_a_word_is_interrupted(run):
+    reporter = Reporter(run)
+    reporter._worker_lock.release()
+    reporter._closed.set()
+    assert runner.observe(run).state == "interrupted"
+
+
+def test_a_run_that_never_started_does_not_stay_queued(run):
+    assert runner.observe(run).state == "queued"
+    late = dataclasses.replace(run.status(), heartbeat=time.time() - runner.STARTING_S - 1)
+    run.write_status(late)
+    assert runner.observe(run).state == "interrupted"
+
+
+def test_a_start_that_fails_is_one_sentence(run):
+    run.log_file.mkdir()
+    with pytest.raises(RunDirError, match="could not be started"):
+        runner.start_worker(run)
+
+
+def test_a_folder_that_is_gone_is_a_failed_run(tmp_path):
+    status = runner.observe(RunDir(tmp_path / "gone"))
+    assert status.state == "failed"
+    assert "no readable status" in status.message
+
+
+def test_stopping_a_run_that_has_no_process_yet_kills_nobody(run):
+    assert runner.stop_worker(run, grace_s=0.1).state == "queued"
+
+
+def test_an_event_is_written_whole_or_not_at_all(run):
+    """A full disk takes half of a line; the next event must not continue that line."""
+    log = EventLog(run)
+    log.append("started", 0)
+
+    class Full:
+        def __init__(self, file):
+            self.file = file
+            self.has_room = True
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def write(self, line):
+            if not self.has_room:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            self.has_room = False
+            return self.file.write(line[: len(line) // 2])
+
+    real, log._file = log._file, Full(log._file)
+    with pytest.raises(OSError, match="No space"):
+        log.append("sft_step", 1, loss=0.5)
+    log._file = real
+    log.append("sft_step", 1, loss=0.5)
+    assert [(event.seq, event.kind) for event in run.events()] == [(1, "started"), (2, "sft_step")]
