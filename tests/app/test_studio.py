@@ -92,7 +92,7 @@ def test_sampling_keeps_a_scored_group_and_a_case_joins_the_queue(studio):
     assert case.left_text != case.right_text
 
 
-def test_a_run_takes_the_device_and_gives_it_back(studio):
+def test_a_run_takes_the_device_gives_it_back_and_offers_its_adapter(studio, monkeypatch):
     studio.warm_up()
     wait_until(lambda: studio._engine.pid is not None)
     run_id = studio.start_run("demo", QUICK)
@@ -114,11 +114,17 @@ def test_a_run_takes_the_device_and_gives_it_back(studio):
     assert studio.plan("demo", QUICK).expected_from_runs == 1
     wait_until(lambda: studio._engine.pid is not None)
 
-    if view.summary.result.adapter_dir:
-        prompt = studio.prompts("demo")[1]
-        studio.start_sampling(prompt.prompt_id, QUICK.sampling, run_id)
-        wait_until(lambda: studio.sampling_state(prompt.prompt_id).state != "running")
-        assert studio.candidates(prompt.prompt_id)[0].provenance.adapter == run_id
+    assert view.summary.result.adapter_dir
+    assert [run.run_id for run in studio.adapters("demo")] == [run_id]
+    prompt = studio.prompts("demo")[1]
+    studio.start_sampling(prompt.prompt_id, QUICK.sampling, run_id)
+    wait_until(lambda: studio.sampling_state(prompt.prompt_id).state != "running")
+    assert studio.candidates(prompt.prompt_id)[0].provenance.adapter == run_id
+
+    monkeypatch.setattr(studio, "_model", "/another/model")
+    assert studio.adapters("demo") == []
+    with pytest.raises(NotFoundError, match="no adapter for this model"):
+        studio.start_sampling(prompt.prompt_id, SamplingConfig(), run_id)
 
 
 def test_a_killed_worker_shows_as_interrupted_and_survives_a_restarted_studio(tmp_path):
@@ -154,18 +160,6 @@ def test_a_run_whose_folder_is_gone_is_failed_and_blocks_nothing(tmp_path):
     with Studio(folder, device="cpu") as studio:
         studio.warm_up()
         assert studio.runs("demo")[0].status.state == "failed"
-
-
-def test_adapters_of_another_model_are_not_offered(studio, monkeypatch):
-    run_id = studio.start_run("demo", QUICK)
-    wait_until(lambda: studio.runs("demo")[0].result is not None)
-    if studio.runs("demo")[0].result.adapter_dir is None:
-        pytest.skip("this tiny run did not keep an adapter")
-    assert [run.run_id for run in studio.adapters("demo")] == [run_id]
-    monkeypatch.setattr(studio, "_model", "/another/model")
-    assert studio.adapters("demo") == []
-    with pytest.raises(NotFoundError, match="no adapter for this model"):
-        studio.start_sampling(studio.prompts("demo")[0].prompt_id, SamplingConfig(), run_id)
 
 
 def test_a_second_studio_on_the_same_folder_is_refused(studio, tmp_path, run_python):

@@ -7,7 +7,7 @@ import time
 import psutil
 import pytest
 
-from gem_backend import runner
+from gem_backend import reporter, runner
 from gem_backend.config import RunConfig
 from gem_backend.errors import RunDirError
 from gem_backend.reporter import Reporter
@@ -21,17 +21,18 @@ def run(tmp_path):
 
 def test_a_worker_is_alive_by_its_lock_whatever_the_clock_says(run, monkeypatch):
     """The start time that psutil reports moves with the clock; another process may get the pid."""
-    reporter = Reporter(run)
+    worker = Reporter(run)
     monkeypatch.setattr(psutil.Process, "create_time", lambda self: 0.0)
     run.write_status(dataclasses.replace(run.status(), heartbeat=0.0))
     assert runner.observe(run).state == "running"
     with pytest.raises(RunDirError, match="still going"):
         runner.start_worker(run, resume=True)
-    reporter.end("stopped", "")
+    worker.end("stopped", "")
     assert runner.observe(run).state == "stopped"
 
 
-def test_a_second_worker_is_refused(run):
+def test_a_second_worker_is_refused(run, monkeypatch):
+    monkeypatch.setattr(reporter, "LOCK_TIMEOUT_S", 0.1)
     first = Reporter(run)
     with pytest.raises(RunDirError, match="Another worker"):
         Reporter(run)
@@ -40,9 +41,9 @@ def test_a_second_worker_is_refused(run):
 
 
 def test_a_worker_that_let_go_without_a_word_is_interrupted(run):
-    reporter = Reporter(run)
-    reporter._worker_lock.release()
-    reporter._closed.set()
+    worker = Reporter(run)
+    worker._worker_lock.release()
+    worker._closed.set()
     assert runner.observe(run).state == "interrupted"
 
 
