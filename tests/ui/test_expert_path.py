@@ -12,25 +12,22 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 RUN_TIMEOUT_MS = 300_000
 
 
 # What the browser and Gradio's own script say of requests that a page leaves behind as it goes.
-LEFT_BEHIND = ("AbortError", "Connection errored out", "net::ERR_", "network error")
+LEFT_BEHIND = (
+    "AbortError",
+    "Connection errored out",
+    "Failed to fetch",
+    "net::ERR_",
+    "network error",
+)
 TABS = ("Label", "Explore", "Align", "Results", "Data")
 
 
@@ -88,28 +85,10 @@ def studio(tmp_path):
 
 
 @pytest.fixture
-def browser(chromium_path):
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(chromium_path), args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def trouble():
-    """Everything that must not happen on any page: dialogs, errors, requests to elsewhere."""
-    return []
-
-
-@pytest.fixture
-def open_page(browser, trouble):
+def open_page(browser, watch):
     def open_page(url, color_scheme="light"):
         size = {"width": 1280, "height": 900}
-        page = browser.new_page(viewport=size, color_scheme=color_scheme)
-        page.on("dialog", lambda dialog: (trouble.append(dialog.message), dialog.dismiss()))
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("console", lambda said: trouble.extend([said.text] if said.type == "error" else []))
-        page.on("request", lambda request: trouble.extend(_elsewhere(request.url)))
+        page = watch(browser.new_page(viewport=size, color_scheme=color_scheme))
         page.goto(url)
         return page
 
@@ -129,10 +108,6 @@ def leaving(trouble):
         ]
 
     return leaving
-
-
-def _elsewhere(url):
-    return [] if url.startswith(("http://127.0.0.1", "data:", "blob:")) else [url]
 
 
 def card_order(page):

@@ -1,7 +1,6 @@
 """The heatmap and the keys of the Label page in a real browser."""
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from tests.app.fakes import demo_studio
 from tests.app.serving import serving
@@ -9,15 +8,6 @@ from tests.app.test_heatmap import HOSTILE, tiny
 
 pytestmark = pytest.mark.browser
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 TOKENS = (*HOSTILE, "two\nlines", "\t", "   ")
 
 
@@ -35,25 +25,8 @@ def app(studio):
 
 
 @pytest.fixture
-def page(chromium_path):
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(chromium_path), args=FLAGS)
-        yield browser.new_page(viewport={"width": 1280, "height": 900})
-        browser.close()
-
-
-@pytest.fixture
-def trouble(page):
-    """Everything that must not happen: dialogs, script errors, requests to other machines."""
-    found = []
-    page.on("dialog", lambda dialog: (found.append(dialog.message), dialog.dismiss()))
-    page.on("pageerror", lambda error: found.append(str(error)))
-    page.on("request", lambda request: found.extend(_elsewhere(request.url)))
-    return found
-
-
-def _elsewhere(url):
-    return [] if url.startswith(("http://127.0.0.1", "data:", "blob:")) else [url]
+def page(browser, watch):
+    return watch(browser.new_page(viewport={"width": 1280, "height": 900}))
 
 
 def open_label(page, app):

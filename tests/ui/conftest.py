@@ -1,0 +1,46 @@
+"""A Chromium for the browser tests, and what must not happen in it."""
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture
+def browser(chromium_path):
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(chromium_path), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def trouble():
+    """Collects dialogs, errors and requests to other machines; it must stay empty."""
+    return []
+
+
+@pytest.fixture
+def watch(trouble):
+    """Notes what must not happen on a page."""
+
+    def watch(page):
+        page.on("dialog", lambda dialog: (trouble.append(dialog.message), dialog.dismiss()))
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.on("console", lambda said: trouble.extend([said.text] if said.type == "error" else []))
+        page.on("request", lambda request: trouble.extend(_elsewhere(request.url)))
+        return page
+
+    return watch
+
+
+def _elsewhere(url):
+    return [] if url.startswith(("http://127.0.0.1", "data:", "blob:")) else [url]
