@@ -13,11 +13,13 @@ from typing import NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from app.records import RunView
+from gem_backend.runner import ACTIVE
 from gem_backend.types import (
     Estimate,
     Evaluation,
     EventKind,
     RunEvent,
+    RunStatus,
     RunSummary,
 )
 
@@ -189,3 +191,22 @@ def newest_finished(runs: Sequence[RunSummary]) -> str | None:
     """Return the newest run with a result, else the newest run, None when there is none."""
     with_result = (run.run_id for run in runs if run.result is not None)
     return next(with_result, runs[0].run_id if runs else None)
+
+
+def eta_s(status: RunStatus, events: Sequence[RunEvent], expected_s: float | None) -> float | None:
+    """Seconds that a run has left, to the nearest five; None where nothing can be known yet.
+
+    Going by earlier runs with its settings while it goes unbroken, else by the pace of its steps,
+    which leaves out the measuring that follows the last one.
+    """
+    begun = next((e for e in reversed(events) if e.kind in ("started", "resumed")), None)
+    if begun is None or status.state not in ACTIVE:
+        return None
+    elapsed_s = status.heartbeat - begun.time
+    if expected_s is not None and begun.kind == "started":
+        left_s = expected_s - elapsed_s
+    elif status.step > begun.step:
+        left_s = elapsed_s / (status.step - begun.step) * (status.total_steps - status.step)
+    else:
+        return None
+    return max(5.0, 5.0 * round(left_s / 5))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from app import run_facts
 from app.demo_project import ensure_demo_project
 from app.records import AlignPlan, Header, LeftOut, RunView, TaskState
 from app.run_specs import device_words, new_run_spec, snapshot
@@ -32,7 +33,6 @@ from gem_backend.types import (
     Preset,
     Project,
     Prompt,
-    RunEvent,
     RunSummary,
     Verdict,
 )
@@ -82,6 +82,7 @@ class Studio:
         self._engine = Engine(EngineConfig(self._model, device, trust_remote_code))
         self._tasks = Tasks()
         self._start_lock = threading.Lock()
+        self._expected: dict[str, float | None] = {}
         self._supervisor = Supervisor(self._db, on_idle=self._take_device_back)
         self._supervisor.start()
         if self._supervisor.active_runs():
@@ -359,6 +360,15 @@ class Studio:
                 walls.append(run.result.wall_s if run.result else 0.0)
         return walls
 
+    def _expected_s(self, run_id: str) -> float | None:
+        """What a run's settings took before, looked up once for each run."""
+        if run_id not in self._expected:
+            summary = runs.get_run(self._db, run_id)
+            config = runs.get_spec(self._db, run_id).config
+            walls = self._measured_walls(summary.project_id, config)
+            self._expected[run_id] = statistics.median(walls) if walls else None
+        return self._expected[run_id]
+
     def _busy_sentence(self) -> str:
         if self._supervisor.active_runs():
             return "A run is going on; wait for it or stop it first."
@@ -383,7 +393,7 @@ class Studio:
             summary=summary,
             config=runs.get_spec(self._db, run_id).config,
             events=events,
-            eta_s=_eta_s(summary, events),
+            eta_s=run_facts.eta_s(summary.status, events, self._expected_s(run_id)),
             log_tail=_tail(run.log_file) if summary.status.state in runner.RESUMABLE else "",
         )
 
@@ -422,16 +432,6 @@ def _two_answers(group: Sequence[Candidate]) -> tuple[str, str] | None:
 
 def _adapter_of(run: RunSummary) -> str | None:
     return run.result.adapter_dir if run.result else None
-
-
-def _eta_s(run: RunSummary, events: Sequence[RunEvent]) -> float | None:
-    """Seconds left at the pace since the run began or was resumed, to the nearest five."""
-    begun = next((e for e in reversed(events) if e.kind in ("started", "resumed")), None)
-    status = run.status
-    if begun is None or status.state not in runner.ACTIVE or status.step <= begun.step:
-        return None
-    pace_s = (status.heartbeat - begun.time) / (status.step - begun.step)
-    return 5.0 * round(pace_s * (status.total_steps - status.step) / 5)
 
 
 def _tail(log_file: Path) -> str:

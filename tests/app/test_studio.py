@@ -8,11 +8,13 @@ import time
 
 import pytest
 
+from app.run_facts import eta_s
 from app.studio import Studio
 from gem_backend import runner
 from gem_backend.config import RunConfig, SamplingConfig, SegaConfig, SftConfig
 from gem_backend.errors import EngineError, ModelLoadError, TrainingError
 from gem_backend.run_dir import RunDir
+from gem_backend.types import RunEvent, RunStatus
 from storage.errors import DatabaseInUseError, EntryError, NotFoundError
 
 HOSTILE = "${alert(1)} `x` <img src=x onerror=alert(1)> \\frac{a}{b} \\u12 \u202eabc {{value}}"
@@ -160,6 +162,22 @@ def test_a_run_whose_folder_is_gone_is_failed_and_blocks_nothing(tmp_path):
     with Studio(folder, device="cpu") as studio:
         studio.warm_up()
         assert studio.runs("demo")[0].status.state == "failed"
+
+
+def test_time_left_goes_by_earlier_runs_else_by_the_pace_of_the_steps():
+    """30 s in, 10 of 20 steps done. Such runs took 50 s: 20 left; by the pace 30 s more.
+
+    Resumed 10 s ago at step 8, two steps ago: 5 s a step, 10 steps to go, 50 s.
+    """
+    status = RunStatus("running", heartbeat=130.0, step=10, total_steps=20)
+    started = RunEvent(1, 100.0, "started", 0)
+    assert eta_s(status, [], 50.0) is None
+    assert eta_s(status, [started], 50.0) == 20.0
+    assert eta_s(status, [started], None) == 30.0
+    assert eta_s(status, [started], 10.0) == 5.0
+    resumed = [started, RunEvent(9, 120.0, "resumed", 8)]
+    assert eta_s(status, resumed, 50.0) == 50.0
+    assert eta_s(dataclasses.replace(status, state="done"), [started], 50.0) is None
 
 
 def test_a_second_studio_on_the_same_folder_is_refused(studio, tmp_path, run_python):
