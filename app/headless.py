@@ -11,7 +11,7 @@ from app.studio import DATABASE_FILE
 from gem_backend import runner
 from gem_backend.config import RunConfig, preset_config
 from gem_backend.engine import Device
-from gem_backend.errors import DataError, TrainingError
+from gem_backend.errors import NO_SPACE, DataError, NoSpaceError, TrainingError
 from gem_backend.model_folder import find_model
 from gem_backend.run_dir import RunDir, RunSpec
 from gem_backend.training_data import split_training_data
@@ -142,6 +142,7 @@ def _carry(run: RunDir, on_progress: Say, *, resume: bool) -> RunResult:
     """Start a worker, pass on what it says, and return the result; Ctrl-C stops the worker too.
 
     Raises:
+        NoSpaceError: the disk is full; what was saved stays, and the run can be resumed.
         TrainingError: the run ended without a result.
     """
     runner.start_worker(run, resume=resume)
@@ -156,6 +157,8 @@ def _carry(run: RunDir, on_progress: Say, *, resume: bool) -> RunResult:
         runner.stop_worker(run)
         raise
     result = run.result()
+    if status.message == NO_SPACE:
+        raise NoSpaceError(f"{NO_SPACE} It is in {run.path}.")
     if status.state != "done" or result is None:
         raise TrainingError(f"{status.message} Its log is {run.log_file}.")
     return result

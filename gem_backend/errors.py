@@ -45,6 +45,15 @@ class OutOfMemoryError(GemError):
     title = "Out of memory"
 
 
+NO_SPACE = "The disk is full. Free some space, then resume the run."
+
+
+class NoSpaceError(GemError):
+    """A run's folder takes no more."""
+
+    title = "Disk full"
+
+
 class SpanError(GemError):
     """A candidate has no tokens where the score needs some."""
 

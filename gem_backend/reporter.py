@@ -15,6 +15,7 @@ from gem_backend.run_dir import EventLog, RunDir
 from gem_backend.types import EventKind, RunState, RunStatus
 
 HEARTBEAT_S = 2.0
+RESERVE_BYTES = 64 * 1024
 LOCK_TIMEOUT_S = 5.0  # whoever looks whether the lock is held has it for a moment
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ class Reporter:
         except Timeout as error:
             raise RunDirError("Another worker has this run.") from error
         self._log = EventLog(run)
+        self._reserve = run.path / "reserve"
+        self._reserve.write_bytes(bytes(RESERVE_BYTES))
         self._lock = threading.Lock()
         self._closed = threading.Event()
         earlier = run.status()
@@ -76,7 +79,12 @@ class Reporter:
             self._status = replace(self._status, state=state, message=message)
         self._write()
         self._log.close()
+        self.free_reserve()
         self._worker_lock.release()
+
+    def free_reserve(self) -> None:
+        """Give up the space that was kept, so that the last word fits on a full disk."""
+        self._reserve.unlink(missing_ok=True)
 
     @property
     def status(self) -> RunStatus:

@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from gem_backend.errors import GemError, OutOfMemoryError
+from gem_backend.errors import NO_SPACE, GemError
 from gem_backend.reporter import Reporter
 from gem_backend.run_dir import RunDir
 
@@ -44,16 +44,24 @@ def carry(run: RunDir, reporter: Reporter, *, resume: bool) -> int:
         return 0
     except GemError as error:
         return _fail(reporter, error.message)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            return _fail(reporter, f"A file could not be read or written: {error}.")
-        return _fail(reporter, "The disk is full. Free some space, then resume the run.")
     except Exception as error:  # noqa: BLE001 - the process boundary: the log keeps the trace
-        if "out of memory" in str(error).lower():
-            return _fail(reporter, OutOfMemoryError(_OUT_OF_MEMORY).message)
-        return _fail(reporter, "The run met an unexpected error; its log has the details.")
+        return _fail(reporter, _sentence(error))
 
 
+def _sentence(error: Exception) -> str:
+    """Say what went wrong; libraries report a full disk or memory in types of their own."""
+    said = str(error).lower()
+    if getattr(error, "errno", None) in _FULL or any(words in said for words in _FULL_WORDS):
+        return NO_SPACE
+    if "out of memory" in said:
+        return _OUT_OF_MEMORY
+    if isinstance(error, OSError):
+        return f"A file could not be read or written: {error}."
+    return "The run met an unexpected error; its log has the details."
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL_WORDS = ("no space left", "file too large", "disk quota")
 _OUT_OF_MEMORY = (
     "The device ran out of memory. Choose fewer candidates, shorter answers or a smaller "
     "'micro_batch_tokens', then resume."
@@ -63,6 +71,7 @@ _OUT_OF_MEMORY = (
 def _fail(reporter: Reporter, message: str) -> int:
     logger.exception(message)
     try:
+        reporter.free_reserve()
         reporter.event("ended", reporter.status.step, state="failed", message=message)
         reporter.end("failed", message)
     except OSError:  # a full disk: the dead worker then shows as interrupted, which is true

@@ -4,6 +4,8 @@ import dataclasses
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -19,7 +21,7 @@ from gem_backend.config import (
     SftConfig,
     preset_config,
 )
-from gem_backend.errors import RunDirError, TrainingError
+from gem_backend.errors import NO_SPACE, RunDirError, TrainingError
 from gem_backend.policy import load_policy
 from gem_backend.prompting import completion_ids, encode_prompt
 from gem_backend.reporter import Reporter
@@ -308,3 +310,24 @@ def wait_until(condition, timeout_s=240):
     while not condition():
         assert time.monotonic() < deadline, "this did not happen in time"
         time.sleep(0.05)
+
+
+def test_a_full_disk_in_mid_run_is_said_and_the_run_resumes(tmp_path):
+    """A limit on the size of files stands for the disk; checkpoints are the first to meet it."""
+    run = make_run(tmp_path / "full")
+    limited = (
+        "import resource, signal, sys; from gem_backend import worker\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (66_000, 66_000))\n"
+        "sys.exit(worker.main([sys.argv[1]]))"
+    )
+    command = [sys.executable, "-c", limited, str(run.path)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert (run.status().state, run.status().message) == ("failed", NO_SPACE)
+    assert list(run.events())[-1].data["message"] == NO_SPACE
+    assert not (run.path / "reserve").exists()
+    runner.start_worker(run, resume=True)
+    assert runner.wait_for_end(run, timeout_s=240).state == "done"
+    seqs = [event.seq for event in run.events()]
+    assert seqs == list(range(1, len(seqs) + 1))
