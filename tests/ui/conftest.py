@@ -1,7 +1,7 @@
 """A Chromium for the browser tests, and what must not happen in it."""
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 FLAGS = [
     "--no-sandbox",
@@ -12,6 +12,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+PATIENCE_MS = 90_000  # on a busy machine a page takes its time; no test asserts on seconds
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture
@@ -33,6 +36,7 @@ def watch(trouble):
     """Notes what must not happen on a page."""
 
     def watch(page):
+        page.set_default_timeout(PATIENCE_MS)
         page.on("dialog", lambda dialog: (trouble.append(dialog.message), dialog.dismiss()))
         page.on("pageerror", lambda error: trouble.append(str(error)))
         page.on("console", lambda said: trouble.extend([said.text] if said.type == "error" else []))
