@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gem_backend.errors import ConfigError
-from gem_backend.types import Preset
+from gem_backend.types import Feature, Method, Preset, Ranking
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -77,6 +77,21 @@ class ScoringConfig(Settings):
     use_branching_entropy: bool = True  # paper; False is its ablation
 
 
+class CalibrationConfig(Settings):
+    """The ranking fused with the expert's labels (METHOD section 5)."""
+
+    features: tuple[Feature, ...] = (  # ours
+        "final_confidence",
+        "fork_entropy",
+        "mean_logprob",
+        "implicit_reward",
+        "answer_agreement",
+    )
+    weight_scale: Positive = 1.0  # ours: prior deviation of a weight, logits per deviation
+    residual_scale: NonNegative = 0.5  # ours: what the features do not explain, logits
+    rater_scale: NonNegative = 0.5  # ours: how much raters differ in keenness, log scale
+
+
 class LoraSettings(Settings):
     """The adapter."""
 
@@ -108,11 +123,22 @@ class SegaConfig(Settings):
     patience: Count = 2  # ours: rounds without a better held-out figure before the run ends
 
 
+class BaselineConfig(Settings):
+    """A rival method after the same warm start, through TRL."""
+
+    learning_rate: Positive = 1e-4  # ours
+    beta: Positive = 0.1  # DPO paper; IPO's tau
+    batch_size: Count = 8  # ours
+    passes: Count = 8  # ours: over the labelled pairs
+
+
 class RunConfig(Settings):
     """Everything that decides a run; frozen into ``spec.json``."""
 
     model: str = "demo"
     preset: Preset = "quick"
+    method: Method = "gem"
+    ranking: Ranking = "paper"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -120,9 +146,11 @@ class RunConfig(Settings):
     prompt: PromptConfig = PromptConfig()
     sampling: SamplingConfig = SamplingConfig()
     scoring: ScoringConfig = ScoringConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
     lora: LoraSettings = LoraSettings()
     sft: SftConfig = SftConfig()
     sega: SegaConfig = SegaConfig()
+    baseline: BaselineConfig = BaselineConfig()
     max_grad_norm: Positive = 1.0  # ours
     micro_batch_tokens: Count = 8192  # ours: of one forward pass, padding included
     # ours: tokens of a prompt with its chosen answer; longer pairs are left out, never cut. A

@@ -18,6 +18,11 @@ SpanName = Literal["cot", "marker", "final"]
 RunState = Literal["queued", "running", "stopping", "stopped", "failed", "done", "interrupted"]
 RunVerdict = Literal["better", "no_change", "worse"]
 Preset = Literal["quick", "standard", "paper"]
+Method = Literal["gem", "sft", "dpo", "ipo", "rm_ppo"]
+Ranking = Literal["paper", "calibrated"]
+Feature = Literal[
+    "final_confidence", "fork_entropy", "mean_logprob", "implicit_reward", "answer_agreement"
+]
 EventKind = Literal[
     "started",
     "resumed",
@@ -27,6 +32,8 @@ EventKind = Literal[
     "sega_step",
     "evaluation",
     "checkpoint",
+    "calibration",
+    "baseline_step",
     "warning",
     "ended",
 ]
@@ -225,6 +232,64 @@ class RankedCandidate:
     candidate: Candidate
     score: GemScore
     rank: int
+
+
+# --- the ranking, fused with what experts said ------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertOrder:
+    """One rater's order of some answers to a prompt, best first; inner tuples are ties.
+
+    The numbers are places in the list of answers that the order speaks of. A plain preference is
+    ``((0,), (1,))``, a tie ``((0, 1),)``. ``strength`` is from 1 (slightly) to 3.
+    """
+
+    order: tuple[tuple[int, ...], ...]
+    strength: int = 1
+    rater: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureWeight:
+    """How much one feature counts in a candidate's skill.
+
+    ``weight`` and ``prior`` are in logits per standard deviation ``scale`` of the feature, whose
+    mean is ``mean``; ``weight.n`` counts the expert's comparisons behind it.
+    """
+
+    feature: Feature
+    prior: float
+    weight: Estimate
+    mean: float
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What the expert's labels say about the features: the posterior of their weights.
+
+    ``covariance`` is that of the weights, row by row. ``agreement_before`` is the share of the
+    expert's comparisons that the order of ``gem_score`` gets right, ``agreement_after`` the same
+    for the calibrated order on comparisons that were kept out of its fit; None without any.
+    """
+
+    weights: tuple[FeatureWeight, ...]
+    covariance: tuple[tuple[float, ...], ...]
+    residual_scale: float
+    tie_weight: float
+    num_comparisons: int
+    num_raters: int
+    agreement_before: Estimate | None
+    agreement_after: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Skill:
+    """A candidate's posterior: mean and standard deviation, logits; a higher mean is better."""
+
+    mean: float
+    sd: float
 
 
 # --- what a run says --------------------------------------------------------------------------
