@@ -65,7 +65,7 @@ def _prompt_row(vignette: Vignette, split: str) -> Row:
     return {"prompt": vignette.prompt, "split": split, "gold_answer": answer}
 
 
-def _rejected(rng: random.Random, vignette: Vignette) -> tuple[str, str] | None:
+def draw_rejected(rng: random.Random, vignette: Vignette) -> tuple[str, str] | None:
     """Choose a worse chain and the reason against it; None where this vignette is no use."""
     chosen = write_chain(vignette, vignette.topic.current)
     if rng.random() < OLDER_SCORE_SHARE:
@@ -83,7 +83,7 @@ def _draw_pair(
     """Draw a vignette with its chosen chain, a rejected chain and the rationale."""
     while True:
         vignette = _fresh(rng, split, i, seen)
-        rejected = _rejected(rng, vignette)
+        rejected = draw_rejected(rng, vignette)
         if rejected is not None:
             chosen = write_chain(vignette, vignette.topic.current)
             return vignette, chosen, *rejected

@@ -1,0 +1,1 @@
+"""Benchmarks: the method against its rivals, and the speed of a step."""
