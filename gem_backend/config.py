@@ -75,21 +75,18 @@ class ScoringConfig(Settings):
     top_m: Fraction = 0.1  # authors' code; the paper gives no value
     use_terminal_entropy: bool = True  # paper; False is its ablation
     use_branching_entropy: bool = True  # paper; False is its ablation
+    use_filtering: bool = True  # paper; False draws lots instead of scoring: its ablation
 
 
 class CalibrationConfig(Settings):
     """The ranking fused with the expert's labels (METHOD section 5)."""
 
-    features: tuple[Feature, ...] = (  # ours
-        "final_confidence",
-        "fork_entropy",
-        "mean_logprob",
-        "implicit_reward",
-        "answer_agreement",
-    )
+    features: tuple[Feature, ...] = ("mean_logprob",)  # ours: see benchmarks/RESULTS.md
     weight_scale: Positive = 1.0  # ours: prior deviation of a weight, logits per deviation
     residual_scale: NonNegative = 0.5  # ours: what the features do not explain, logits
     rater_scale: NonNegative = 0.5  # ours: how much raters differ in keenness, log scale
+    folds: Annotated[int, Field(ge=2, le=10)] = 2  # ours: parts of the labels, each scored by a
+    # policy that was warmed up on the others
 
 
 class LoraSettings(Settings):
@@ -115,9 +112,16 @@ class SegaConfig(Settings):
     prompts_per_round: Count = 32  # ours
     prompts_per_step: Count = 8  # ours; paper: batch 128
     learning_rate: Positive = 1e-5  # paper
+    update: Literal["sega", "dpo"] = "sega"  # paper; "dpo" on best and worst is its ablation
     reward_mapping: Literal["identity", "softmax"] = "identity"  # paper allows both
+    reward_temperature: Positive = 1.0  # ours: divides the scores before the softmax
     scale_by_std: bool = False  # paper: no; authors' code: yes
+    negative_weight: Annotated[float, Field(ge=0, le=1)] = 1.0  # paper; less holds back the push
+    # away from answers below their group's mean, which has no floor
     normalisation: Literal["sequence", "token"] = "sequence"  # paper: sum over tokens
+    trim: Annotated[int, Field(ge=0, le=63)] = 0  # ours: lowest scores of a group left out
+    use_pool: bool = True  # ours: sample from prompts without a label too
+    group_labels: bool = False  # ours: the expert's own answers join the group of their prompt
     anchor_weight: NonNegative = 1.0  # ours: cross-entropy on the chosen answers beside the loss
     kl_weight: NonNegative = 0.0  # ours
     patience: Count = 2  # ours: rounds without a better held-out figure before the run ends

@@ -22,9 +22,8 @@ from gem_backend.forward import (
     is_plain_head,
     output_head,
     own_logits,
-    plan_batches,
-    predicting_hidden,
 )
+from gem_backend.shared_prompts import completion_hidden, plan_sequences
 
 __all__ = [
     "SequenceLogps",
@@ -61,11 +60,17 @@ class TokenStatistics(NamedTuple):
 class SequenceLogps(NamedTuple):
     """Per-token log-probabilities with gradient, one (T,) tensor a sequence.
 
-    ``entropy`` has the same shapes, is detached, and is empty when it was not asked for.
+    ``statistics`` are those that ``score_tokens`` gives, detached, on the model's device; empty
+    when they were not asked for.
     """
 
     logps: list[Tensor]
-    entropy: list[Tensor]
+    statistics: list[TokenStatistics]
+
+    @property
+    def entropy(self) -> list[Tensor]:
+        """The entropy of each token, one (T,) tensor a sequence, detached."""
+        return [one.entropy_T for one in self.statistics]
 
 
 # --- pure functions ---------------------------------------------------------------------------
@@ -190,7 +195,7 @@ def score_tokens(
     check_lengths(model, sequences)
     statistics: list[TokenStatistics | None] = [None] * len(sequences)
     with inference_mode(model):
-        for batch in plan_batches([s.length for s in sequences], max_tokens_per_batch):
+        for batch in plan_sequences(model, sequences, max_tokens_per_batch):
             scored = _score_batch(model, [sequences[i] for i in batch], top_k)
             for index, result in zip(batch, scored, strict=True):
                 statistics[index] = TokenStatistics(*(field.cpu() for field in result))
@@ -202,17 +207,19 @@ def sequence_logps(
     sequences: Sequence[TokenSequence],
     *,
     with_entropy: bool = False,
+    top_k: int = 5,
 ) -> SequenceLogps:
     """Return log-probabilities that can be trained on, from one forward pass over all sequences.
 
     The logits of a chunk are recomputed in the backward pass, so memory holds hidden states, never
-    (T, V). Split a large group with ``plan_batches`` first. Training mode is left as it is. Pass
+    (T, V). Split a large group with ``plan_sequences`` first. Training mode is left as it is. Pass
     the unwrapped model: under DDP the gradients are then yours to reduce.
 
     Args:
         model: a causal language model with trainable parameters.
         sequences: prompts with their completions; a prompt holds at least one token.
-        with_entropy: also return the entropy of each token, detached.
+        with_entropy: also return each token's statistics, so that one pass scores and trains.
+        top_k: how many of the most likely tokens the statistics keep.
 
     Raises:
         DataError: a prompt is empty, or a sequence is longer than the model can read.
@@ -221,18 +228,19 @@ def sequence_logps(
     if not sequences:
         return SequenceLogps([], [])
     ids = [as_tensor(s.completion_ids, device_of(model)) for s in sequences]
-    counts = [len(i) for i in ids]
+    kept = top_k if with_entropy else None
     if is_plain_head(model):
-        head = output_head(model)
-        hidden = torch.cat(predicting_hidden(model, sequences))
-        logps, entropy = _chunked_logps(hidden, head, torch.cat(ids))
-        by_row = list(torch.split(entropy, counts)) if with_entropy else []
-        return SequenceLogps(list(torch.split(logps, counts)), by_row)
-    pairs = [
-        checkpoint(_logps_of_logits, own_logits(model, s), i, use_reentrant=False)
-        for s, i in zip(sequences, ids, strict=True)
-    ]
-    return SequenceLogps([p[0] for p in pairs], [p[1] for p in pairs] if with_entropy else [])
+        hidden = torch.cat(completion_hidden(model, sequences))
+        parts = _chunked_logps(hidden, output_head(model), torch.cat(ids), kept)
+        fields = [torch.split(torch.cat(part), list(map(len, ids))) for part in parts]
+        rows = list(zip(*fields, strict=True))
+    else:
+        rows = [
+            checkpoint(_logps_of_logits, own_logits(model, s), i, kept, use_reentrant=False)
+            for s, i in zip(sequences, ids, strict=True)
+        ]
+    statistics = [TokenStatistics(*row[1:]) for row in rows] if with_entropy else []
+    return SequenceLogps([row[0] for row in rows], statistics)
 
 
 def token_divergence(
@@ -259,7 +267,7 @@ def token_divergence(
     check_lengths(model, sequences)
     divergence: dict[int, Tensor] = {}
     with inference_mode(model):
-        for batch in plan_batches([s.length for s in sequences], max_tokens_per_batch):
+        for batch in plan_sequences(model, sequences, max_tokens_per_batch):
             rows = _batch_divergence(model, [sequences[i] for i in batch])
             divergence.update(zip(batch, (row.cpu() for row in rows), strict=True))
     return [divergence[index] for index in range(len(sequences))]
@@ -274,31 +282,40 @@ def _score_batch(
             logit_statistics(own_logits(model, s), i, top_k=top_k)
             for s, i in zip(sequences, ids, strict=True)
         ]
-    hidden = torch.cat(predicting_hidden(model, sequences))
+    hidden = torch.cat(completion_hidden(model, sequences))
     joined = token_statistics(hidden, output_head(model), torch.cat(ids), top_k=top_k)
     counts = [len(i) for i in ids]
     fields = [torch.split(field, counts) for field in joined]
     return [TokenStatistics(*row) for row in zip(*fields, strict=True)]
 
 
-def _logps_of_logits(logits_TV: Tensor, ids_T: Tensor) -> tuple[Tensor, Tensor]:
+def _logps_of_logits(logits_TV: Tensor, ids_T: Tensor, top_k: int | None) -> tuple[Tensor, ...]:
+    """Return log-probabilities, and behind them the fields of ``TokenStatistics`` if asked for.
+
+    They come last, where a checkpoint's second run no longer comes to.
+    """
     wide = _widen(logits_TV)
-    logps = wide.log_softmax(-1).gather(-1, ids_T[:, None])[:, 0]
+    logps_T = wide.log_softmax(-1).gather(-1, ids_T[:, None])[:, 0]
+    if top_k is None:
+        return (logps_T,)
     with torch.no_grad():
-        entropy = _entropy_and_normaliser(wide.detach())[0]
-    return logps, entropy
+        return logps_T, *logit_statistics(wide.detach(), ids_T, top_k=top_k)
 
 
-def _chunked_logps(hidden_TD: Tensor, head: nn.Module, ids_T: Tensor) -> tuple[Tensor, Tensor]:
-    def project(hidden: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
-        return _logps_of_logits(head(hidden), ids)
+def _chunked_logps(
+    hidden_TD: Tensor, head: nn.Module, ids_T: Tensor, top_k: int | None
+) -> list[tuple[Tensor, ...]]:
+    """Return what ``_logps_of_logits`` does, field by field, each in its chunks."""
+
+    def project(hidden: Tensor, ids: Tensor) -> tuple[Tensor, ...]:
+        return _logps_of_logits(head(hidden), ids, top_k)
 
     step = _head_chunk_tokens(hidden_TD, head)
-    parts: list[tuple[Tensor, Tensor]] = [
+    parts: list[tuple[Tensor, ...]] = [
         checkpoint(project, hidden, ids, use_reentrant=False)
         for hidden, ids in zip(torch.split(hidden_TD, step), torch.split(ids_T, step), strict=True)
     ]
-    return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+    return list(zip(*parts, strict=True))
 
 
 def _batch_divergence(model: PeftModel, sequences: Sequence[TokenSequence]) -> list[Tensor]:
@@ -307,9 +324,9 @@ def _batch_divergence(model: PeftModel, sequences: Sequence[TokenSequence]) -> l
         with model.disable_adapter():
             base = [own_logits(model, s) for s in sequences]
         return [_kl(p, q) for p, q in zip(tuned, base, strict=True)]
-    tuned_TD = torch.cat(predicting_hidden(model, sequences))
+    tuned_TD = torch.cat(completion_hidden(model, sequences))
     with model.disable_adapter():
-        base_TD = torch.cat(predicting_hidden(model, sequences))
+        base_TD = torch.cat(completion_hidden(model, sequences))
     head = output_head(model)
     step = _head_chunk_tokens(tuned_TD, head)
     chunks = zip(torch.split(tuned_TD, step), torch.split(base_TD, step), strict=True)

@@ -109,12 +109,12 @@ _PLAIN_HEADS: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictio
 @torch.no_grad()
 def _probe(model: LanguageModel) -> bool:
     head = _output_embeddings(model)
-    if head is None:
+    if head is None or backbone(model) is base_model(model):
         return False
     ids = torch.arange(8, device=device_of(model))[None] % model.config.get_text_config().vocab_size
     with inference_mode(model):
         expected = model(input_ids=ids, use_cache=False).logits
-        logits = head(_backbone(model)(input_ids=ids, use_cache=False).last_hidden_state)
+        logits = head(backbone(model)(input_ids=ids, use_cache=False).last_hidden_state)
     if logits.shape != expected.shape:
         return False
     # Both ways run the same kernels, so a wrong "no" costs only speed; a wrong "yes" would lie.
@@ -148,7 +148,7 @@ def predicting_hidden(model: LanguageModel, sequences: Sequence[TokenSequence]) 
     input_ids = nn.utils.rnn.pad_sequence(rows, batch_first=True)
     lengths = torch.tensor([len(row) for row in rows], device=device)
     mask = (torch.arange(input_ids.shape[1], device=device) < lengths[:, None]).long()
-    output = _backbone(model)(input_ids=input_ids, attention_mask=mask, use_cache=False)
+    output = backbone(model)(input_ids=input_ids, attention_mask=mask, use_cache=False)
     hidden_BTD: Tensor = output.last_hidden_state
     return [
         hidden[len(s.prompt_ids) - 1 : s.length - 1]
@@ -167,7 +167,8 @@ def own_logits(model: LanguageModel, sequence: TokenSequence) -> Tensor:
     return logits[-kept:-1]
 
 
-def _backbone(model: LanguageModel) -> nn.Module:
+def backbone(model: LanguageModel) -> nn.Module:
+    """Return what maps token ids to the hidden states that the output head reads."""
     return cast(nn.Module, base_model(model).get_decoder())  # type: ignore[no-untyped-call]
 
 

@@ -4,6 +4,9 @@ Every random number is drawn beforehand from the candidate's own seed and turned
 inverting the cumulative distribution. So a candidate does not depend on its neighbours in a batch,
 and torch's global generators are neither read nor moved. What remains is floating point: another
 batch shape, device or library version rounds the logits differently and can tip a token.
+
+Our own loop (``decoding``) serves every model whose keys and values it can handle; others go
+through transformers' ``generate``, to the same tokens.
 """
 
 import contextlib
@@ -23,8 +26,16 @@ from transformers import (
 )
 
 from gem_backend.config import SamplingConfig
-from gem_backend.forward import base_model, inference_mode, plan_batches
+from gem_backend.decoding import Pick, Start, decode
+from gem_backend.forward import (
+    LanguageModel,
+    base_model,
+    device_of,
+    inference_mode,
+    plan_batches,
+)
 from gem_backend.policy import Policy
+from gem_backend.shared_prompts import can_share_prompts, left_padded
 
 OnProgress = Callable[[int, int], object]
 """Told how many candidates are sampled, and of how many; an error it raises ends the work."""
@@ -51,36 +62,48 @@ class Sampled:
     is_finished: bool
 
 
-class InverseCdfProcessor(LogitsProcessor):
-    """Turns each step's distribution into one certain token, by a uniform number drawn beforehand.
+class InverseCdf:
+    """Turns distributions into tokens, by uniform numbers drawn beforehand.
 
     Args:
-        uniforms_BT: one number in [0, 1) for each row and step, shape (B, T), float64.
-        prompt_length: tokens of the (padded) prompts, so that the step is known.
         temperature: divides the logits.
         top_p: the smallest set of tokens with at least this probability stays; 1 keeps all.
     """
 
-    def __init__(
-        self, uniforms_BT: Tensor, prompt_length: int, temperature: float, top_p: float
-    ) -> None:
+    def __init__(self, temperature: float, top_p: float) -> None:
         """Choose the warpers; nothing is drawn yet."""
-        self._uniforms_BT = uniforms_BT
-        self._prompt_length = prompt_length
         self._warpers: list[LogitsProcessor] = [TemperatureLogitsWarper(float(temperature))]
         if top_p < 1:
             self._warpers.append(TopPLogitsWarper(top_p))
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Return scores (B, V) that are 0 for the drawn token and -inf for all others."""
-        step = input_ids.shape[1] - self._prompt_length
+    def pick(self, logits_BV: Tensor, uniforms_B: Tensor) -> Tensor:
+        """Return one token a row, (B,), for raw logits and numbers in [0, 1), float64."""
         for warper in self._warpers:
-            scores = warper(input_ids, scores)
-        cdf_BV = scores.double().softmax(-1).cumsum(-1)
+            logits_BV = warper(logits_BV.new_empty(0, dtype=torch.long), logits_BV)
+        cdf_BV = logits_BV.double().softmax(-1).cumsum(-1)
         # the factor keeps a number next to 1 below the last step of the distribution
-        target_B1 = self._uniforms_BT[:, step, None] * cdf_BV[:, -1:] * (1 - 1e-12)
-        drawn_B1 = torch.searchsorted(cdf_BV, target_B1, right=True)
-        return torch.full_like(scores, -torch.inf).scatter(1, drawn_B1, 0.0)
+        target_B1 = uniforms_B[:, None] * cdf_BV[:, -1:] * (1 - 1e-12)
+        return torch.searchsorted(cdf_BV, target_B1, right=True)[:, 0]
+
+
+class PickingProcessor(LogitsProcessor):
+    """Makes transformers' greedy search take our tokens.
+
+    Args:
+        pick: chooses each step's tokens.
+        prompt_length: tokens of the (padded) prompts, so that the step is known.
+    """
+
+    def __init__(self, pick: Pick, prompt_length: int) -> None:
+        """Keep both."""
+        self._pick = pick
+        self._prompt_length = prompt_length
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Return scores (B, V) that are 0 for the chosen token and -inf for all others."""
+        rows_B = torch.arange(len(input_ids), device=input_ids.device)
+        ids_B = self._pick(scores, rows_B, input_ids.shape[1] - self._prompt_length)
+        return torch.full_like(scores, -torch.inf).scatter(1, ids_B[:, None], 0.0)
 
 
 def generate(
@@ -116,30 +139,52 @@ def _generate_batch(
     policy: Policy, rows: Sequence[Row], config: SamplingConfig | None
 ) -> list[Sampled]:
     end_ids = _end_ids(policy)
-    input_ids, mask = _left_padded([row.prompt_ids for row in rows], policy.device)
-    room = max(row.max_new_tokens for row in rows)
-    processors = LogitsProcessorList()
-    if config is not None:
-        draws = [np.random.default_rng(row.seed_words).random(room) for row in rows]
-        uniforms_BT = torch.from_numpy(np.stack(draws)).to(policy.device)
-        processors.append(
-            InverseCdfProcessor(uniforms_BT, input_ids.shape[1], config.temperature, config.top_p)
-        )
-    plain = GenerationConfig(  # type: ignore[no-untyped-call]
-        do_sample=False,  # the processor has drawn the token already
-        max_new_tokens=room,
-        eos_token_id=end_ids or None,
-        pad_token_id=end_ids[0] if end_ids else 0,
-    )
-    model = base_model(policy.model)
-    with inference_mode(policy.model), _only_these_settings(model, plain):
-        output = model.generate(  # type: ignore[operator]  # added by a mixin
-            input_ids=input_ids, attention_mask=mask, logits_processor=processors
-        )
-    generated: list[list[int]] = output[:, input_ids.shape[1] :].tolist()
+    starts = [Start(row.prompt_ids, row.max_new_tokens) for row in rows]
+    pick = _most_likely if config is None else _drawing(rows, config, policy.device)
+    with inference_mode(policy.model):
+        way = decode if can_share_prompts(policy.model) else _by_transformers
+        generated = way(policy.model, starts, pick, end_ids)
     return [
         _cut(ids[: row.max_new_tokens], end_ids) for ids, row in zip(generated, rows, strict=True)
     ]
+
+
+def _most_likely(logits_BV: Tensor, _rows_B: Tensor, _step: int) -> Tensor:
+    return logits_BV.argmax(-1)
+
+
+def _drawing(rows: Sequence[Row], config: SamplingConfig, device: torch.device) -> Pick:
+    """Draw all of the rows' random numbers, and return what turns them into tokens."""
+    room = max(row.max_new_tokens for row in rows)
+    draws = [np.random.default_rng(row.seed_words).random(room) for row in rows]
+    uniforms_BT = torch.from_numpy(np.stack(draws)).to(device)
+    inverse = InverseCdf(config.temperature, config.top_p)
+
+    def pick(logits_BV: Tensor, rows_B: Tensor, step: int) -> Tensor:
+        return inverse.pick(logits_BV, uniforms_BT[rows_B, step])
+
+    return pick
+
+
+def _by_transformers(
+    model: LanguageModel, starts: Sequence[Start], pick: Pick, end_ids: Sequence[int]
+) -> list[list[int]]:
+    """Do what ``decode`` does, for any model; slower."""
+    input_ids, mask = left_padded([start.prompt_ids for start in starts], device_of(model))
+    plain = GenerationConfig(  # type: ignore[no-untyped-call]
+        do_sample=False,
+        max_new_tokens=max(start.room for start in starts),
+        eos_token_id=list(end_ids) or None,
+        pad_token_id=end_ids[0] if end_ids else 0,
+    )
+    processors = LogitsProcessorList([PickingProcessor(pick, input_ids.shape[1])])
+    base = base_model(model)
+    with _only_these_settings(base, plain):
+        output = base.generate(  # type: ignore[operator]  # added by a mixin
+            input_ids=input_ids, attention_mask=mask, logits_processor=processors
+        )
+    generated: list[list[int]] = output[:, input_ids.shape[1] :].tolist()
+    return generated
 
 
 @contextlib.contextmanager
@@ -160,14 +205,6 @@ def _row_batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]
     for batch in plan_batches(lengths, max_tokens):
         for start in range(0, len(batch), MAX_BATCH_ROWS):
             yield batch[start : start + MAX_BATCH_ROWS]
-
-
-def _left_padded(prompts: Sequence[tuple[int, ...]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return ids and attention mask (B, T); the padding id is never attended to."""
-    width = max(map(len, prompts))
-    ids = [(0,) * (width - len(prompt)) + prompt for prompt in prompts]
-    mask = [(0,) * (width - len(prompt)) + (1,) * len(prompt) for prompt in prompts]
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
 
 def _end_ids(policy: Policy) -> list[int]:

@@ -8,7 +8,7 @@ from transformers import GenerationConfig
 from gem_backend.config import PromptConfig, SamplingConfig, ScoringConfig
 from gem_backend.entropy import TokenSequence, score_tokens
 from gem_backend.errors import DataError
-from gem_backend.generation import InverseCdfProcessor
+from gem_backend.generation import InverseCdf
 from gem_backend.prompting import encode_prompt
 from gem_backend.sampling import TransformersSampler, score_completion
 from gem_backend.scoring import gem_score, score_json
@@ -30,11 +30,8 @@ def ids_of(groups):
 def draws(logits, uniforms, **settings):
     """The tokens that uniform numbers pick from one distribution."""
     settings = {"temperature": 1.0, "top_p": 1.0} | settings
-    column = torch.tensor(uniforms, dtype=torch.float64)[:, None]
-    processor = InverseCdfProcessor(column, 4, **settings)
-    scores = processor(torch.zeros(len(uniforms), 4).long(), logits.expand(len(uniforms), -1))
-    assert (scores == 0).sum(-1).eq(1).all()
-    return scores.argmax(-1).tolist()
+    numbers = torch.tensor(uniforms, dtype=torch.float64)
+    return InverseCdf(**settings).pick(logits.expand(len(uniforms), -1), numbers).tolist()
 
 
 def test_uniform_numbers_pick_tokens_by_their_share_of_the_distribution():
