@@ -1,4 +1,4 @@
-"""The engine: one warm model in a child process, for sampling while people look on.
+"""The engine: one warm model in a child process, for sampling and scoring while people look on.
 
 ``Engine`` is the torch-free client that the studio holds. The child's exit is what frees the
 device, so a run can have it: ``hold`` ends the child and keeps it away until ``let_go``; the next
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self, cast
 
 from gem_backend.config import PromptConfig, SamplingConfig
 from gem_backend.errors import EngineError, GemError
@@ -42,6 +42,29 @@ class SampleRequest:
     sampling: SamplingConfig
     prompt_config: PromptConfig
     adapter_dir: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """Written answers, each with its prompt; ``adapter_dir`` None means the base model."""
+
+    answers: tuple[tuple[str, str], ...]
+    prompt_config: PromptConfig
+    adapter_dir: str | None = None
+
+
+class ScoredAnswer(NamedTuple):
+    """A written answer with its exact statistics under the model that was asked for.
+
+    ``base_logprob`` holds the base model's log-probability of each of its tokens, nats; None where
+    the base model itself was asked.
+    """
+
+    candidate: Candidate
+    base_logprob: tuple[float, ...] | None
+
+
+Request = SampleRequest | ScoreRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +126,18 @@ class Engine:
             EngineError: the child died or fell silent, or the device is held for a run.
             GemError: whatever the child could say about the model or the request.
         """
-        return self._ask(request, on_progress)
+        return cast(list[list[Candidate]], self._ask(request, on_progress))
+
+    def score(
+        self, request: ScoreRequest, on_progress: OnProgress | None = None
+    ) -> list[ScoredAnswer | None]:
+        """Score written answers, in order; None for one that is empty or too long for the model.
+
+        Raises:
+            EngineError: the child died or fell silent, or the device is held for a run.
+            GemError: whatever the child could say about the model or the request.
+        """
+        return cast(list[ScoredAnswer | None], self._ask(request, on_progress))
 
     def release(self) -> None:
         """End the child at once; requests under way or waiting fail, later ones start a new one."""
@@ -137,9 +171,7 @@ class Engine:
         with self._switch:
             self._end()
 
-    def _ask(
-        self, request: SampleRequest | None, on_progress: OnProgress | None
-    ) -> list[list[Candidate]]:
+    def _ask(self, request: Request | None, on_progress: OnProgress | None) -> list[object]:
         num_released = self._num_released
         with self._turn:
             pipe = self._open_pipe(num_released)
@@ -174,7 +206,7 @@ class Engine:
 
     def _await_reply(
         self, pipe: Connection, on_progress: OnProgress | None
-    ) -> list[list[Candidate]] | GemError:
+    ) -> list[object] | GemError:
         while pipe.poll(self._timeout_s):
             reply = pipe.recv()
             if isinstance(reply, GemError):
@@ -201,7 +233,7 @@ def serve(pipe: Connection, config: EngineConfig) -> None:
             if request is None:
                 pipe.send([])
                 continue
-            pipe.send(model.sample(request, lambda done, total: pipe.send(_Progress(done, total))))
+            pipe.send(model.answer(request, lambda done, total: pipe.send(_Progress(done, total))))
         except GemError as error:
             pipe.send(error)
         except Exception as error:

@@ -14,8 +14,9 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from gem_backend.config import PromptConfig, SamplingConfig
-from gem_backend.engine import Engine, EngineConfig, SampleRequest
+from gem_backend.engine import Engine, EngineConfig, SampleRequest, ScoreRequest
 from gem_backend.errors import EngineError, ModelLoadError
+from gem_backend.sampling import score_completion
 
 PROMPT = "Age 70, has diabetes."
 
@@ -89,6 +90,35 @@ def test_samples_with_exact_statistics_and_repeats_them(engine):
     assert [c.token_ids for c in first[0]] == [c.token_ids for c in again[0]]
     assert all(len(c.token_entropy) == len(c.token_ids) for c in first[0])
     assert seen[-1] == (2, 2)
+
+
+def score_request(*answers, adapter_dir=None):
+    return ScoreRequest(tuple((PROMPT, one) for one in answers), PromptConfig(), adapter_dir)
+
+
+def test_written_answers_are_scored_as_the_model_itself_scores_them(engine, demo_policy):
+    seen = []
+    answers = ("Two points.\nFinal Answer: 2", "One point.\nFinal Answer: 1")
+    scored = engine.score(score_request(*answers), lambda *now: seen.append(now))
+    assert seen == [(1, 2), (2, 2)]
+    for (candidate, base_logprob), text in zip(scored, answers, strict=True):
+        expected = score_completion(demo_policy, PROMPT, text, PromptConfig())
+        assert candidate == expected
+        assert base_logprob is None
+
+
+def test_an_answer_that_cannot_be_scored_has_no_score_and_spoils_no_other(engine):
+    scored = engine.score(score_request("", "ok", "long " * 3000))
+    assert [one is None for one in scored] == [True, False, True]
+
+
+def test_under_an_adapter_the_base_models_log_probabilities_come_too(engine, adapter_folder):
+    request = score_request("Final Answer: 2", adapter_dir=str(adapter_folder))
+    [(candidate, base_logprob)] = engine.score(request)
+    [(base, nothing)] = engine.score(score_request("Final Answer: 2"))
+    assert nothing is None
+    assert base_logprob == base.token_logprob != candidate.token_logprob
+    assert candidate.provenance.adapter == adapter_folder.parent.name
 
 
 def test_the_device_is_free_after_a_release_and_the_next_request_starts_anew(engine):
