@@ -10,10 +10,29 @@ from gem_backend.candidate_table import read_scores, read_table
 from gem_backend.errors import GemError
 from gem_backend.run_dir import RunDir, RunSpec
 from gem_backend.training_data import split_training_data
-from gem_backend.types import BeforeAfter, RunEvent, RunResult, RunStatus, RunSummary
+from gem_backend.types import (
+    BeforeAfter,
+    Method,
+    Ranking,
+    RunEvent,
+    RunResult,
+    RunStatus,
+    RunSummary,
+)
+from storage.calibrations import ingest_calibrations
 from storage.candidates import replace_run_candidates, replace_run_scores, run_candidates
 from storage.database import Database
 from storage.errors import ImportFileError, NotFoundError, StorageError
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunTraits:
+    """What a run must share with another, or not, for their results to be set side by side."""
+
+    method: Method
+    ranking: Ranking
+    labels_hash: str
+
 
 _SPEC: TypeAdapter[RunSpec] = TypeAdapter(RunSpec)
 _STATUS: TypeAdapter[RunStatus] = TypeAdapter(RunStatus)
@@ -23,7 +42,15 @@ _DATA: TypeAdapter[dict[str, object]] = TypeAdapter(dict[str, object])
 _RUN_SUMMARY: TypeAdapter[RunSummary] = TypeAdapter(RunSummary)
 _RUN_EVENT: TypeAdapter[RunEvent] = TypeAdapter(RunEvent)
 
+_RUN_TRAITS: TypeAdapter[RunTraits] = TypeAdapter(RunTraits)
+
 _SUMMARY_FIELDS = tuple(field.name for field in dataclasses.fields(RunSummary))
+_BEFORE_METHODS = {"method": "gem", "ranking": "paper"}  # of specs older than these settings
+_TRAITS = """
+SELECT run_id, spec ->> '$.config.method' AS method, spec ->> '$.config.ranking' AS ranking,
+    labels_hash
+FROM runs WHERE project_id = ?
+"""
 _SUMMARY = f"SELECT {', '.join(_SUMMARY_FIELDS)} FROM runs"  # noqa: S608 - our own field names
 
 
@@ -80,6 +107,8 @@ def ingest(db: Database, run_id: str, run_dir: RunDir) -> int:
         _save_state(db, run_id, status, result)
         if events:
             db.insert("run_events", _event_table(run_id, events))
+        if any(event.kind == "calibration" for event in events):
+            ingest_calibrations(db, run_id, get_spec(db, run_id).config, events)
         for file in sorted(run_dir.path.glob("candidates-*.parquet")):
             _ingest_candidates(db, run_id, file)
     return len(events)
@@ -106,6 +135,16 @@ def list_runs(db: Database, project_id: str) -> list[RunSummary]:
     """Return a project's runs, the newest first, with the status they last wrote."""
     order = " WHERE project_id = ? ORDER BY created_at DESC, seq DESC"
     return [_summary(row) for row in db.query(_SUMMARY + order, [project_id])]
+
+
+def run_traits(db: Database, project_id: str) -> dict[str, RunTraits]:
+    """Return the method, the ranking and the labels of each of a project's runs, by run id."""
+
+    def traits(run_id: str, **found: str | None) -> tuple[str, RunTraits]:
+        known = {name: value for name, value in found.items() if value is not None}
+        return run_id, _RUN_TRAITS.validate_python(_BEFORE_METHODS | known)
+
+    return dict(db.records(traits, _TRAITS, [project_id]))
 
 
 def get_run(db: Database, run_id: str) -> RunSummary:

@@ -1,10 +1,12 @@
 import pytest
 
+from storage.calibrations import latest_calibration
 from storage.database import Database
 from storage.errors import DatabaseUnusableError
 from storage.migrations import migrate, migration_names
 from storage.pairs import Judgement, add_comparison, next_case, save_label, training_pairs
 from storage.projects import create_project
+from storage.runs import RunTraits, run_traits
 
 NAMES = migration_names()
 
@@ -18,7 +20,20 @@ ROWS = {
         INSERT INTO label_events (event_id, seq, pair_id, rater, kind, verdict, created_at,
             monotonic_s) VALUES ('e', 1, 'c', 'ann', 'label', 'b', '2026-01-01', 0.5);
         INSERT INTO run_events VALUES ('r', 1, 0.5, 'sega_step', 1, '{"loss": 0.25}');
-    """
+        INSERT INTO runs (run_id, project_id, path, spec, preset, model, num_pairs, seed,
+            labels_hash, created_at, status) VALUES ('r', 'p', '/runs/r',
+            '{"config": {"preset": "quick"}}', 'quick', 'demo', 1, 0, 'abc', '2026-01-01',
+            '{"state": "done"}');
+    """,
+    "0002_calibrations.sql": """
+        INSERT INTO calibrations (calibration_id, project_id, model, scoring, config, calibration,
+            num_comparisons, labels_hash, created_at) VALUES ('k', 'p', 'demo', '{}', '{}',
+            '{"weights": [], "covariance": [], "residual_scale": 0.5, "tie_weight": 0,
+            "num_comparisons": 1, "num_raters": 1, "agreement_before": null,
+            "agreement_after": null}', 1, 'abc', '2026-01-01');
+        INSERT INTO calibration_answers VALUES ('k', 0, [0.5, 0.25], [0, 1], [1, 2], true, -0.5,
+            0, 0);
+    """,
 }
 
 
@@ -52,6 +67,9 @@ def test_rows_of_every_earlier_schema_survive(blank, last):
     [pair] = training_pairs(blank, "p")
     assert (pair.chosen, pair.rejected, pair.rater) == ("two", "one", "ann")
     assert blank.query("SELECT name, value FROM step_metrics") == [("loss", 0.25)]
+    assert run_traits(blank, "p") == {"r": RunTraits("gem", "paper", "abc")}
+    kept = latest_calibration(blank, "p", "demo", None)
+    assert (kept.calibration.num_comparisons if kept else None) == (1 if last >= 2 else None)
 
 
 def test_failed_migration_leaves_no_trace(blank, monkeypatch, tmp_path):

@@ -9,6 +9,7 @@ from gem_backend.types import Estimate, Evaluation, PreferencePair, RunResult, R
 from storage.candidates import run_candidates
 from storage.errors import ImportFileError, NotFoundError, StorageError
 from storage.runs import (
+    RunTraits,
     examples,
     get_run,
     get_spec,
@@ -18,6 +19,7 @@ from storage.runs import (
     register_run,
     run_events,
     run_path,
+    run_traits,
 )
 
 PAIRS = (
@@ -68,6 +70,17 @@ def test_history_has_the_newest_run_first(db, run_dir):
         spec = replace(SPEC, run_id=f"day-{day}", created_at=f"2026-01-0{day}T10:00:00")
         register_run(db, spec, run_dir.path)
     assert [run.run_id for run in list_runs(db, "p")] == ["day-3", "day-2", "day-1"]
+
+
+def test_history_knows_method_ranking_and_labels_of_each_run(db, run_dir):
+    config = SPEC.config.model_copy(update={"method": "dpo", "ranking": "calibrated"})
+    register_run(db, replace(SPEC, config=config), run_dir.path)
+    register_run(db, replace(SPEC, run_id="run-2", labels_hash="def"), run_dir.path)
+    assert run_traits(db, "p") == {
+        "run-1": RunTraits("dpo", "calibrated", "abc"),
+        "run-2": RunTraits("gem", "paper", "def"),
+    }
+    assert run_traits(db, "other") == {}
 
 
 def test_events_are_taken_over_once_however_often_one_asks(db, run_dir, log):
