@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gem_backend.config import RunConfig
-from gem_backend.types import RunEvent, RunSummary
+from gem_backend.types import Calibration, RunEvent, RunSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +62,17 @@ class RunView:
     events: tuple[RunEvent, ...]
     eta_s: float | None = None
     log_tail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationView:
+    """What a project's labels say of one model's answers; ``calibration`` is None until learned.
+
+    ``num_labels`` counts the comparisons there are now; ``is_stale`` says that they are not those
+    it was learned from. ``num_left_out`` of these had an answer that the model could not read.
+    """
+
+    calibration: Calibration | None
+    num_labels: int
+    is_stale: bool = False
+    num_left_out: int = 0

@@ -50,6 +50,7 @@ def seal_environment() -> None:
         os.environ["GRADIO_TEMP_DIR"] = private_dir()
     # Models compute in child processes; threads that spin while they wait would starve the page.
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # its threads spin too, and our matrices are small
     for name in ("NO_PROXY", "no_proxy"):
         kept = [part for part in os.environ.get(name, "").split(",") if part]
         os.environ[name] = ",".join(dict.fromkeys([*kept, LOOPBACK, "localhost"]))

@@ -11,13 +11,15 @@ from gem_backend.types import Calibration, ExpertOrder, Feature, RunEvent, Span,
 from storage.database import Database
 from storage.identity import content_id, new_id, utc_now
 
+STORED_FEATURES: tuple[Feature, ...] = ("mean_logprob", "implicit_reward", "answer_agreement")
+
 
 @dataclass(frozen=True, slots=True)
 class JudgedAnswer:
     """What a fit needs of an answer that somebody judged.
 
-    ``token_entropy`` is in nats. ``features`` are those that no weight of the score changes:
-    mean_logprob, implicit_reward and answer_agreement.
+    ``token_entropy`` is in nats. ``features`` are ``STORED_FEATURES``, which no weight of the score
+    changes.
     """
 
     token_entropy: tuple[float, ...]
@@ -61,7 +63,6 @@ _CALIBRATION: TypeAdapter[Calibration] = TypeAdapter(Calibration)
 _STORED: TypeAdapter[CalibrationRecord] = TypeAdapter(CalibrationRecord)
 _ORDERS: TypeAdapter[list[tuple[ExpertOrder, int]]] = TypeAdapter(list[tuple[ExpertOrder, int]])
 
-_STORED_FEATURES: tuple[Feature, ...] = ("mean_logprob", "implicit_reward", "answer_agreement")
 _RECORD = """
 SELECT calibration_id, project_id, run_id, model, adapter, scoring, config, calibration,
     num_left_out, labels_hash, created_at FROM calibrations
@@ -191,7 +192,7 @@ def _answer(
 ) -> JudgedAnswer:
     spans = Spans(Span(*cot_span), Span(*final_span), is_committed)
     return JudgedAnswer(
-        tuple(token_entropy), spans, {name: features[name] for name in _STORED_FEATURES}
+        tuple(token_entropy), spans, {name: features[name] for name in STORED_FEATURES}
     )
 
 
@@ -204,7 +205,7 @@ def _answer_table(calibration_id: str, answers: Sequence[JudgedAnswer]) -> pa.Ta
             "cot_span": list(answer.spans.cot_span),
             "final_span": list(answer.spans.final_span),
             "is_committed": answer.spans.is_committed,
-            **{name: answer.features[name] for name in _STORED_FEATURES},
+            **{name: answer.features[name] for name in STORED_FEATURES},
         }
         for place, answer in enumerate(answers)
     ]

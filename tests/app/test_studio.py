@@ -11,7 +11,7 @@ import pytest
 from app.run_facts import eta_s
 from app.studio import Studio
 from gem_backend import runner
-from gem_backend.config import RunConfig, SamplingConfig, SegaConfig, SftConfig
+from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig, SegaConfig, SftConfig
 from gem_backend.errors import EngineError, ModelLoadError, TrainingError
 from gem_backend.run_dir import RunDir
 from gem_backend.types import RunEvent, RunStatus
@@ -94,6 +94,19 @@ def test_sampling_keeps_a_scored_group_and_a_case_joins_the_queue(studio):
     assert case.left_text != case.right_text
 
 
+def test_labels_of_the_demo_calibrate_the_ranking_without_held_out_ones(studio):
+    studio.start_calibration("demo", None)
+    wait_until(lambda: studio.calibration_state("demo", None).state != "running")
+    assert studio.calibration_state("demo", None).error == ""
+    view = studio.calibration("demo", None)
+    assert (view.num_labels, view.is_stale, view.calibration.num_comparisons) == (32, False, 32)
+    moved = studio.calibration("demo", None, ScoringConfig(lambda_fork=0.0)).calibration
+    assert moved.agreement_before != view.calibration.agreement_before
+    assert studio.calibration("demo", "some-run").calibration is None
+    with pytest.raises(NotFoundError):
+        studio.start_calibration("demo", "some-run")
+
+
 def test_a_run_takes_the_device_gives_it_back_and_offers_its_adapter(studio, monkeypatch):
     studio.warm_up()
     wait_until(lambda: studio._engine.pid is not None)
@@ -102,6 +115,8 @@ def test_a_run_takes_the_device_gives_it_back_and_offers_its_adapter(studio, mon
     assert studio.active_run("demo") == run_id
     with pytest.raises(EngineError, match="run has the model"):
         studio.start_sampling(studio.prompts("demo")[0].prompt_id, SamplingConfig(), None)
+    with pytest.raises(EngineError, match="run has the model"):
+        studio.start_calibration("demo", None)
     with pytest.raises(TrainingError, match="run is going on"):
         studio.start_run("demo", QUICK)
     wait_until(lambda: studio.active_run("demo") is None)

@@ -1,0 +1,100 @@
+"""The studio's use cases around sampling: candidates of a prompt, two answers for a new case."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.records import TaskState
+from app.tasks import Tasks
+from gem_backend.config import PromptConfig, SamplingConfig, ScoringConfig
+from gem_backend.engine import Engine, OnProgress, SampleRequest
+from gem_backend.errors import EngineError
+from gem_backend.ranking import normalise_answer, rank_candidates
+from gem_backend.types import Candidate, Prompt
+from storage import candidates, pairs, projects
+from storage.database import Database
+from storage.errors import EntryError
+
+CASE_TEMPERATURES = (0.9, 1.2, 1.5)  # a model that is sure of its answer is asked more freely
+
+
+@dataclass(frozen=True, eq=False)
+class SamplingDesk:
+    """What ``Studio`` does about sampling; thread-safe."""
+
+    db: Database
+    engine: Engine
+    tasks: Tasks
+
+    def start(self, prompt: Prompt, config: SamplingConfig, adapter_dir: str | None) -> TaskState:
+        """Begin sampling candidates for a prompt."""
+
+        def work(on_progress: OnProgress) -> None:
+            self._sample(prompt, config, adapter_dir, on_progress)
+
+        return self.tasks.start(f"sample {prompt.prompt_id}", work, config.num_candidates)
+
+    def state(self, prompt_id: str) -> TaskState:
+        """Return how sampling for a prompt stands."""
+        return self.tasks.state(f"sample {prompt_id}")
+
+    def start_case(self, project_id: str) -> TaskState:
+        """Begin sampling two answers for a prompt; they join the queue's front when done."""
+        prompt = self._prompt_to_sample(project_id)
+
+        def work(on_progress: OnProgress) -> None:
+            for temperature in CASE_TEMPERATURES:
+                config = SamplingConfig(
+                    num_candidates=8, temperature=temperature, seed=secrets.randbits(32)
+                )
+                texts = _two_answers(self._sample(prompt, config, None, on_progress))
+                if texts is not None:
+                    pairs.add_comparison(self.db, project_id, prompt.prompt, *texts, "sampled")
+                    return
+            raise EngineError("The model gave the same answer every time; try once more.")
+
+        return self.tasks.start(f"sample case {project_id}", work)
+
+    def case_state(self, project_id: str) -> TaskState:
+        """Return how that sampling stands."""
+        return self.tasks.state(f"sample case {project_id}")
+
+    def _prompt_to_sample(self, project_id: str) -> Prompt:
+        prompt = projects.next_pool_prompt(self.db, project_id)
+        if prompt is not None:
+            return prompt
+        known = projects.list_prompts(self.db, project_id)
+        prompts = [prompt for prompt in known if prompt.split != "held_out"]
+        if not prompts:
+            raise EntryError("This project has no prompt yet; enter a pair or import some first.")
+        return secrets.choice(prompts)
+
+    def _sample(
+        self,
+        prompt: Prompt,
+        config: SamplingConfig,
+        adapter_dir: str | None,
+        on_progress: OnProgress,
+    ) -> list[Candidate]:
+        """Sample a group and keep it with its scores and the machine's order."""
+        marker = projects.get_project(self.db, prompt.project_id).answer_marker
+        request = SampleRequest(
+            (prompt.prompt,), config, PromptConfig(answer_marker=marker), adapter_dir
+        )
+        group = self.engine.sample(request, on_progress)[0]
+        scoring = ScoringConfig()
+        ranked = rank_candidates(group, scoring)
+        with self.db.transaction():
+            group_id = candidates.save_group(self.db, prompt.prompt_id, group)
+            candidates.save_scores(self.db, group_id, ranked, scoring)
+            places = {one.candidate.candidate_id: one.rank for one in ranked}
+            candidates.save_ranking(self.db, group_id, places)
+        return group
+
+
+def _two_answers(group: Sequence[Candidate]) -> tuple[str, str] | None:
+    """Two answers worth comparing: of different results if there are, else of different words."""
+    first = group[0]
+    others = [one for one in group if one.text.strip() and one.text != first.text]
+    others.sort(key=lambda one: normalise_answer(one.answer) == normalise_answer(first.answer))
+    return (first.text, others[0].text) if others and first.text.strip() else None
