@@ -1,20 +1,58 @@
 """What the Explore page does, without the page: use cases in, screens out."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pydantic import TypeAdapter
 
 from app import text
-from app.records import TaskState
+from app import text_calibration as say
+from app.ordering import Weighing
+from app.records import CalibrationView, TaskState
 from app.studio import Studio
 from gem_backend.config import SamplingConfig, ScoringConfig
 from gem_backend.errors import ConfigError
-from gem_backend.ranking import rank_candidates
-from gem_backend.types import Candidate, RankedCandidate
+from gem_backend.types import Candidate, Ranking
 
 _LONGEST_LABEL = 110
 _IDLE = TaskState("idle")
+_SCORING = ScoringConfig()
 
 Choices = list[tuple[str, str]]
 Group = tuple[Candidate, ...]
+
+
+class Asked(NamedTuple):
+    """What the page's controls say: which model, the two weights of S, which order."""
+
+    model: str | None = ""
+    lambda_fork: float = _SCORING.lambda_fork
+    top_m: float = _SCORING.top_m
+    ranking: Ranking = "paper"
+
+    @classmethod
+    def of(cls, values: Sequence[object]) -> "Asked":
+        """Return the values of the controls, as a handler gets them, by name."""
+        return _ASKED.validate_python(values)
+
+    @property
+    def scoring(self) -> ScoringConfig:
+        """The two sliders as settings."""
+        return ScoringConfig(lambda_fork=self.lambda_fork, top_m=self.top_m)
+
+
+_ASKED: TypeAdapter[Asked] = TypeAdapter(Asked)
+
+
+class Watched(NamedTuple):
+    """The background work that the page follows."""
+
+    sampling: TaskState = _IDLE
+    learning: TaskState = _IDLE
+
+
+_AT_REST = Watched()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +62,16 @@ class ExploreScreen:
     prompt_id: str | None
     prompt: str = ""
     group: Group = ()
-    task: TaskState = _IDLE
+    tasks: Watched = _AT_REST
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What the labels say to the model that is shown, which ``model`` names."""
+
+    view: CalibrationView
+    model: str
+    is_adapter: bool
 
 
 class ExploreActions:
@@ -49,7 +96,7 @@ class ExploreActions:
         adapters = [(text.adapter_label(run.preset, run.created_at), run.run_id) for run in fitting]
         return [(text.BASE_MODEL, ""), *adapters]
 
-    def screen(self, project_id: str, prompt_id: str | None) -> ExploreScreen:
+    def screen(self, project_id: str, prompt_id: str | None, model: str | None) -> ExploreScreen:
         """Show a prompt with its newest candidates; the project's first one if it is not known."""
         prompts = self._studio.prompts(project_id) if project_id else []
         found = next((p for p in prompts if p.prompt_id == prompt_id), None)
@@ -57,9 +104,10 @@ class ExploreActions:
         if prompt is None:
             return ExploreScreen(None)
         # The state first: a group that comes in between is then drawn, or fetched by the next poll.
-        task = self._studio.sampling_state(prompt.prompt_id)
+        sampling = self._studio.sampling_state(prompt.prompt_id)
         group = tuple(self._studio.candidates(prompt.prompt_id))
-        return ExploreScreen(prompt.prompt_id, prompt.prompt, group, task)
+        learning = self._studio.calibration_state(project_id, reader(group, model))
+        return ExploreScreen(prompt.prompt_id, prompt.prompt, group, Watched(sampling, learning))
 
     def sample(self, prompt_id: str | None, config: SamplingConfig, adapter: str) -> TaskState:
         """Begin sampling; an empty ``adapter`` means the base model.
@@ -71,26 +119,65 @@ class ExploreActions:
             raise ConfigError(text.CHOOSE_PROMPT, text.NO_PROMPT_TITLE)
         return self._studio.start_sampling(prompt_id, config, adapter or None)
 
-    def poll(self, prompt_id: str | None, last: TaskState | None) -> ExploreScreen | None:
-        """Return what changed since ``last``, None for nothing; the group is read at the end."""
-        if not prompt_id:
+    def poll(
+        self,
+        project_id: str,
+        prompt_id: str | None,
+        last: Watched | None,
+        group: Group,
+        model: str | None,
+    ) -> Watched | None:
+        """Return how the background work stands, None where nothing changed since ``last``."""
+        if not project_id:
             return None
-        task = self._studio.sampling_state(prompt_id)
-        if task == last:
+        now = Watched(
+            self._studio.sampling_state(prompt_id) if prompt_id else _IDLE,
+            self._studio.calibration_state(project_id, reader(group, model)),
+        )
+        return None if now == (last or _AT_REST) else now
+
+    def group(self, prompt_id: str | None) -> Group:
+        """Return a prompt's newest candidates."""
+        return tuple(self._studio.candidates(prompt_id)) if prompt_id else ()
+
+    # --- what the labels say ---
+
+    def learn(self, project_id: str, group: Group, model: str | None) -> TaskState:
+        """Begin to learn from the project's labels, as the model that is shown reads them.
+
+        Raises:
+            ConfigError: there is no project.
+        """
+        if not project_id:
+            raise ConfigError(say.NO_PROJECT)
+        return self._studio.start_calibration(project_id, reader(group, model))
+
+    def lesson(self, project_id: str, group: Group, asked: Asked) -> Lesson | None:
+        """Return what the labels say to the model that is shown; None without a project."""
+        if not project_id:
             return None
-        screen = ExploreScreen(prompt_id, task=task)
-        if task.state != "done":
-            return screen
-        return replace(screen, group=tuple(self._studio.candidates(prompt_id)))
+        adapter = reader(group, asked.model)
+        names = {run_id: name for name, run_id in self.model_choices(project_id)}
+        name = names.get(adapter or "", text.BASE_MODEL if adapter is None else adapter)
+        view = self._studio.calibration(project_id, adapter, asked.scoring)
+        return Lesson(view, name, adapter is not None)
+
+    def weighing(self, project_id: str, group: Group, asked: Asked) -> Weighing:
+        """Return what decides the order of a group; the labels only where that was asked for."""
+        is_calibrated = asked.ranking == "calibrated" and project_id and self._is_ours(group)
+        if not is_calibrated:
+            return Weighing(asked.scoring)
+        view = self._studio.calibration(project_id, reader(group, asked.model), asked.scoring)
+        return Weighing(asked.scoring, view.calibration)
+
+    def _is_ours(self, group: Group) -> bool:
+        """Whether the studio's own model sampled the group: another's figures mean other things."""
+        return bool(group) and group[0].provenance.model == self._studio.model
 
 
-def find_ranked(
-    group: Group, config: ScoringConfig, candidate_id: str | None
-) -> RankedCandidate | None:
-    """Return a candidate with its score; the best one if the id is not in the group."""
-    order = rank_candidates(group, config)
-    found = (one for one in order if one.candidate.candidate_id == candidate_id)
-    return next(found, order[0] if order else None)
+def reader(group: Group, model: str | None) -> str | None:
+    """Return the adapter (None: the base model) whose figures are shown, or else are chosen."""
+    return group[0].provenance.adapter if group else model or None
 
 
 def _label(prompt: str, is_held_out: bool) -> str:

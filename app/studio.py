@@ -93,6 +93,11 @@ class Studio:
         self._engine.release()
         self._db.close()
 
+    @property
+    def model(self) -> str:
+        """The name by which records know the studio's model."""
+        return self._model
+
     def warm_up(self) -> None:
         """Load the model in the background, unless a run has the device."""
         if not self._supervisor.active_runs():

@@ -8,161 +8,239 @@ import plotly.graph_objects as go
 from gradio.blocks import Block
 
 from app import text
+from app import text_calibration as say
 from app.events import listen
-from app.explore_actions import ExploreActions, ExploreScreen, Group, find_ranked
-from app.heatmap_component import Packed, heatmap, heatmap_value, ranking_for, ranking_value
-from app.live_text import live_text, said
+from app.explore_actions import Asked, ExploreActions, ExploreScreen, Group, Lesson, Watched
+from app.heatmap_component import Packed, heatmap_value, ranking_value
+from app.live_text import said
+from app.ordering import Weighing, find_placed
 from app.pages import PageHandles
+from app.pages.explore_parts import (
+    LessonParts,
+    OrderControls,
+    Results,
+    build_controls,
+    build_order_and_lesson,
+    build_results,
+)
 from app.records import TaskState
 from app.studio import Studio
+from app.views.calibration import calibration_card
 from app.views.cases import empty_html, prompt_html, task_line
-from app.views.heatmap import legend_html
 from app.views.rankings import agreement_html, ranking
 from app.views.trace import entropy_trace
-from gem_backend.config import SamplingConfig, ScoringConfig
-
-_HEATMAP = "explore-heatmap"
-_DEFAULT_SAMPLING = SamplingConfig()
-_DEFAULT_SCORING = ScoringConfig()
-_MOST_CANDIDATES = 16
+from gem_backend.config import SamplingConfig
 
 
-def scoring(lambda_fork: float, top_m: float) -> ScoringConfig:
-    """Return the two sliders as settings."""
-    return ScoringConfig(lambda_fork=lambda_fork, top_m=top_m)
-
-
-def rerank(group: Group, lambda_fork: float, top_m: float) -> Packed:
+def rerank(group: Group, weighing: Weighing) -> Packed:
     """Order the cards again from the stored entropies."""
-    return ranking_value(ranking(group, scoring(lambda_fork, top_m)))
+    return ranking_value(ranking(group, weighing))
 
 
-def trace_of(
-    group: Group, candidate_id: str | None, lambda_fork: float, top_m: float
-) -> go.Figure | None:
+def trace_of(group: Group, candidate_id: str | None, weighing: Weighing) -> go.Figure | None:
     """Return a candidate's curve; the best one's where no candidate is named."""
-    config = scoring(lambda_fork, top_m)
-    found = find_ranked(group, config, candidate_id)
+    found = find_placed(group, weighing, candidate_id)
     if found is None:
         return None
-    name = text.rank_words(found.rank, len(group))
-    return entropy_trace(found.candidate, found.score.fork_tokens, name)
+    ranked = found.ranked
+    name = text.rank_words(ranked.rank, len(group))
+    return entropy_trace(ranked.candidate, ranked.score.fork_tokens, name)
 
 
-def group_values(group: Group, lambda_fork: float, top_m: float) -> tuple[object, ...]:
-    """Return a group as the values of the seven parts that show it."""
+def group_values(group: Group, weighing: Weighing) -> tuple[object, ...]:
+    """Return a group as the values of the eight parts that show it."""
     return (
         group,
         gr.HTML(empty_html(text.NO_CANDIDATES, text.NO_CANDIDATES_NEXT), visible=not group),
         gr.Column(visible=bool(group)),
+        gr.Column(visible=bool(group)),
         agreement_html(group),
         heatmap_value(*group),
-        rerank(group, lambda_fork, top_m),
-        trace_of(group, None, lambda_fork, top_m),
+        rerank(group, weighing),
+        trace_of(group, None, weighing),
     )
 
 
-def status_words(screen: ExploreScreen) -> dict[str, str]:
+def lesson_values(lesson: Lesson | None) -> tuple[object, ...]:
+    """Return what the labels say as the values of its card and its button."""
+    if lesson is None:
+        return "", gr.Button(interactive=False)
+    has_learned = lesson.view.calibration is not None
+    words = say.LEARN_AGAIN if has_learned else say.LEARN
+    card = calibration_card(lesson.view, lesson.model, lesson.is_adapter)
+    return card, gr.Button(words, interactive=True)
+
+
+def status_words(task: TaskState, count: int = 0) -> dict[str, str]:
     """Return how sampling stands, as the value of the status line."""
-    return said(task_line(screen.task, text.SAMPLING, text.candidate_count(len(screen.group))))
+    return said(task_line(task, text.SAMPLING, text.candidate_count(count)))
+
+
+def learning_words(task: TaskState) -> dict[str, str]:
+    """Return how learning stands, as the value of its line."""
+    return said(task_line(task, say.LEARNING, say.LEARNED))
 
 
 @dataclass(frozen=True)
-class _Controls:
-    """What decides the next group."""
+class ExploreHandlers:
+    """What the components call; each returns one value for each of its outputs.
 
-    prompt: gr.Dropdown
-    model: gr.Dropdown
-    count: gr.Slider
-    temperature: gr.Slider
-    seed: gr.Number
-    sample: gr.Button
-    status: gr.HTML
-    shown_prompt: gr.HTML
+    ``asked`` are the values of the controls in the order of ``Asked``.
+    """
+
+    actions: ExploreActions
+
+    def refresh(self, project_id: str, prompt_id: str | None, *asked: object) -> tuple[object, ...]:
+        """Draw the whole page."""
+        wish = Asked.of(asked)
+        screen = self.actions.screen(project_id, prompt_id, wish.model)
+        models = self.actions.model_choices(project_id)
+        known = [run_id for _, run_id in models]
+        return (
+            gr.Dropdown(choices=self.actions.prompt_choices(project_id), value=screen.prompt_id),
+            gr.Dropdown(choices=models, value=wish.model if wish.model in known else ""),
+            gr.Button(interactive=screen.prompt_id is not None),
+            prompt_html(screen.prompt),
+            *self._values(project_id, screen, wish),
+        )
+
+    def choose(self, project_id: str, prompt_id: str | None, *asked: object) -> tuple[object, ...]:
+        """Show another prompt with its newest group."""
+        wish = Asked.of(asked)
+        screen = self.actions.screen(project_id, prompt_id, wish.model)
+        return prompt_html(screen.prompt), *self._values(project_id, screen, wish)
+
+    def load(self, project_id: str, prompt_id: str | None, *asked: object) -> tuple[object, ...]:
+        """Show the group that has just come, and what the labels say to the model behind it."""
+        wish = Asked.of(asked)
+        group = self.actions.screen(project_id, prompt_id, wish.model).group
+        return self._group_and_lesson(project_id, group, wish)
+
+    def sample(
+        self,
+        prompt_id: str | None,
+        model: str | None,
+        seen: Watched | None,
+        *how: float | None,
+    ) -> tuple[object, ...]:
+        """Begin to sample a group: so many candidates, at this temperature, from this seed."""
+        count, temperature, seed = how
+        config = SamplingConfig(
+            num_candidates=int(count or 0), temperature=temperature or 0.0, seed=int(seed or 0)
+        )
+        task = self.actions.sample(prompt_id, config, model or "")
+        # What was seen is put back to the start, or work that ends before the next poll is missed.
+        return (seen or Watched())._replace(sampling=task), status_words(task)
+
+    def learn(
+        self, project_id: str, group: Group, model: str | None, seen: Watched | None
+    ) -> tuple[object, ...]:
+        """Begin to learn from the labels."""
+        task = self.actions.learn(project_id, group, model)
+        now = (seen or Watched())._replace(learning=task)
+        return now, learning_words(task), gr.Button(interactive=False)
+
+    def reorder(self, project_id: str, group: Group, *asked: object) -> Packed:
+        """Order the cards anew; the labels' weights are fitted again, without the model."""
+        return rerank(group, self.actions.weighing(project_id, group, Asked.of(asked)))
+
+    def relearn(self, project_id: str, group: Group, *asked: object) -> tuple[object, ...]:
+        """Say again what the labels say, under other weights of the score."""
+        return lesson_values(self.actions.lesson(project_id, group, Asked.of(asked)))
+
+    def learned(self, project_id: str, group: Group, *asked: object) -> tuple[object, ...]:
+        """Show what was just learned, in the card and in the order."""
+        return self.reorder(project_id, group, *asked), *self.relearn(project_id, group, *asked)
+
+    def show_trace(
+        self, candidate_id: str, project_id: str, group: Group, *asked: object
+    ) -> go.Figure | None:
+        """Draw the curve of a candidate."""
+        weighing = self.actions.weighing(project_id, group, Asked.of(asked))
+        return trace_of(group, candidate_id, weighing)
+
+    def poll(
+        self,
+        project_id: str,
+        prompt_id: str | None,
+        last: Watched | None,
+        group: Group,
+        model: str | None,
+    ) -> object:
+        """Say how the background work stands; what has ended is drawn by events of their own."""
+        now = self.actions.poll(project_id, prompt_id, last, group, model)
+        if now is None:
+            return gr.skip()
+        before = last or Watched()
+        count = len(self.actions.group(prompt_id)) if now.sampling.state == "done" else 0
+        return (
+            now,
+            status_words(now.sampling, count),
+            _turn(before.sampling, now.sampling),
+            learning_words(now.learning),
+            _turn(before.learning, now.learning),
+        )
+
+    def _values(self, project_id: str, screen: ExploreScreen, wish: Asked) -> tuple[object, ...]:
+        return (
+            screen.tasks,
+            status_words(screen.tasks.sampling, len(screen.group)),
+            learning_words(screen.tasks.learning),
+            *self._group_and_lesson(project_id, screen.group, wish),
+        )
+
+    def _group_and_lesson(self, project_id: str, group: Group, wish: Asked) -> tuple[object, ...]:
+        weighing = self.actions.weighing(project_id, group, wish)
+        lesson = self.actions.lesson(project_id, group, wish)
+        return *group_values(group, weighing), *lesson_values(lesson)
 
 
-@dataclass(frozen=True)
-class _Results:
-    """The state of a group, and the parts that show it, in the order of ``group_values``."""
-
-    parts: list[Block]
-    cards: gr.HTML
-    order: gr.HTML
-    trace: gr.Plot
-    lambda_fork: gr.Slider
-    top_m: gr.Slider
-
-    @property
-    def weights(self) -> list[Block]:
-        """The two sliders."""
-        return [self.lambda_fork, self.top_m]
+def _turn(before: TaskState, now: TaskState) -> object:
+    """A new value, for an event to follow, when a piece of work has come to its end."""
+    return time.monotonic() if now != before and now.state in ("done", "failed") else gr.skip()
 
 
 def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
     """Build the page inside the open tab."""
-    actions = ExploreActions(studio)
+    handlers = ExploreHandlers(ExploreActions(studio))
     seen = gr.State(None)
-    controls = _build_controls()
-    results = _build_results()
-    shown: list[Block] = [seen, controls.status, *results.parts]
-
-    def values(screen: ExploreScreen, lambda_fork: float, top_m: float) -> tuple[object, ...]:
-        group = group_values(screen.group, lambda_fork, top_m)
-        return screen.task, status_words(screen), *group
-
-    def refresh(
-        project_id: str, prompt_id: str | None, model: str | None, *weights: float
-    ) -> tuple[object, ...]:
-        screen = actions.screen(project_id, prompt_id)
-        models = actions.model_choices(project_id)
-        known = [run_id for _, run_id in models]
-        return (
-            gr.Dropdown(choices=actions.prompt_choices(project_id), value=screen.prompt_id),
-            gr.Dropdown(choices=models, value=model if model in known else ""),
-            gr.Button(interactive=screen.prompt_id is not None),
-            prompt_html(screen.prompt),
-            *values(screen, *weights),
-        )
-
-    def choose(project_id: str, prompt_id: str | None, *weights: float) -> tuple[object, ...]:
-        screen = actions.screen(project_id, prompt_id)
-        return prompt_html(screen.prompt), *values(screen, *weights)
-
-    def sample(
-        prompt_id: str | None, model: str | None, count: int, temperature: float, seed: float | None
-    ) -> tuple[object, ...]:
-        config = SamplingConfig(
-            num_candidates=int(count), temperature=temperature, seed=int(seed or 0)
-        )
-        task = actions.sample(prompt_id, config, model or "")
-        return task, status_words(ExploreScreen(prompt_id, task=task))
-
-    def poll(project_id: str, prompt_id: str | None, last: TaskState | None) -> object:
-        screen = actions.poll(prompt_id, last)
-        if screen is None:
-            return gr.skip()
-        is_over = screen.task.state == "done"
-        return screen.task, status_words(screen), time.monotonic() if is_over else gr.skip()
-
-    def load(project_id: str, prompt_id: str | None, *weights: float) -> tuple[object, ...]:
-        return group_values(actions.screen(project_id, prompt_id).group, *weights)
-
-    chosen = [project_id, controls.prompt, *results.weights]
+    controls = build_controls()
+    order, lesson = build_order_and_lesson()
+    results = build_results()
     # The group is drawn by an event of its own: the browser works on every output of a poll.
-    arrived = gr.State(0.0)
-    listen(arrived.change, load, chosen, results.parts)
+    arrived, learned = gr.State(0.0), gr.State(0.0)
+    asked: list[Block] = [controls.model, *order.settings]
+    drawn: list[Block] = [
+        results.group,
+        results.empty,
+        order.column,
+        results.column,
+        results.agreed,
+        results.cards,
+        results.order,
+        results.trace,
+        lesson.card,
+        lesson.learn,
+    ]
+    shown: list[Block] = [seen, controls.status, lesson.status, *drawn]
+    chosen = [project_id, controls.prompt, *asked]
+    listen(arrived.change, handlers.load, chosen, drawn)
+    listen(controls.prompt.input, handlers.choose, chosen, [controls.shown_prompt, *shown])
+    ordered = [project_id, results.group, *asked]
+    listen(learned.change, handlers.learned, ordered, [results.order, lesson.card, lesson.learn])
+    asked_of_sampling = [controls.prompt, controls.model, seen, *controls.how]
+    listen(controls.sample.click, handlers.sample, asked_of_sampling, [seen, controls.status])
     listen(
-        controls.prompt.input,
-        choose,
-        chosen,
-        [controls.shown_prompt, *shown],
+        lesson.learn.click,
+        handlers.learn,
+        [project_id, results.group, controls.model, seen],
+        [seen, lesson.status, lesson.learn],
     )
-    asked = [controls.prompt, controls.model, controls.count, controls.temperature, controls.seed]
-    listen(controls.sample.click, sample, asked, [seen, controls.status])
-    _connect_ranking(results)
+    _connect_order(handlers, ordered, order, lesson, results)
+    listen(controls.model.input, handlers.relearn, ordered, [lesson.card, lesson.learn])
     return PageHandles(
-        refresh=refresh,
-        refresh_inputs=[controls.prompt, controls.model, *results.weights],
+        refresh=handlers.refresh,
+        refresh_inputs=[controls.prompt, *asked],
         outputs=[
             controls.prompt,
             controls.model,
@@ -170,95 +248,27 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
             controls.shown_prompt,
             *shown,
         ],
-        poll=poll,
-        poll_inputs=[controls.prompt, seen],
-        poll_outputs=[seen, controls.status, arrived],
+        poll=handlers.poll,
+        poll_inputs=[controls.prompt, seen, results.group, controls.model],
+        poll_outputs=[seen, controls.status, arrived, lesson.status, learned],
     )
 
 
-def _build_controls() -> _Controls:
-    with gr.Column(elem_classes="gs-panel", elem_id="explore-controls"):
-        prompt = gr.Dropdown(label=text.EXPLORE_PROMPT, filterable=True, elem_id="explore-prompt")
-        shown_prompt = gr.HTML(apply_default_css=False)
-        with gr.Row():
-            model = gr.Dropdown(label=text.EXPLORE_MODEL, filterable=False, min_width=240)
-            count = gr.Slider(
-                1,
-                _MOST_CANDIDATES,
-                value=_DEFAULT_SAMPLING.num_candidates,
-                step=1,
-                label=text.NUM_CANDIDATES,
-                min_width=200,
-            )
-            temperature = gr.Slider(
-                0.1,
-                2.0,
-                value=_DEFAULT_SAMPLING.temperature,
-                step=0.1,
-                label=text.TEMPERATURE,
-                min_width=200,
-            )
-            seed = gr.Number(
-                _DEFAULT_SAMPLING.seed,
-                label=text.SEED,
-                precision=0,
-                minimum=0,
-                maximum=2**32 - 1,
-                min_width=120,
-            )
-        with gr.Row(elem_classes="gs-actions"):
-            # Inert until the first refresh has chosen a prompt, so that none is asked for in vain.
-            sample = gr.Button(
-                text.SAMPLE,
-                variant="primary",
-                elem_id="explore-sample",
-                scale=0,
-                interactive=False,
-            )
-            status = live_text("explore-status")
-    return _Controls(prompt, model, count, temperature, seed, sample, status, shown_prompt)
+def _connect_order(
+    handlers: ExploreHandlers,
+    ordered: list[Block],
+    order: OrderControls,
+    lesson: LessonParts,
+    results: Results,
+) -> None:
+    for part in (order.lambda_fork, order.top_m, order.ranking):
+        moved = listen(part.input, handlers.reorder, ordered, [results.order], mode="always_last")
+        # The card follows the cards: it takes another fit where the order is that of the paper.
+        listen(
+            moved.then, handlers.relearn, ordered, [lesson.card, lesson.learn], mode="always_last"
+        )
 
+    def show_trace(event: gr.EventData, project_id: str, group: Group, *asked: object) -> object:
+        return handlers.show_trace(str(event.id), project_id, group, *asked)
 
-def _build_results() -> _Results:
-    group = gr.State(())
-    empty = gr.HTML(visible=False, apply_default_css=False)
-    with gr.Column(visible=False, elem_id="explore-results") as column:
-        with gr.Row(elem_classes="gs-panel"):
-            gr.HTML(legend_html(), apply_default_css=False)
-            with gr.Column():
-                lambda_fork = gr.Slider(
-                    0,
-                    3,
-                    value=_DEFAULT_SCORING.lambda_fork,
-                    step=0.1,
-                    label=text.LAMBDA,
-                    info=text.LAMBDA_INFO,
-                )
-                top_m = gr.Slider(
-                    0.05,
-                    1,
-                    value=_DEFAULT_SCORING.top_m,
-                    step=0.05,
-                    label=text.TOP_M,
-                    info=text.TOP_M_INFO,
-                )
-        agreed = gr.HTML(apply_default_css=False)
-        cards = heatmap(_HEATMAP)
-        order = ranking_for(_HEATMAP)
-        with gr.Column(elem_classes="gs-panel gem-plot"):
-            trace = gr.Plot(show_label=False, container=False, elem_id="explore-trace")
-    parts: list[Block] = [group, empty, column, agreed, cards, order, trace]
-    return _Results(parts, cards, order, trace, lambda_fork, top_m)
-
-
-def _connect_ranking(results: _Results) -> None:
-    given = [results.parts[0], *results.weights]
-    for slider in (results.lambda_fork, results.top_m):
-        listen(slider.input, rerank, given, [results.order], mode="always_last")
-
-    def show_trace(
-        group: Group, lambda_fork: float, top_m: float, event: gr.EventData
-    ) -> go.Figure | None:
-        return trace_of(group, str(event.id), lambda_fork, top_m)
-
-    listen(results.cards.show_trace, show_trace, given, [results.trace])
+    listen(results.cards.show_trace, show_trace, ordered, [results.trace])

@@ -5,10 +5,11 @@ from html import escape
 from typing import TypedDict
 
 from app import text
+from app import text_calibration as say
+from app.ordering import Placed, Weighing, order
 from app.views.heatmap import fork_units
-from gem_backend.config import ScoringConfig
-from gem_backend.ranking import agreement, normalise_answer, rank_candidates
-from gem_backend.types import Candidate, RankedCandidate
+from gem_backend.ranking import agreement, normalise_answer
+from gem_backend.types import Candidate
 
 
 class CardWords(TypedDict):
@@ -30,24 +31,23 @@ class Ranking(TypedDict):
     cards: dict[str, CardWords]
 
 
-def ranking(candidates: Sequence[Candidate], config: ScoringConfig) -> Ranking:
+def ranking(candidates: Sequence[Candidate], weighing: Weighing) -> Ranking:
     """Rank a group from its stored entropies and put the result in words."""
-    ranked = rank_candidates(candidates, config)
+    placed = order(candidates, weighing)
     majority = agreement([candidate.answer for candidate in candidates])
     common = normalise_answer(majority.answer) if majority.num_agreeing > 1 else None
+    lambda_fork = weighing.scoring.lambda_fork
     return Ranking(
-        order=[entry.candidate.candidate_id for entry in ranked],
+        order=[entry.ranked.candidate.candidate_id for entry in placed],
         cards={
-            entry.candidate.candidate_id: _words(entry, len(ranked), common, config)
-            for entry in ranked
+            entry.ranked.candidate.candidate_id: _words(entry, len(placed), common, lambda_fork)
+            for entry in placed
         },
     )
 
 
-def _words(
-    entry: RankedCandidate, total: int, common: str | None, config: ScoringConfig
-) -> CardWords:
-    candidate, score = entry.candidate, entry.score
+def _words(entry: Placed, total: int, common: str | None, lambda_fork: float) -> CardWords:
+    candidate, score = entry.ranked.candidate, entry.ranked.score
     badges = []
     if not candidate.spans.is_committed:
         badges.append(text.NOT_COMMITTED)
@@ -56,15 +56,26 @@ def _words(
         badges.append(text.AGREES if agrees else text.DIFFERS)
     if not candidate.is_finished:
         badges.append(text.CUT_OFF)
+    figure, terms = _figures(entry, lambda_fork)
     return CardWords(
-        rank=text.rank_words(entry.rank, total),
-        score=text.score_words(score.value),
-        terms=text.term_words(score.final_entropy, score.fork_entropy, config.lambda_fork),
+        rank=text.rank_words(entry.ranked.rank, total),
+        score=figure,
+        terms=terms,
         answer=candidate.answer if candidate.spans.is_committed else text.NO_ANSWER,
         badges=badges,
         peaks=fork_units(candidate, score.fork_tokens),
-        is_first=entry.rank == 1,
+        is_first=entry.ranked.rank == 1,
     )
+
+
+def _figures(entry: Placed, lambda_fork: float) -> tuple[str, list[str]]:
+    """What the place comes from: S with its two terms, or the skill and the chance of the next."""
+    score = entry.ranked.score
+    by_score = text.score_words(score.value)
+    if entry.skill is None:
+        return by_score, text.term_words(score.final_entropy, score.fork_entropy, lambda_fork)
+    beats = [] if entry.beats_next is None else [say.beats_words(entry.beats_next)]
+    return say.skill_words(entry.skill.mean, entry.skill.sd), [*beats, by_score]
 
 
 def agreement_html(candidates: Sequence[Candidate]) -> str:

@@ -24,7 +24,8 @@ def empty(sentence: str) -> str:
     return f'<p class="gem-empty">{escape(sentence)}</p>'
 
 
-def _table(name: str, head: Iterable[str], rows: Iterable[str], caption: str) -> str:
+def table(name: str, head: Iterable[str], rows: Iterable[str], caption: str) -> str:
+    """Return a table; its rows are HTML already, head and caption are not."""
     columns = "".join(f'<th scope="col">{escape(column)}</th>' for column in head)
     return (
         f'<div class="gem-scroll"><table class="gem-table {name}"><caption class="gem-sr">'
@@ -51,7 +52,7 @@ def history_table(runs: Sequence[RunSummary], selected: str | None) -> str:
     if not runs:
         return empty(say.HISTORY_EMPTY)
     rows = (_history_row(place, run, run.run_id == selected) for place, run in enumerate(runs))
-    return _table("gem-history", _HISTORY_HEAD, rows, say.HISTORY_TITLE)
+    return table("gem-history", _HISTORY_HEAD, rows, say.HISTORY_TITLE)
 
 
 def _history_row(place: int, run: RunSummary, is_selected: bool) -> str:
@@ -88,7 +89,7 @@ def figures_table(before: Evaluation, after: Evaluation, num_answers: int) -> st
     rows = [_accuracy_row(name, before, after) for name in ACCURACIES]
     rows += [_plain_row(name, before, after, num_answers) for name in PLAIN_FIGURES]
     head = ("Figure", "Before", "After", "95 % intervals, 0 to 100 %", "n")
-    return _table("gem-figures", head, rows, say.FIGURES_TITLE)
+    return table("gem-figures", head, rows, say.FIGURES_TITLE)
 
 
 def _accuracy_row(name: str, before: Evaluation, after: Evaluation) -> str:
@@ -159,7 +160,7 @@ def import_report(report: ImportReport) -> str:
             f"<tr><td class=gem-num>{row.line}</td><td>{escape(row.reason)}</td></tr>"
             for row in shown
         )
-        parts.append(_table("gem-refused", ("Line", "Reason"), rows, say.REFUSED_TITLE))
+        parts.append(table("gem-refused", ("Line", "Reason"), rows, say.REFUSED_TITLE))
         hidden = len(report.skipped) - len(shown)
         if hidden:
             parts.append(f'<p class="gem-quiet">{escape(say.refused_more(hidden))}</p>')

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-from app.records import AlignPlan, Header, LeftOut, RunView, TaskState
+from app.calibration_desk import CONFIG, fitted, gather
+from app.records import AlignPlan, CalibrationView, Header, LeftOut, RunView, TaskState
 from app.studio import Studio
-from gem_backend.config import RunConfig, SamplingConfig
+from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig
+from gem_backend.engine import ScoredAnswer
 from gem_backend.errors import DataError
 from gem_backend.types import (
     Answer,
@@ -22,6 +24,7 @@ from gem_backend.types import (
     Evaluation,
     ImportReport,
     LabelProgress,
+    PreferencePair,
     Preset,
     Project,
     Prompt,
@@ -34,6 +37,8 @@ from gem_backend.types import (
     Spans,
     Verdict,
 )
+from storage.calibrations import Evidence
+from storage.runs import RunTraits
 
 PROJECT = Project("demo", "Demo: bedside scores")
 QUESTION = (
@@ -102,6 +107,14 @@ def make_candidate(
     )
 
 
+def make_evidence(count: int = 12, rater: str = "expert") -> Evidence:
+    """Return comparisons that the good answer won, as the made-up model reads them."""
+    labels = [PreferencePair(f"Q{n}", GOOD, POOR, rater=rater) for n in range(count)]
+    answers = [(pair.prompt, text) for pair in labels for text in (GOOD, POOR)]
+    scored = [ScoredAnswer(make_candidate(text, n), None) for n, (_, text) in enumerate(answers)]
+    return gather(labels, answers, scored)
+
+
 def make_case(pair_id: str, prompt: str = QUESTION, left: Answer = "a") -> Case:
     comparison = Comparison(pair_id, "demo", "p0", prompt, GOOD, POOR)
     return Case(comparison, left)
@@ -154,7 +167,13 @@ class FakeStudio(Studio):
     sampled_with: tuple[str, SamplingConfig, str | None] | None = None
     refuses: Exception | None = None
     fitting: list[RunSummary] = field(default_factory=lambda: [make_run()])
+    num_labels: int = 12
+    lessons: dict[str | None, Evidence] = field(default_factory=dict)
+    learning: TaskState = field(default_factory=lambda: TaskState("idle"))
+    learned_for: list[str | None] = field(default_factory=list)
+    is_stale: bool = False
 
+    model: ClassVar[str] = "demo"  # type: ignore[misc]
     texts: ClassVar[tuple[str, ...]] = (GOOD, POOR, GOOD, POOR.replace("Final Answer:", "So"), GOOD)
 
     def projects(self) -> list[Project]:
@@ -278,6 +297,33 @@ class FakeStudio(Studio):
 
     def candidates(self, prompt_id: str) -> list[Candidate]:
         return list(self.groups.get(prompt_id, ()))
+
+    def start_calibration(self, project_id: str, adapter: str | None) -> TaskState:
+        self.learned_for.append(adapter)
+        self.learning = TaskState("running", 0, 24)
+        return self.learning
+
+    def calibration_state(self, project_id: str, adapter: str | None) -> TaskState:
+        was = self.learning
+        if was.state == "running":
+            is_over = was.done == was.total
+            self.learning = TaskState("done") if is_over else replace(was, done=was.done + 12)
+            if is_over:
+                self.lessons[adapter] = make_evidence(self.num_labels)
+        return was
+
+    def calibration(
+        self, project_id: str, adapter: str | None, scoring: ScoringConfig | None = None
+    ) -> CalibrationView:
+        evidence = self.lessons.get(adapter)
+        num_labels = self.num_labels if project_id == "demo" else 0
+        if evidence is None:
+            return CalibrationView(None, num_labels)
+        found = fitted(evidence, CONFIG, scoring or ScoringConfig())
+        return CalibrationView(found, num_labels, self.is_stale)
+
+    def run_traits(self, project_id: str) -> dict[str, RunTraits]:
+        return {run.run_id: RunTraits("gem", "paper", "abc") for run in self.runs(project_id)}
 
     def plan(self, project_id: str, config: RunConfig) -> AlignPlan:
         return AlignPlan(

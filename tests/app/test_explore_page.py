@@ -1,21 +1,35 @@
 import json
 import time
+from dataclasses import replace
 
 import gradio as gr
 import pytest
 
 from app import text
-from app.explore_actions import ExploreActions, find_ranked
-from app.pages.explore import build_explore_page, group_values, rerank, trace_of
+from app import text_calibration as say
+from app.explore_actions import Asked, ExploreActions, Watched, reader
+from app.ordering import Weighing, find_placed
+from app.pages.explore import (
+    ExploreHandlers,
+    build_explore_page,
+    group_values,
+    rerank,
+    trace_of,
+)
 from app.records import TaskState
 from gem_backend.config import SamplingConfig, ScoringConfig
 from gem_backend.errors import ConfigError
-from tests.app.fakes import GOOD, make_candidate, make_run
+from tests.app.fakes import GOOD, POOR, make_candidate, make_evidence, make_run
 
 
 @pytest.fixture
 def actions(studio):
     return ExploreActions(studio)
+
+
+@pytest.fixture
+def handlers(actions):
+    return ExploreHandlers(actions)
 
 
 @pytest.fixture
@@ -46,11 +60,11 @@ def test_adapters_that_do_not_fit_are_not_offered(actions, studio):
 
 
 def test_unknown_prompt_falls_back_to_the_first(actions):
-    assert actions.screen("demo", "gone").prompt_id == "p0"
+    assert actions.screen("demo", "gone", "").prompt_id == "p0"
 
 
 def test_project_without_prompts_shows_nothing(actions):
-    assert actions.screen("empty", None).prompt_id is None
+    assert actions.screen("empty", None, None).prompt_id is None
 
 
 def test_sampling_needs_a_prompt(actions):
@@ -65,35 +79,40 @@ def test_base_model_means_no_adapter(actions, studio):
     assert studio.sampled_with[2] == "run-1"
 
 
-def test_poll_says_nothing_when_nothing_changed(actions, studio, page):
-    assert actions.poll("p0", TaskState("idle")) is None
-    assert page.poll("demo", "p0", TaskState("idle")) == gr.skip()
+def test_poll_says_nothing_when_nothing_changed(actions, page):
+    assert actions.poll("demo", "p0", None, (), "") is None
+    assert page.poll("demo", "p0", Watched(), (), "") == gr.skip()
+    assert page.poll("", None, None, (), "") == gr.skip()
 
 
-def test_poll_reads_the_group_at_the_end_only(actions):
-    task = actions.sample("p1", SamplingConfig(num_candidates=1), "")
-    groups = []
+def test_poll_lets_the_group_be_drawn_once_at_the_end(handlers):
+    seen, _ = handlers.sample("p1", "", None, 1, 0.9, 0)
+    turns = []
     for _ in range(6):
-        screen = actions.poll("p1", task)
-        if screen:
-            task = screen.task
-            groups.append((task.state, len(screen.group)))
-    assert groups[-1] == ("done", 1)
-    assert all(count == 0 for state, count in groups if state == "running")
+        polled = handlers.poll("demo", "p1", seen, (), "")
+        if polled != gr.skip():
+            seen, _, turn, *_ = polled
+            turns.append((seen.sampling.state, turn != gr.skip()))
+    assert turns == [("running", False), ("done", True)]
 
 
 def test_every_handler_fills_its_outputs(page):
-    assert len(page.refresh("demo", None, None, 1.0, 0.1)) == len(page.outputs)
-    running = TaskState("running", 1, 5)
-    assert len(page.poll("demo", "p0", running)) == len(page.poll_outputs)
+    assert len(page.refresh("demo", None, None, 1.0, 0.1, "paper")) == len(page.outputs)
+    assert len(page.refresh("", None, None, 1.0, 0.1, "calibrated")) == len(page.outputs)
+    running = Watched(TaskState("running", 1, 5))
+    assert len(page.poll("demo", "p0", running, (), "")) == len(page.poll_outputs)
+
+
+def by_score(lambda_fork=1.0, top_m=0.1):
+    return Weighing(ScoringConfig(lambda_fork=lambda_fork, top_m=top_m))
 
 
 def test_sliders_change_the_order_without_the_model(studio):
     group = tuple(studio.candidates("p0"))
-    by_answer = unpacked(rerank(group, 0.0, 0.1))["order"]
+    by_answer = unpacked(rerank(group, by_score(0.0)))["order"]
     entropies = {c.candidate_id: _mean_answer_entropy(c) for c in group}
     assert by_answer == sorted(entropies, key=entropies.get)
-    assert unpacked(rerank(group, 3.0, 0.1))["order"] != by_answer
+    assert unpacked(rerank(group, by_score(3.0)))["order"] != by_answer
 
 
 def unpacked(value):
@@ -109,20 +128,143 @@ def test_reranking_five_long_candidates_takes_a_moment_only():
     group = tuple(make_candidate(GOOD * 6, i, f"c{i}") for i in range(5))
     assert min(len(c.token_ids) for c in group) > 500
     start = time.perf_counter()
-    rerank(group, 1.0, 0.1)
+    rerank(group, by_score())
     assert time.perf_counter() - start < 0.5
 
 
 def test_curve_of_an_unknown_candidate_is_the_best_ones(studio):
     group = tuple(studio.candidates("p0"))
-    best = find_ranked(group, ScoringConfig(), None)
-    assert best.rank == 1
-    assert trace_of(group, "gone", 1.0, 0.1).layout.title.text.startswith("Rank 1 of 5")
+    best = find_placed(group, by_score(), None)
+    assert best.ranked.rank == 1
+    assert trace_of(group, "gone", by_score()).layout.title.text.startswith("Rank 1 of 5")
 
 
 def test_no_candidates_says_what_to_do():
-    _, empty, results, agreed, cards, order, trace = group_values((), 1.0, 0.1)
+    _, empty, sliders, results, agreed, cards, order, trace = group_values((), by_score())
     assert text.NO_CANDIDATES in empty.value
     assert (agreed, trace) == ("", None)
     assert (unpacked(cards)["cards"], unpacked(order)["order"]) == ([], [])
     assert not results.visible
+    assert not sliders.visible
+
+
+# --- the order that labels taught -------------------------------------------------------------
+
+PAPER, CALIBRATED = ("", 1.0, 0.1, "paper"), ("", 1.0, 0.1, "calibrated")
+
+
+def learn(handlers, studio, model="", group=()):
+    """Press the button and poll until the card can be drawn."""
+    seen, status, button = handlers.learn("demo", group, model, None)
+    assert (status["text"], button.interactive) == (f"{say.LEARNING} 0 of 24", False)
+    for _ in range(9):
+        polled = handlers.poll("demo", "p0", seen, group, model)
+        if polled != gr.skip():
+            seen, _, _, status, turn = polled
+            if turn != gr.skip():
+                return status["text"]
+    raise AssertionError("it never came to its end")
+
+
+def test_without_calibration_the_order_is_that_of_s(handlers, studio):
+    group = tuple(studio.candidates("p0"))
+    assert handlers.reorder("demo", group, *CALIBRATED) == handlers.reorder("demo", group, *PAPER)
+
+
+def test_prior_alone_keeps_the_order_of_s_for_every_weight(handlers, studio):
+    studio.lessons[None] = make_evidence(0)
+    group = tuple(studio.candidates("p0"))
+    for weight in (0.0, 0.7, 3.0):
+        paper = unpacked(handlers.reorder("demo", group, "", weight, 0.1, "paper"))
+        calibrated = unpacked(handlers.reorder("demo", group, "", weight, 0.1, "calibrated"))
+        assert calibrated["order"] == paper["order"]
+        assert all(card["score"].startswith("Calibrated") for card in calibrated["cards"].values())
+
+
+def test_learning_fills_the_card_and_changes_the_order(handlers, studio):
+    group = tuple(studio.candidates("p0"))
+    card, button = handlers.relearn("demo", group, *CALIBRATED)
+    assert "12 comparisons to learn from" in card
+    assert (button.value, button.interactive) == (say.LEARN, True)
+    assert learn(handlers, studio, group=group) == say.LEARNED
+    order, card, button = handlers.learned("demo", group, *CALIBRATED)
+    assert "weight" in card and "n&nbsp;=&nbsp;12 comparisons" in card
+    assert (button.value, button.interactive) == (say.LEARN_AGAIN, True)
+    assert unpacked(order)["order"] != unpacked(handlers.reorder("demo", group, *PAPER))["order"]
+
+
+def test_calibrated_cards_say_mean_deviation_and_the_chance_against_the_next(handlers, studio):
+    studio.lessons[None] = make_evidence()
+    group = tuple(studio.candidates("p0"))
+    found = unpacked(handlers.reorder("demo", group, *CALIBRATED))
+    cards = [found["cards"][candidate_id] for candidate_id in found["order"]]
+    means = [float(card["score"].split()[2].replace(say.MINUS, "-")) for card in cards]
+    assert means == sorted(means, reverse=True)
+    assert [card["rank"] for card in cards] == [f"Rank {n} of 5" for n in range(1, 6)]
+    assert all("likely to be preferred to the next" in card["terms"][0] for card in cards[:-1])
+    assert all(int(card["terms"][0].split()[0]) >= 50 for card in cards[:-1])
+    assert len(cards[-1]["terms"]) == 1  # the last one has no next
+
+
+def test_sliders_move_the_calibrated_order_too(handlers, studio):
+    studio.lessons[None] = make_evidence(2)
+    group = tuple(studio.candidates("p0"))
+    drawn = {
+        json.dumps(handlers.reorder("demo", group, "", weight, top_m, "calibrated"))
+        for weight, top_m in ((0.0, 0.1), (3.0, 0.1), (3.0, 1.0))
+    }
+    assert len(drawn) == 3
+
+
+def test_curve_names_the_place_in_the_order_on_screen(handlers, studio):
+    studio.lessons[None] = make_evidence()
+    group = tuple(studio.candidates("p0"))
+    best = unpacked(handlers.reorder("demo", group, *CALIBRATED))["order"][0]
+    figure = handlers.show_trace(best, "demo", group, *CALIBRATED)
+    assert figure.layout.title.text.startswith("Rank 1 of 5")
+
+
+def test_labels_are_read_by_the_model_that_made_the_cards(studio, actions):
+    group = (make_candidate(GOOD, 1), make_candidate(POOR, 2))
+    provenance = replace(group[0].provenance, adapter="run-1")
+    adapted = tuple(replace(one, provenance=provenance) for one in group)
+    assert reader((), "") is None
+    assert reader((), "run-7") == "run-7"
+    assert reader(group, "run-7") is None
+    assert reader(adapted, "") == "run-1"
+    studio.lessons["run-1"] = make_evidence()
+    asked = Asked(ranking="calibrated")
+    assert actions.weighing("demo", adapted, asked).calibration is not None
+    assert actions.weighing("demo", group, asked).calibration is None
+    lesson = actions.lesson("demo", adapted, asked)
+    assert (lesson.is_adapter, lesson.model) == (True, "Adapter of 2026-11-20 12:00 (quick)")
+
+
+def test_cards_of_another_model_keep_the_order_of_s(studio, actions):
+    studio.lessons[None] = make_evidence()
+    other = replace(make_candidate(GOOD).provenance, model="/another/model")
+    group = (replace(make_candidate(GOOD), provenance=other),)
+    assert actions.weighing("demo", group, Asked(ranking="calibrated")).calibration is None
+
+
+def test_learning_needs_a_project(handlers):
+    with pytest.raises(ConfigError, match="Create a project"):
+        handlers.learn("", (), "", None)
+
+
+def test_page_is_wired_private_with_matching_outputs(studio):
+    with gr.Blocks() as demo:
+        build_explore_page(studio, gr.State("demo"))
+    assert {event.api_visibility for event in demo.fns.values()} == {"private"}
+    group = tuple(studio.candidates("p0"))
+    returned = {
+        "load": ExploreHandlers(ExploreActions(studio)).load("demo", "p0", *PAPER),
+        "learned": ExploreHandlers(ExploreActions(studio)).learned("demo", group, *PAPER),
+        "relearn": ExploreHandlers(ExploreActions(studio)).relearn("demo", group, *PAPER),
+        "sample": ExploreHandlers(ExploreActions(studio)).sample("p0", "", None, 1, 1.0, 0),
+        "learn": ExploreHandlers(ExploreActions(studio)).learn("demo", group, "", None),
+        "choose": ExploreHandlers(ExploreActions(studio)).choose("demo", "p0", *PAPER),
+    }
+    for event in demo.fns.values():
+        if event.name in returned:
+            assert len(returned[event.name]) == len(event.outputs), event.name

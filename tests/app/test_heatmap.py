@@ -3,6 +3,7 @@ import math
 import pytest
 
 from app.look import style
+from app.ordering import Weighing
 from app.views.heatmap import (
     LEVELS,
     RAMP_DARK,
@@ -147,7 +148,7 @@ def test_cards_come_best_first_with_both_terms():
         Candidate(**{**{f: getattr(c, f) for f in c.__slots__}, "candidate_id": f"c{i}"})
         for i, c in enumerate(group)
     ]
-    shown = ranking(group, ScoringConfig(lambda_fork=2.0, top_m=0.5))
+    shown = ranking(group, Weighing(ScoringConfig(lambda_fork=2.0, top_m=0.5)))
     best = shown["cards"]["c1"]
     assert shown["order"] == ["c1", "c0"]
     # -0.1 + 2 x 1.2, by hand
@@ -158,7 +159,7 @@ def test_cards_come_best_first_with_both_terms():
 
 def test_uncommitted_candidate_says_so():
     candidate = make_candidate(POOR.replace("Final Answer:", "So"))
-    card = ranking([candidate], ScoringConfig())["cards"][candidate.candidate_id]
+    card = ranking([candidate], Weighing(ScoringConfig()))["cards"][candidate.candidate_id]
     assert "no committed answer" in card["badges"]
 
 

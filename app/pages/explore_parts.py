@@ -1,0 +1,165 @@
+"""The components of Explore, as they are laid out; nothing is wired here."""
+
+from dataclasses import dataclass
+
+import gradio as gr
+from gradio.blocks import Block
+
+from app import text
+from app import text_calibration as say
+from app.heatmap_component import heatmap, ranking_for
+from app.live_text import live_text
+from app.views.heatmap import legend_html
+from gem_backend.config import SamplingConfig, ScoringConfig
+
+_HEATMAP = "explore-heatmap"
+_DEFAULT_SAMPLING = SamplingConfig()
+_DEFAULT_SCORING = ScoringConfig()
+_MOST_CANDIDATES = 16
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What decides the next group."""
+
+    prompt: gr.Dropdown
+    model: gr.Dropdown
+    count: gr.Slider
+    temperature: gr.Slider
+    seed: gr.Number
+    sample: gr.Button
+    status: gr.HTML
+    shown_prompt: gr.HTML
+
+    @property
+    def how(self) -> list[Block]:
+        """Number, temperature and seed."""
+        return [self.count, self.temperature, self.seed]
+
+
+@dataclass(frozen=True)
+class OrderControls:
+    """What decides the order of a group; hidden without one."""
+
+    column: gr.Column
+    ranking: gr.Radio
+    lambda_fork: gr.Slider
+    top_m: gr.Slider
+
+    @property
+    def settings(self) -> list[Block]:
+        """The two sliders and the choice of order."""
+        return [self.lambda_fork, self.top_m, self.ranking]
+
+
+@dataclass(frozen=True)
+class LessonParts:
+    """What the labels say, and the button that learns it."""
+
+    card: gr.HTML
+    learn: gr.Button
+    status: gr.HTML
+
+
+@dataclass(frozen=True)
+class Results:
+    """The parts that show a group; ``group`` holds it."""
+
+    group: gr.State
+    empty: gr.HTML
+    column: gr.Column
+    agreed: gr.HTML
+    cards: gr.HTML
+    order: gr.HTML
+    trace: gr.Plot
+
+
+def build_controls() -> Controls:
+    """Lay out what decides the next group."""
+    with gr.Column(elem_classes="gs-panel", elem_id="explore-controls"):
+        prompt = gr.Dropdown(label=text.EXPLORE_PROMPT, filterable=True, elem_id="explore-prompt")
+        shown_prompt = gr.HTML(apply_default_css=False)
+        with gr.Row():
+            model = gr.Dropdown(label=text.EXPLORE_MODEL, filterable=False, min_width=240)
+            count = gr.Slider(
+                1,
+                _MOST_CANDIDATES,
+                value=_DEFAULT_SAMPLING.num_candidates,
+                step=1,
+                label=text.NUM_CANDIDATES,
+                min_width=200,
+            )
+            temperature = gr.Slider(
+                0.1,
+                2.0,
+                value=_DEFAULT_SAMPLING.temperature,
+                step=0.1,
+                label=text.TEMPERATURE,
+                min_width=200,
+            )
+            seed = gr.Number(
+                _DEFAULT_SAMPLING.seed,
+                label=text.SEED,
+                precision=0,
+                minimum=0,
+                maximum=2**32 - 1,
+                min_width=120,
+            )
+        with gr.Row(elem_classes="gs-actions"):
+            # Inert until the first refresh has chosen a prompt, so that none is asked for in vain.
+            sample = gr.Button(
+                text.SAMPLE,
+                variant="primary",
+                elem_id="explore-sample",
+                scale=0,
+                interactive=False,
+            )
+            status = live_text("explore-status")
+    return Controls(prompt, model, count, temperature, seed, sample, status, shown_prompt)
+
+
+def build_order_and_lesson() -> tuple[OrderControls, LessonParts]:
+    """Lay out, side by side, how the cards are ordered and what the labels say of that."""
+    with gr.Row(equal_height=False):
+        with gr.Column(
+            visible=False, min_width=420, elem_classes="gs-panel", elem_id="explore-order"
+        ) as column:
+            gr.HTML(legend_html(), apply_default_css=False)
+            ranking = gr.Radio(
+                say.RANKINGS, value="paper", label=say.RANKING, elem_id="explore-ranking"
+            )
+            lambda_fork = gr.Slider(
+                0,
+                3,
+                value=_DEFAULT_SCORING.lambda_fork,
+                step=0.1,
+                label=text.LAMBDA,
+                info=text.LAMBDA_INFO,
+            )
+            top_m = gr.Slider(
+                0.05,
+                1,
+                value=_DEFAULT_SCORING.top_m,
+                step=0.05,
+                label=text.TOP_M,
+                info=text.TOP_M_INFO,
+            )
+        with gr.Column(min_width=420, elem_classes="gs-panel", elem_id="explore-lesson"):
+            card = gr.HTML(apply_default_css=False)
+            with gr.Row(elem_classes="gs-actions"):
+                learn = gr.Button(say.LEARN, elem_id="explore-learn", scale=0, min_width=200)
+                status = live_text("explore-learn-status")
+    return OrderControls(column, ranking, lambda_fork, top_m), LessonParts(card, learn, status)
+
+
+def build_results() -> Results:
+    """Lay out the cards and the curve."""
+    group = gr.State(())
+    empty = gr.HTML(visible=False, apply_default_css=False)
+    with gr.Column(visible=False, elem_id="explore-results") as column:
+        agreed = gr.HTML(apply_default_css=False)
+        cards = heatmap(_HEATMAP)
+        order = ranking_for(_HEATMAP)
+        with gr.Column(elem_classes="gs-panel gem-plot"):
+            trace = gr.Plot(show_label=False, container=False, elem_id="explore-trace")
+    return Results(group, empty, column, agreed, cards, order, trace)
