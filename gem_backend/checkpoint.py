@@ -23,6 +23,8 @@ from torch.optim import Optimizer
 from gem_backend.errors import TrainingError
 from gem_backend.types import Evaluation
 
+WARM_START = "round-0"
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -48,6 +50,11 @@ class Progress:
     def best_name(self) -> str:
         """The folder of the best round so far; of this checkpoint before the first is measured."""
         return self.name if self.best_round < 0 else f"round-{self.best_round}"
+
+    @property
+    def names(self) -> set[str]:
+        """The folders that are needed: the warm start, the best round, and this checkpoint."""
+        return {WARM_START, self.best_name, self.name}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
-"""One round's material: prompts drawn, K candidates sampled from the policy, scored by equation
-(1).
+"""One round's material: prompts drawn, K candidates sampled from the policy, scored and put into
+groups.
 """
 
 import itertools
@@ -9,14 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gem_backend.config import RunConfig, ScoringConfig
-from gem_backend.entropy import score_tokens
 from gem_backend.forward import TokenSequence
+from gem_backend.fusion import Fusion, group_scores, judged_candidates
 from gem_backend.order import derived_seed, shuffled_batches
 from gem_backend.ranking import rank_candidates
-from gem_backend.scoring import gem_score
+from gem_backend.representation import BaseView, base_views
 from gem_backend.steps import Group, candidate_sequence
 from gem_backend.trainer import Trainer
 from gem_backend.types import Candidate, RankedCandidate
@@ -36,51 +35,97 @@ class RoundFigures:
 
 
 def sample_groups(
-    trainer: Trainer, round_: int
+    trainer: Trainer, round_: int, fusion: Fusion | None = None
 ) -> tuple[list[Group], list[Candidate], RoundFigures]:
     """Sample and score a round's groups under the policy as it stands.
+
+    Args:
+        trainer: policy, prompts and settings.
+        round_: from 1; decides which prompts are drawn, and the chance in their answers.
+        fusion: what a calibrated run ranks with; None for the paper's ranking.
 
     Returns:
         The groups, their candidates in the same order, and the round's figures.
     """
     config = trainer.config
-    order = f"{config.seed} prompts {round_}"
-    pool = trainer.data.prompts
-    chosen = next(shuffled_batches(pool, min(config.sega.prompts_per_round, len(pool)), order))
-    prompts = [item.prompt for item in chosen]
+    prompts = _draw_prompts(trainer, round_)
     sampling = config.sampling.model_copy(
         update={"seed": derived_seed(config.seed, "sampling", round_)}
     )
     candidate_groups = trainer.sampler.sample(prompts, sampling)
     candidates = list(itertools.chain.from_iterable(candidate_groups))
     sequences = [candidate_sequence(trainer, candidate) for candidate in candidates]
-    with trainer.model.disable_adapter():
-        base = [
-            statistics.logprob_T
-            for statistics in score_tokens(
-                trainer.model,
-                sequences,
-                max_tokens_per_batch=config.micro_batch_tokens,
-                top_k=1,
-            )
-        ]
-    rows = iter(zip(candidates, sequences, base, strict=True))
-    groups = [
-        _group(config, list(itertools.islice(rows, len(group)))) for group in candidate_groups
-    ]
+    views = base_views(trainer.model, sequences, config.micro_batch_tokens)
+    rows = iter(zip(candidates, sequences, views, strict=True))
+    lots = np.random.default_rng(derived_seed(config.seed, "lots", round_))
+    groups = []
+    for prompt, group in zip(prompts, candidate_groups, strict=True):
+        members = list(itertools.islice(rows, len(group)))
+        scores = _scores(config, fusion, members, lots)
+        if config.sega.group_labels:
+            labelled, their_scores = _labelled(trainer, prompt, fusion)
+            members, scores = members + labelled, scores + their_scores
+        groups.append(_group(members, scores, config.sega.trim))
+    base_logps = torch.cat([view.logprob_T for view in views]).numpy()
     figures = RoundFigures(
-        kl=float(np.mean(_joined(c.token_logprob for c in candidates) - torch.cat(base).numpy())),
+        kl=float(np.mean(_joined(c.token_logprob for c in candidates) - base_logps)),
         mean_entropy=float(np.mean(_joined(c.token_entropy for c in candidates))),
     )
     return groups, candidates, figures
 
 
-def _group(config: RunConfig, rows: Sequence[tuple[Candidate, TokenSequence, Tensor]]) -> Group:
-    scores = [gem_score(c.token_entropy, c.spans, config.scoring).value for c, _, _ in rows]
+def _draw_prompts(trainer: Trainer, round_: int) -> list[str]:
+    config, data = trainer.config, trainer.data
+    judged = {pair.prompt for pair in data.judged}
+    pool = [p for p in data.prompts if config.sega.use_pool or p.prompt in judged]
+    count = min(config.sega.prompts_per_round, len(pool))
+    order = f"{config.seed} prompts {round_}"
+    return [item.prompt for item in next(shuffled_batches(pool, count, order))]
+
+
+Member = tuple[Candidate, TokenSequence, BaseView]
+"""An answer of a group, its token ids, and what the base model makes of it."""
+
+
+def _scores(
+    config: RunConfig,
+    fusion: Fusion | None,
+    members: Sequence[Member],
+    lots: np.random.Generator,
+) -> list[float]:
+    if not config.scoring.use_filtering:  # the ablation: as many lots, and nothing of the answers
+        return [float(lot) for lot in lots.random(len(members))]
+    candidates, _, views = zip(*members, strict=True)
+    return group_scores(config, fusion, candidates, views)
+
+
+def _labelled(
+    trainer: Trainer, prompt: str, fusion: Fusion | None
+) -> tuple[list[Member], list[float]]:
+    """Return the expert's answers to a prompt with their scores; none where there is no label."""
+    pairs = [pair for pair in trainer.data.judged if pair.prompt == prompt]
+    if not pairs:
+        return [], []
+    candidates = judged_candidates(trainer, pairs)
+    sequences = [candidate_sequence(trainer, candidate) for candidate in candidates]
+    views = base_views(trainer.model, sequences, trainer.config.micro_batch_tokens)
+    if fusion is None:
+        scores = group_scores(trainer.config, None, candidates, views)
+    else:
+        answers = [answer for pair in pairs for answer in (pair.chosen, pair.rejected)]
+        scores = [fusion.judged_skill[prompt, answer] for answer in answers]
+    return list(zip(candidates, sequences, views, strict=True)), scores
+
+
+def _group(members: Sequence[Member], scores: Sequence[float], trim: int) -> Group:
+    """Put a group together without its ``trim`` lowest scores; at least one candidate stays."""
+    best_first = sorted(range(len(scores)), key=lambda i: -scores[i])
+    kept = sorted(best_first[: max(1, len(scores) - trim)])
     return Group(
-        sequences_K=tuple(sequence for _, sequence, _ in rows),
-        scores_K=torch.tensor(scores),
-        base_logps_K=tuple(base for _, _, base in rows),
+        sequences_K=tuple(members[i][1] for i in kept),
+        scores_K=torch.tensor([scores[i] for i in kept]),
+        base_logps_K=tuple(members[i][2].logprob_T for i in kept),
+        sampled_logps_K=tuple(float(sum(members[i][0].token_logprob)) for i in kept),
     )
 
 

@@ -16,23 +16,32 @@ from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
 from gem_backend.config import RunConfig
+from gem_backend.dpo import dpo_loss
 from gem_backend.entropy import sequence_logps
 from gem_backend.errors import TrainingError
 from gem_backend.forward import TokenSequence, is_plain_head, plan_batches
+from gem_backend.order import shuffled_batches
 from gem_backend.prompting import completion_ids, encode_prompt
 from gem_backend.sega import advantages, sega_loss
 from gem_backend.sft import sft_loss
 from gem_backend.trainer import Trainer
 from gem_backend.types import Candidate, PreferencePair
 
+NO_ADVANTAGE = 1e-6  # ours: below it a candidate's share of the gradient is not worth its pass
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The K candidates of one prompt, and what the loss needs of them."""
+    """The K candidates of one prompt, and what the loss needs of them.
+
+    ``base_logps_K`` are token log-probabilities under the base model, ``sampled_logps_K`` those of
+    whole candidates under the policy that sampled the round; nats.
+    """
 
     sequences_K: tuple[TokenSequence, ...]
     scores_K: Tensor
     base_logps_K: tuple[Tensor, ...]
+    sampled_logps_K: tuple[float, ...] = ()
 
 
 @contextlib.contextmanager
@@ -58,7 +67,7 @@ def sft_backward(trainer: Trainer, batch: Sequence[PreferencePair], weight: floa
     """Add the gradient of the weighted anchor loss and return the loss, nats per token."""
     if not weight:
         return 0.0
-    sequences = [_sequence(trainer, pair.prompt, pair.chosen) for pair in batch]
+    sequences = [answer_sequence(trainer, pair.prompt, pair.chosen) for pair in batch]
     num_tokens = sum(len(sequence.completion_ids) for sequence in sequences)
 
     def share(_index: int, logps_T: Tensor) -> Tensor:
@@ -67,9 +76,51 @@ def sft_backward(trainer: Trainer, batch: Sequence[PreferencePair], weight: floa
     return _accumulate(trainer, sequences, share) / weight
 
 
-def sega_backward(trainer: Trainer, batch: Sequence[Group]) -> float:
-    """Add the gradient of equation (2), averaged over the groups of a step, and return the loss."""
-    config = trainer.config.sega
+def sft_pass(
+    trainer: Trainer, optimizer: Optimizer, pairs: Sequence[PreferencePair], order: str
+) -> Iterator[dict[str, float]]:
+    """Train once on each pair's chosen answer; yield the figures of every step.
+
+    Args:
+        trainer: model, settings, and whether to stop.
+        optimizer: of the adapter.
+        pairs: to learn from.
+        order: decides in which order; any text.
+    """
+    with updating(trainer.model):
+        for batch in shuffled_batches(pairs, trainer.config.sft.batch_size, order):
+            trainer.stop_if_asked()
+            loss = sft_backward(trainer, batch, weight=1.0)
+            yield {"loss": loss, **update(trainer, optimizer)}
+
+
+def round_backward(trainer: Trainer, batch: Sequence[Group]) -> tuple[float, int]:
+    """Add the gradient of one step of a round; return the loss and the tokens trained on."""
+    if trainer.config.sega.update == "dpo":
+        return dpo_backward(trainer, batch)
+    return sega_backward(trainer, batch)
+
+
+def group_advantages(config: RunConfig, scores_K: Tensor) -> Tensor:
+    """Return a group's advantages under a run's settings, shape (K,)."""
+    sega = config.sega
+    return advantages(
+        scores_K,
+        sega.reward_mapping,
+        sega.scale_by_std,
+        temperature=sega.reward_temperature,
+        negative_weight=sega.negative_weight,
+    )
+
+
+def sega_backward(trainer: Trainer, batch: Sequence[Group]) -> tuple[float, int]:
+    """Add the gradient of equation (2), averaged over the groups of a step.
+
+    Returns:
+        The loss, and the tokens that went through the pass: a candidate without an advantage has no
+        gradient and is left out, unless the KL term wants it.
+    """
+    is_kl_wanted = trainer.config.sega.kl_weight > 0
     shares = [
         _Share(
             sequence,
@@ -81,16 +132,41 @@ def sega_backward(trainer: Trainer, batch: Sequence[Group]) -> float:
         for group in batch
         for sequence, advantage, base_logps_T in zip(
             group.sequences_K,
-            advantages(group.scores_K, config.reward_mapping, config.scale_by_std),
+            group_advantages(trainer.config, group.scores_K),
             group.base_logps_K,
             strict=True,
         )
+        if is_kl_wanted or abs(advantage) > NO_ADVANTAGE
     ]
-    return _accumulate(
+    loss = _accumulate(
         trainer,
         [share.sequence for share in shares],
         lambda index, logps_T: _candidate_loss(trainer.config, shares[index], logps_T),
     )
+    return loss, sum(len(share.sequence.completion_ids) for share in shares)
+
+
+def dpo_backward(trainer: Trainer, batch: Sequence[Group]) -> tuple[float, int]:
+    """Add the gradient of DPO on the best and the worst of each group, averaged over the groups.
+
+    The reference is the policy that sampled the round; a group whose scores are all equal is left
+    out. Returns the loss and the tokens trained on.
+    """
+    total, num_tokens = 0.0, 0
+    for group in batch:
+        best, worst = int(group.scores_K.argmax()), int(group.scores_K.argmin())
+        if group.scores_K[best] == group.scores_K[worst]:
+            continue
+        pair = [group.sequences_K[best], group.sequences_K[worst]]
+        better_T, worse_T = sequence_logps(trainer.model, pair).logps
+        sampled = group.sampled_logps_K[best] - group.sampled_logps_K[worst]
+        margin = better_T.sum() - worse_T.sum()
+        beta = trainer.config.baseline.beta
+        loss = dpo_loss(margin, torch.as_tensor(sampled).to(margin), beta) / len(batch)
+        trainer.accelerator.backward(loss)
+        total += _finite(loss)
+        num_tokens += sum(len(sequence.completion_ids) for sequence in pair)
+    return total, num_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +246,7 @@ def _finite(loss: Tensor) -> float:
     return value
 
 
-def _sequence(trainer: Trainer, prompt: str, completion: str) -> TokenSequence:
+def answer_sequence(trainer: Trainer, prompt: str, completion: str) -> TokenSequence:
     """Token ids of a prompt with an answer that ends; whole, as long ones were left out before."""
     tokenizer = trainer.policy.tokenizer
     prompt_ids = encode_prompt(tokenizer, prompt, trainer.config.prompt)

@@ -1,6 +1,7 @@
 """One alignment run, top to bottom: measure, warm start, rounds of SEGA, measure again, verdict.
 
     before   the base model on the test part, its adapter switched off
+    labels   what they say of the ranking's features, if it is to be calibrated
     sft      warm start on the chosen answers
     round r  sample with the current policy, score (equation 1), update (equation 2), evaluate
     after    the round that did best on the validation part, measured on the test part
@@ -21,6 +22,7 @@ from torch.optim import Optimizer
 
 from gem_backend.candidate_table import write_candidates
 from gem_backend.checkpoint import (
+    WARM_START,
     Baseline,
     Progress,
     latest_checkpoint,
@@ -31,16 +33,38 @@ from gem_backend.checkpoint import (
     save_checkpoint,
 )
 from gem_backend.evaluate import EvaluationDetails, evaluate
+from gem_backend.fusion import Fusion, fuse
 from gem_backend.groups import ranked_in_groups, sample_groups
 from gem_backend.order import derived_seed, endless_batches, shuffled_batches
 from gem_backend.outcome import judge, merit, stop_message
 from gem_backend.reporter import Reporter
 from gem_backend.run_dir import RunDir, write_whole
 from gem_backend.sega import is_zero_gradient
-from gem_backend.steps import make_optimizer, sega_backward, sft_backward, update, updating
+from gem_backend.steps import (
+    make_optimizer,
+    round_backward,
+    sft_backward,
+    sft_pass,
+    update,
+    updating,
+)
 from gem_backend.trainer import StopRequestedError, Trainer, set_up
-from gem_backend.types import Candidate, Evaluation, PreferencePair, RunResult, RunState, Stage
+from gem_backend.types import (
+    Candidate,
+    Evaluation,
+    Method,
+    PreferencePair,
+    RunResult,
+    RunState,
+    Stage,
+)
 
+RIVALS: dict[Method, str] = {
+    "sft": "Training further on the chosen answers",
+    "dpo": "Training with DPO on the pairs",
+    "ipo": "Training with IPO on the pairs",
+    "rm_ppo": "Training a reward model on the pairs, then the policy on its rewards",
+}
 EARLY_STOP = "Round {round} was the last: the validation pairs had stopped improving."
 _BASELINE: TypeAdapter[Baseline] = TypeAdapter(Baseline)
 
@@ -60,12 +84,11 @@ def run_training(run: RunDir, reporter: Reporter, *, resume: bool) -> tuple[RunS
     started = time.monotonic()
     latest = latest_checkpoint(run.checkpoints_dir) if resume else None
     progress = read_progress(latest) if latest else Progress()
-    prune(run.checkpoints_dir, keep={progress.name, progress.best_name} if latest else set())
+    prune(run.checkpoints_dir, keep=progress.names if latest else set())
     try:
         trainer = set_up(run, reporter, progress, started)
         baseline = _measure_base(trainer)
-        progress = _warm_start(trainer, progress)
-        progress = _sega_rounds(trainer, progress)
+        progress = align(trainer, progress)
         result = _finish(trainer, progress, baseline)
     except StopRequestedError:
         kept = latest_checkpoint(run.checkpoints_dir)
@@ -94,7 +117,25 @@ def _measure_base(trainer: Trainer) -> Baseline:
     return baseline
 
 
-def _warm_start(trainer: Trainer, progress: Progress) -> Progress:
+def align(trainer: Trainer, progress: Progress) -> Progress:
+    """Train: the warm start, then the rounds of SEGA, or a rival in their place."""
+    is_calibrated = trainer.config.method == "gem" and trainer.config.ranking == "calibrated"
+    fusion = _calibrate(trainer, progress) if is_calibrated else None
+    progress = warm_start(trainer, progress)
+    if trainer.config.method != "gem":
+        return _rival(trainer, progress)
+    return _sega_rounds(trainer, progress, fusion)
+
+
+def _calibrate(trainer: Trainer, progress: Progress) -> Fusion:
+    """Learn from the labels how much each feature counts, before anything is trained on them."""
+    fusion = fuse(trainer)
+    if not progress.step:
+        trainer.reporter.event("calibration", 0, calibration=asdict(fusion.calibration), round=0)
+    return fusion
+
+
+def warm_start(trainer: Trainer, progress: Progress) -> Progress:
     """Train on the chosen answers, then measure: this is round 0, the one to beat."""
     config, reporter = trainer.config, trainer.reporter
     if progress.best_round >= 0:
@@ -107,13 +148,9 @@ def _warm_start(trainer: Trainer, progress: Progress) -> Progress:
         reporter.say(f"Warm start: pass {epoch} of {config.sft.epochs} over the chosen answers")
         set_seed(derived_seed(config.seed, "sft", epoch))
         order = f"{config.seed} sft {epoch}"
-        with updating(trainer.model):
-            for batch in shuffled_batches(trainer.data.train, config.sft.batch_size, order):
-                trainer.stop_if_asked()
-                loss = sft_backward(trainer, batch, weight=1.0)
-                figures = update(trainer, optimizer)
-                progress = replace(progress, step=progress.step + 1)
-                reporter.event("sft_step", progress.step, epoch=epoch, loss=loss, **figures)
+        for figures in sft_pass(trainer, optimizer, trainer.data.train, order):
+            progress = replace(progress, step=progress.step + 1)
+            reporter.event("sft_step", progress.step, epoch=epoch, **figures)
         progress = replace(progress, epoch=epoch)
         if epoch < config.sft.epochs:
             _checkpoint(trainer, optimizer, progress)
@@ -122,7 +159,7 @@ def _warm_start(trainer: Trainer, progress: Progress) -> Progress:
     return progress
 
 
-def _sega_rounds(trainer: Trainer, progress: Progress) -> Progress:
+def _sega_rounds(trainer: Trainer, progress: Progress, fusion: Fusion | None) -> Progress:
     """The closed loop: sample, score, update, evaluate, until the rounds or the gains end."""
     config, reporter = trainer.config, trainer.reporter
     optimizer = make_optimizer(trainer, config.sega.learning_rate)
@@ -138,7 +175,7 @@ def _sega_rounds(trainer: Trainer, progress: Progress) -> Progress:
         reporter.event("phase", progress.step, name="round", round=round_)
         set_seed(derived_seed(config.seed, "sega", round_))
         reporter.say(f"Round {round_} of {config.sega.rounds}: sampling answers")
-        groups, candidates, round_figures = sample_groups(trainer, round_)
+        groups, candidates, round_figures = sample_groups(trainer, round_, fusion)
         _keep(trainer, candidates, "round", round_)
         reporter.say(f"Round {round_} of {config.sega.rounds}: updating the adapter")
         anchors = endless_batches(
@@ -149,7 +186,7 @@ def _sega_rounds(trainer: Trainer, progress: Progress) -> Progress:
             for batch in shuffled_batches(groups, config.sega.prompts_per_step, order):
                 trainer.stop_if_asked()
                 anchor_loss = sft_backward(trainer, next(anchors), config.sega.anchor_weight)
-                loss = sega_backward(trainer, batch)
+                loss, tokens = round_backward(trainer, batch)
                 figures = update(trainer, optimizer)
                 progress = replace(progress, step=progress.step + 1)
                 reporter.event(
@@ -160,12 +197,54 @@ def _sega_rounds(trainer: Trainer, progress: Progress) -> Progress:
                     anchor_loss=anchor_loss,
                     mean_score=float(torch.cat([group.scores_K for group in batch]).mean()),
                     zero_gradient_groups=sum(is_zero_gradient(group.scores_K) for group in batch),
-                    tokens=sum(len(s.completion_ids) for g in batch for s in g.sequences_K),
+                    tokens=tokens,
                     **asdict(round_figures),
                     **figures,
                 )
         progress = _choose_round(trainer, replace(progress, round=round_))
         _checkpoint(trainer, optimizer, progress)
+    return progress
+
+
+def _rival(trainer: Trainer, progress: Progress) -> Progress:
+    """Train a rival from the warm start, with as many looks at the validation part as GEM has.
+
+    TRL cannot take a training up again, so a rival that was interrupted starts again from the warm
+    start.
+    """
+    from gem_backend.baselines import train_baseline  # noqa: PLC0415 - TRL is slow to import
+
+    config, checks = trainer.config, max(1, trainer.config.sega.rounds)
+    if progress.round == checks:
+        return progress
+    progress = load_checkpoint(trainer.run.checkpoints_dir / WARM_START, trainer.model, None)
+    start = progress.step
+    trainer.reporter.event("phase", start, name="round", round=1)
+    trainer.reporter.say(RIVALS[config.method])
+
+    def on_step(step: int, figures: dict[str, float]) -> None:
+        nonlocal progress
+        progress = replace(progress, step=start + step)
+        trainer.reporter.event("baseline_step", start + step, **figures)
+
+    def on_check(number: int) -> None:
+        nonlocal progress
+        progress = _choose_round(trainer, replace(progress, round=number))
+        _checkpoint(trainer, None, progress)
+
+    tokens = train_baseline(
+        trainer.policy,
+        trainer.data.train,
+        [item.prompt for item in trainer.data.prompts],
+        config,
+        seed=derived_seed(config.seed, config.method, 0),
+        budget_tokens=config.baseline.budget_tokens,
+        num_checks=checks,
+        on_check=on_check,
+        on_step=on_step,
+        stop_if_asked=trainer.stop_if_asked,
+    )
+    trainer.reporter.event("baseline_step", progress.step, tokens=tokens)
     return progress
 
 
@@ -243,8 +322,8 @@ def _keep(trainer: Trainer, candidates: Sequence[Candidate], stage: Stage, round
     )
 
 
-def _checkpoint(trainer: Trainer, optimizer: Optimizer, progress: Progress) -> None:
-    """Save, announce, and keep only the best and the latest."""
+def _checkpoint(trainer: Trainer, optimizer: Optimizer | None, progress: Progress) -> None:
+    """Save, announce, and keep only the warm start, the best and the latest."""
     folder = trainer.run.checkpoints_dir
     save_checkpoint(folder, trainer.model, optimizer, replace(progress, worked_s=trainer.worked_s))
     trainer.reporter.event(
@@ -254,4 +333,4 @@ def _checkpoint(trainer: Trainer, optimizer: Optimizer, progress: Progress) -> N
         round=progress.round,
         is_best=progress.best_round == progress.round,
     )
-    prune(folder, keep={progress.name, progress.best_name})
+    prune(folder, keep=progress.names)

@@ -1,7 +1,8 @@
 """What a run works with: the model under a fresh adapter, the data that fits it, a way to stop."""
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import cast
@@ -116,7 +117,13 @@ class StoppableSampler:
         return watch
 
 
-def set_up(run: RunDir, reporter: Reporter, progress: Progress, started: float) -> Trainer:
+def set_up(
+    run: RunDir,
+    reporter: Reporter,
+    progress: Progress,
+    started: float,
+    data: TrainingData | None = None,
+) -> Trainer:
     """Load the model, put a fresh adapter on it, and say what the run is made of.
 
     Args:
@@ -124,13 +131,14 @@ def set_up(run: RunDir, reporter: Reporter, progress: Progress, started: float) 
         reporter: takes events and says whether to stop.
         progress: where the run goes on from.
         started: when this leg of the run began (``time.monotonic``).
+        data: the parts of the run; None cuts them from the spec's labels.
 
     Raises:
         TrainingError: the labels do not suffice, or too few of them are short enough.
         ModelLoadError: the model cannot be loaded.
     """
     spec = run.spec()
-    config, data = spec.config, split_training_data(spec.pairs, spec.pool)
+    config, data = spec.config, data or split_training_data(spec.pairs, spec.pool)
     _refuse(data)
     reporter.say("Loading the model", total_steps=_total_steps(config, data))
     policy = load_policy(
@@ -147,7 +155,7 @@ def set_up(run: RunDir, reporter: Reporter, progress: Progress, started: float) 
     sampler = StoppableSampler(TransformersSampler(policy, config.prompt), reporter)
     since = started - progress.worked_s
     trainer = Trainer(run, reporter, config, data, accelerator, policy, sampler, since)
-    total_steps = _total_steps(config, data)
+    total_steps = _total_steps(config, data, count)
     reporter.say("Loading the model", total_steps=total_steps)
     if progress.step or progress.best_round >= 0:
         at = {"from_round": progress.round, "from_epoch": progress.epoch}
@@ -201,7 +209,17 @@ def _refuse(data: TrainingData) -> None:
         raise TrainingError(data.obstacle)
 
 
-def _total_steps(config: RunConfig, data: TrainingData) -> int:
+def _total_steps(
+    config: RunConfig, data: TrainingData, count: Callable[..., int] | None = None
+) -> int:
+    """Return the steps of a run; a rival's are estimated, once tokens can be counted."""
     sft = -(-len(data.train) // config.sft.batch_size) * config.sft.epochs
-    prompts = min(config.sega.prompts_per_round, len(data.prompts))
-    return sft + -(-prompts // config.sega.prompts_per_step) * config.sega.rounds
+    if config.method == "gem":
+        prompts = min(config.sega.prompts_per_round, len(data.prompts))
+        return sft + -(-prompts // config.sega.prompts_per_step) * config.sega.rounds
+    if count is None:
+        return sft
+    answers = 1 if config.method == "sft" else 2
+    tokens = [count(pair.prompt, pair.chosen) - count(pair.prompt) for pair in data.train]
+    step_tokens = config.baseline.batch_size * answers * sum(tokens) / len(tokens)
+    return sft + math.ceil(config.baseline.budget_tokens / step_tokens)

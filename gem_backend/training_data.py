@@ -36,7 +36,11 @@ class TooLong:
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """The parts of a run; no prompt is in two of ``train``, ``validation`` and ``test``."""
+    """The parts of a run; no prompt is in two of ``train``, ``validation`` and ``test``.
+
+    ``judged`` are the comparisons outside the held-out prompts: what trains, ties, and preferences
+    for an answer that is not acceptable. They calibrate the ranking.
+    """
 
     train: tuple[PreferencePair, ...]
     validation: tuple[PreferencePair, ...]
@@ -44,6 +48,7 @@ class TrainingData:
     prompts: tuple[PoolPrompt, ...]
     left_out: tuple[tuple[str, int], ...]
     too_long: TooLong = TooLong()
+    judged: tuple[PreferencePair, ...] = ()
 
     @property
     def obstacle(self) -> str:
@@ -89,6 +94,9 @@ def split_training_data(
         test=tuple(pair for pair in held_out if pair.prompt not in validation_prompts),
         prompts=tuple(item for item in prompts.values() if item.prompt not in forbidden),
         left_out=_count_left_out(pairs),
+        judged=tuple(
+            pair for pair in pairs if _is_comparison(pair) and pair.prompt not in forbidden
+        ),
     )
 
 
@@ -114,7 +122,9 @@ def leave_out_too_long(
         return count_tokens(pair.prompt, pair.chosen, pair.rejected) <= context
 
     train = tuple(p for p in data.train if count_tokens(p.prompt, p.chosen) <= limit)
-    validation, test = (tuple(filter(fits, part)) for part in (data.validation, data.test))
+    validation, test, judged = (
+        tuple(filter(fits, part)) for part in (data.validation, data.test, data.judged)
+    )
     prompts = tuple(item for item in data.prompts if count_tokens(item.prompt) < limit)
     too_long = TooLong(
         len(data.train) - len(train),
@@ -122,8 +132,18 @@ def leave_out_too_long(
         len(data.prompts) - len(prompts),
     )
     return replace(
-        data, train=train, validation=validation, test=test, prompts=prompts, too_long=too_long
+        data,
+        train=train,
+        validation=validation,
+        test=test,
+        prompts=prompts,
+        too_long=too_long,
+        judged=judged,
     )
+
+
+def _is_comparison(pair: PreferencePair) -> bool:
+    return pair.verdict in ("preferred", "tie") and pair.chosen != pair.rejected
 
 
 def _reason_to_leave_out(pair: PreferencePair) -> str:

@@ -21,7 +21,12 @@ Preset = Literal["quick", "standard", "paper"]
 Method = Literal["gem", "sft", "dpo", "ipo", "rm_ppo"]
 Ranking = Literal["paper", "calibrated"]
 Feature = Literal[
-    "final_confidence", "fork_entropy", "mean_logprob", "implicit_reward", "answer_agreement"
+    "final_confidence",
+    "fork_entropy",
+    "mean_logprob",
+    "implicit_reward",
+    "answer_agreement",
+    "expert_likeness",
 ]
 EventKind = Literal[
     "started",

@@ -91,3 +91,22 @@ def test_a_step_raises_the_best_and_lowers_the_worst():
     with torch.no_grad():
         probs = (logits - logits.grad).softmax(0)
     assert probs[2] > 1 / 3 > probs[0]
+
+
+def test_a_softmax_near_zero_temperature_gives_the_best_all():
+    """Rewards 0, 0, 1; mean 1/3."""
+    found = advantages(SCORES, "softmax", temperature=1e-3)
+    assert found.tolist() == pytest.approx([-1 / 3, -1 / 3, 2 / 3])
+
+
+def test_the_temperature_divides_the_scores():
+    """softmax(ln 3 / 0.5 = ln 9, 0) = 9/10, 1/10; mean 1/2."""
+    found = advantages(torch.tensor([math.log(3), 0.0]), "softmax", temperature=0.5)
+    assert found.tolist() == pytest.approx([0.4, -0.4])
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.2, 1.0])
+def test_the_negative_weight_touches_negative_advantages_only(weight):
+    """-2, -1, 3 become -2w, -w, 3."""
+    found = advantages(SCORES, negative_weight=weight)
+    assert found.tolist() == pytest.approx([-2 * weight, -weight, 3.0])
