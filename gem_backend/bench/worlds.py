@@ -31,7 +31,7 @@ NUM_VALIDATION_PAIRS = 96
 NUM_POOL_PROMPTS = 128
 NUM_ANSWERS = 4
 """Answers sampled for a prompt; the first two that the expert tells apart become a pair."""
-_WORLD_SEED = 7_000
+_WORLD_SEED, VALIDATION_SEED, TEST_SEED = 7_000, 7_001, 7_002
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,40 +82,56 @@ class Drawer:
         return [pair for pair in pairs if pair is not None]
 
 
-def build_world(drawer: Drawer, num_pairs: int, noise: float, seed: int) -> World:
-    """Draw all parts.
+def build_world(
+    train: Sequence[PreferencePair], measured: "MeasuredParts", noise: float, seed: int
+) -> World:
+    """Put the parts together.
 
     Args:
-        drawer: decides where pairs come from.
-        num_pairs: labelled pairs that train.
+        train: labelled pairs that train.
+        measured: from ``measured_parts``.
         noise: share of labels, training and validation, that are turned round; the test part has
             none.
-        seed: of the training part and of the noise.
+        seed: of the noise.
     """
-    train = drawer.pairs("train", num_pairs, seed)
-    validation, test = measured_parts(drawer)
+    vignettes = _fresh_vignettes("pool", _WORLD_SEED)
     return World(
         train=turn_round(train, noise, seed),
-        validation=turn_round(validation, noise, seed + 1),
-        test=test,
-        pool=tuple(
-            PoolPrompt(vignette.prompt)
-            for vignette, _ in zip(
-                _fresh_vignettes("pool", _WORLD_SEED), range(NUM_POOL_PROMPTS), strict=False
-            )
-        ),
+        validation=turn_round(measured.validation, noise, seed + 1),
+        test=measured.test,
+        pool=tuple(PoolPrompt(next(vignettes).prompt) for _ in range(NUM_POOL_PROMPTS)),
     )
 
 
-def measured_parts(
-    drawer: Drawer,
-) -> tuple[tuple[PreferencePair, ...], tuple[PreferencePair, ...]]:
-    """Draw validation and test, the same for every seed."""
-    validation = drawer.pairs("cases", NUM_VALIDATION_PAIRS, _WORLD_SEED + 1)
-    test = drawer.pairs("held_out", NUM_TEST_PAIRS, _WORLD_SEED + 2)
-    return tuple(replace(p, split="held_out") for p in validation), tuple(
-        replace(p, split="held_out") for p in test
+@dataclass(frozen=True, slots=True)
+class MeasuredParts:
+    """Validation and test, the same for every seed."""
+
+    validation: tuple[PreferencePair, ...]
+    test: tuple[PreferencePair, ...]
+
+
+def measured_parts(drawer: Drawer) -> MeasuredParts:
+    """Draw validation and test."""
+    return MeasuredParts(
+        _held_out(drawer.pairs("cases", NUM_VALIDATION_PAIRS, VALIDATION_SEED)),
+        _held_out(drawer.pairs("held_out", NUM_TEST_PAIRS, TEST_SEED)),
     )
+
+
+def test_vignettes(prompts: Sequence[str]) -> list[Vignette]:
+    """Return the vignettes behind prompts of the test part, in their order."""
+    wanted = set(prompts)
+    found: dict[str, Vignette] = {}
+    vignettes = _fresh_vignettes("held_out", TEST_SEED)
+    while wanted - found.keys():
+        vignette = next(vignettes)
+        found[vignette.prompt] = vignette
+    return [found[prompt] for prompt in prompts]
+
+
+def _held_out(pairs: Sequence[PreferencePair]) -> tuple[PreferencePair, ...]:
+    return tuple(replace(pair, split="held_out") for pair in pairs)
 
 
 def turn_round(
