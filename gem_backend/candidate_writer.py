@@ -1,6 +1,7 @@
 """From token ids and their statistics to the record that everybody reads."""
 
 import hashlib
+from itertools import chain
 
 import peft
 import torch
@@ -62,16 +63,14 @@ class CandidateWriter:
         )
 
     def _top(self, statistics: TokenStatistics) -> tuple[tuple[str, ...], tuple[float, ...]]:
-        missing = TOP_K - statistics.top_ids_TK.shape[1]  # a vocabulary of fewer than five
-        tokens: list[str] = []
-        for row in statistics.top_ids_TK.tolist():
-            tokens += [self._text_of(token) for token in row] + [""] * missing
-        probs: list[float] = []
-        for row in statistics.top_logprobs_TK.exp().tolist():
-            probs += row + [0.0] * missing
-        return tuple(tokens), tuple(probs)
-
-    def _text_of(self, token: int) -> str:
-        if token not in self._alternatives:
-            self._alternatives[token] = str(self._tokenizer.decode([token]))
-        return self._alternatives[token]
+        ids, probs = statistics.top_ids_TK, statistics.top_logprobs_TK.exp()
+        known = self._alternatives
+        for token in set(ids.flatten().tolist()) - known.keys():
+            known[token] = str(self._tokenizer.decode([token]))
+        missing = TOP_K - ids.shape[1]  # a vocabulary of fewer than five
+        if missing:
+            texts = [[known[token] for token in row] + [""] * missing for row in ids.tolist()]
+            padded = [row + [0.0] * missing for row in probs.tolist()]
+            return tuple(chain.from_iterable(texts)), tuple(chain.from_iterable(padded))
+        flat = ids.flatten().tolist()
+        return tuple(map(known.__getitem__, flat)), tuple(probs.flatten().tolist())

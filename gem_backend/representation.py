@@ -19,9 +19,8 @@ from gem_backend.forward import (
     is_plain_head,
     output_head,
     own_logits,
-    plan_batches,
-    predicting_hidden,
 )
+from gem_backend.shared_prompts import completion_hidden, plan_sequences
 
 
 class BaseView(NamedTuple):
@@ -54,13 +53,13 @@ def base_views(
     check_lengths(model, sequences)
     views: dict[int, BaseView] = {}
     with inference_mode(model), model.disable_adapter():
-        for batch in plan_batches([s.length for s in sequences], max_tokens_per_batch):
+        for batch in plan_sequences(model, sequences, max_tokens_per_batch):
             views.update(zip(batch, _views(model, [sequences[i] for i in batch]), strict=True))
     return [views[index] for index in range(len(sequences))]
 
 
 def _views(model: PeftModel, sequences: Sequence[TokenSequence]) -> list[BaseView]:
-    hidden = predicting_hidden(model, sequences)
+    hidden = completion_hidden(model, sequences)
     ids = [as_tensor(s.completion_ids, device_of(model)) for s in sequences]
     if is_plain_head(model):
         joined = token_statistics(

@@ -8,11 +8,12 @@ for how, and for what floating point leaves of it.
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from gem_backend.candidate_writer import TOP_K, VERSIONS, CandidateWriter
 from gem_backend.config import PromptConfig, SamplingConfig
-from gem_backend.entropy import score_tokens
+from gem_backend.entropy import TokenStatistics, score_tokens
 from gem_backend.errors import DataError
 from gem_backend.forward import TokenSequence, context_length
 from gem_backend.generation import OnProgress, Row, Sampled, generate
@@ -43,6 +44,35 @@ class Sampler(Protocol):
     ) -> list[Candidate]:
         """Return the most likely continuation of each prompt, token by token, in order."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Sampled ids that wait for their statistics, K rows a prompt, in order.
+
+    ``writer`` makes the record of a candidate as soon as they are known.
+    """
+
+    rows: tuple[Row, ...]
+    sampled: tuple[Sampled, ...]
+    num_candidates: int
+    writer: CandidateWriter
+
+    @property
+    def groups(self) -> list[list[TokenSequence]]:
+        """The sequences of each prompt, as the model is asked about them."""
+        step = self.num_candidates
+        sequences = [
+            TokenSequence(row.prompt_ids, result.ids)
+            for row, result in zip(self.rows, self.sampled, strict=True)
+        ]
+        return [sequences[start : start + step] for start in range(0, len(sequences), step)]
+
+    def candidate(self, group: int, number: int, statistics: TokenStatistics) -> Candidate:
+        """Return the record of one candidate."""
+        index = group * self.num_candidates + number
+        row = self.rows[index]
+        return self.writer.candidate(row.prompt, row.number, self.sampled[index], statistics)
 
 
 class TransformersSampler:
@@ -84,19 +114,20 @@ class TransformersSampler:
         Raises:
             DataError: a prompt leaves the model no room to answer.
         """
-        rows = self._rows(prompts, config)
-        sampled = generate(self._policy, rows, config, self._max_batch_tokens, on_progress)
-        provenance = Provenance(
-            model=self._policy.name,
-            adapter=self._policy.adapter,
-            seed=config.seed,
-            temperature=config.temperature,
-            top_p=config.top_p,
-            versions=VERSIONS,
-        )
-        candidates = self._candidates(rows, sampled, provenance)
-        step = config.num_candidates
-        return [candidates[i * step : (i + 1) * step] for i in range(len(prompts))]
+        return self._scored(self.draw(prompts, config, on_progress))
+
+    def draw(
+        self,
+        prompts: Sequence[str],
+        config: SamplingConfig,
+        on_progress: OnProgress | None = None,
+    ) -> Draws:
+        """Return what ``sample`` does before it is scored, for a pass that scores and trains.
+
+        Raises:
+            DataError: a prompt leaves the model no room to answer.
+        """
+        return self._draw(prompts, config, on_progress, is_greedy=False)
 
     def greedy(
         self,
@@ -112,17 +143,32 @@ class TransformersSampler:
             DataError: a prompt leaves the model no room to answer.
         """
         config = SamplingConfig(num_candidates=1, max_new_tokens=max_new_tokens)
+        draws = self._draw(prompts, config, on_progress, is_greedy=True)
+        return [group[0] for group in self._scored(draws)]
+
+    def _draw(
+        self,
+        prompts: Sequence[str],
+        config: SamplingConfig,
+        on_progress: OnProgress | None,
+        *,
+        is_greedy: bool,
+    ) -> Draws:
         rows = self._rows(prompts, config)
-        sampled = generate(self._policy, rows, None, self._max_batch_tokens, on_progress)
+        settings = None if is_greedy else config
+        sampled = generate(self._policy, rows, settings, self._max_batch_tokens, on_progress)
         provenance = Provenance(
             model=self._policy.name,
             adapter=self._policy.adapter,
-            seed=0,
-            temperature=0.0,
-            top_p=1.0,
+            seed=config.seed,
+            temperature=0.0 if is_greedy else config.temperature,
+            top_p=config.top_p,
             versions=VERSIONS,
         )
-        return self._candidates(rows, sampled, provenance)
+        writer = CandidateWriter(
+            self._policy.tokenizer, self._prompt_config.answer_marker, provenance
+        )
+        return Draws(tuple(rows), tuple(sampled), config.num_candidates, writer)
 
     def _rows(self, prompts: Sequence[str], config: SamplingConfig) -> list[Row]:
         occurrences: defaultdict[str, int] = defaultdict(int)
@@ -139,20 +185,13 @@ class TransformersSampler:
             ]
         return rows
 
-    def _candidates(
-        self, rows: Sequence[Row], sampled: Sequence[Sampled], provenance: Provenance
-    ) -> list[Candidate]:
-        sequences = [
-            TokenSequence(row.prompt_ids, result.ids)
-            for row, result in zip(rows, sampled, strict=True)
-        ]
-        scored = score_tokens(self._policy.model, sequences, top_k=TOP_K)
-        writer = CandidateWriter(
-            self._policy.tokenizer, self._prompt_config.answer_marker, provenance
-        )
+    def _scored(self, draws: Draws) -> list[list[Candidate]]:
+        groups = draws.groups
+        sequences = [sequence for group in groups for sequence in group]
+        scored = iter(score_tokens(self._policy.model, sequences, top_k=TOP_K))
         return [
-            writer.candidate(row.prompt, row.number, result, statistics)
-            for row, result, statistics in zip(rows, sampled, scored, strict=True)
+            [draws.candidate(index, number, next(scored)) for number in range(len(group))]
+            for index, group in enumerate(groups)
         ]
 
 

@@ -19,11 +19,12 @@ from gem_backend.config import RunConfig
 from gem_backend.dpo import dpo_loss
 from gem_backend.entropy import sequence_logps
 from gem_backend.errors import TrainingError
-from gem_backend.forward import TokenSequence, is_plain_head, plan_batches
+from gem_backend.forward import TokenSequence, is_plain_head
 from gem_backend.order import shuffled_batches
 from gem_backend.prompting import completion_ids, encode_prompt
 from gem_backend.sega import advantages, sega_loss
 from gem_backend.sft import sft_loss
+from gem_backend.shared_prompts import plan_sequences
 from gem_backend.trainer import Trainer
 from gem_backend.types import Candidate, PreferencePair
 
@@ -219,8 +220,7 @@ def _accumulate(
         The loss.
     """
     total = 0.0
-    lengths = [sequence.length for sequence in sequences]
-    for indices in plan_batches(lengths, trainer.config.micro_batch_tokens):
+    for indices in plan_sequences(trainer.model, sequences, trainer.config.micro_batch_tokens):
         logps = sequence_logps(trainer.model, [sequences[i] for i in indices]).logps
         loss = torch.stack([loss_of(i, one) for i, one in zip(indices, logps, strict=True)]).sum()
         trainer.accelerator.backward(loss)

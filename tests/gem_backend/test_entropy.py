@@ -12,6 +12,8 @@ from transformers import (
     GPT2LMHeadModel,
     GraniteConfig,
     GraniteForCausalLM,
+    Llama4ForCausalLM,
+    Llama4TextConfig,
 )
 
 from gem_backend.entropy import (
@@ -183,10 +185,15 @@ def odd_models():
         ),
         "scaled up": (CohereForCausalLM, CohereConfig(**SMALL, logit_scale=3.0), False),
         "scaled down": (GraniteForCausalLM, GraniteConfig(**SMALL, logits_scaling=4.0), False),
+        "its own backbone": (
+            Llama4ForCausalLM,
+            Llama4TextConfig(**SMALL, intermediate_size_mlp=32, num_local_experts=2),
+            False,
+        ),
     }
 
 
-@pytest.mark.parametrize("name", ["gpt2", "soft-capped", "scaled up", "scaled down"])
+@pytest.mark.parametrize("name", list(odd_models()))
 def test_models_that_change_their_logits_are_scored_by_their_own_forward(name):
     cls, config, is_plain = odd_models()[name]
     torch.manual_seed(0)
