@@ -93,7 +93,12 @@ class ExploreActions:
     def model_choices(self, project_id: str) -> Choices:
         """Return the base model and the adapters that fit it."""
         fitting = self._studio.adapters(project_id) if project_id else []
-        adapters = [(text.adapter_label(run.preset, run.created_at), run.run_id) for run in fitting]
+        traits = self._studio.run_traits(project_id) if fitting else {}
+        adapters = []
+        for run in fitting:
+            method = traits[run.run_id].method if run.run_id in traits else "gem"
+            rival = "" if method == "gem" else say.METHOD_NAMES[method]
+            adapters.append((text.adapter_label(run.preset, run.created_at, rival), run.run_id))
         return [(text.BASE_MODEL, ""), *adapters]
 
     def screen(self, project_id: str, prompt_id: str | None, model: str | None) -> ExploreScreen:

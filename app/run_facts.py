@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from app.records import RunView
 from gem_backend.runner import ACTIVE
 from gem_backend.types import (
+    Calibration,
     Estimate,
     Evaluation,
     EventKind,
@@ -26,6 +27,7 @@ from gem_backend.types import (
 ENTROPY_DROP = 0.95  # ours: below this share of the entropy before, the model counts as surer
 
 _EVALUATION: TypeAdapter[Evaluation] = TypeAdapter(Evaluation)
+_CALIBRATION: TypeAdapter[Calibration] = TypeAdapter(Calibration)
 
 
 class Point(NamedTuple):
@@ -37,12 +39,16 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """An evaluation on a part of the held-out pairs, with the moment it was made."""
+    """An evaluation on a part of the held-out pairs, with the moment it was made.
+
+    ``is_rival`` says that its rounds are parts of another method's training.
+    """
 
     name: str
     round: int
     step: int
     evaluation: Evaluation
+    is_rival: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -103,20 +109,35 @@ def thinned(points: Sequence[Point], most: int = 400) -> list[Point]:
 def checks(events: Iterable[RunEvent]) -> list[Check]:
     """Return the evaluations in order; one that was repeated after a resume counts once."""
     found: dict[tuple[str, int], Check] = {}
+    rival = False
     for event in events:
+        rival = rival or event.kind == "baseline_step"
         if event.kind != "evaluation":
             continue
         evaluation = _evaluation(event)
         if evaluation is not None:
             name, round_number = text(event, "name"), whole(event, "round")
             found.pop((name, round_number), None)
-            found[name, round_number] = Check(name, round_number, event.step, evaluation)
+            found[name, round_number] = Check(name, round_number, event.step, evaluation, rival)
     return list(found.values())
 
 
 def _evaluation(event: RunEvent) -> Evaluation | None:
     try:
         return _EVALUATION.validate_python(event.data.get("evaluation"))
+    except ValidationError:
+        return None
+
+
+def calibration(events: Iterable[RunEvent]) -> Calibration | None:
+    """Return what the labels said to the run, the last word of it; None where it did not ask."""
+    found = [_calibration(event) for event in events if event.kind == "calibration"]
+    return next((one for one in reversed(found) if one is not None), None)
+
+
+def _calibration(event: RunEvent) -> Calibration | None:
+    try:
+        return _CALIBRATION.validate_python(event.data.get("calibration"))
     except ValidationError:
         return None
 

@@ -1,35 +1,64 @@
-"""The advanced settings of a run as a form: one row each, read from and written to RunConfig."""
+"""The settings of a run as a form: one row each, read from and written to RunConfig."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar, get_args
 
+from app import text_calibration as say
 from app.text_runs import SETTING_MISSING
 from gem_backend.config import RunConfig, Settings
 from gem_backend.errors import ConfigError
+from gem_backend.types import Feature
 
-Value = float | int | str | bool
+Value = float | int | str | bool | list[str]
+Section = Literal["run", "sampling", "scoring", "calibration", "sft", "sega", "baseline"]
+Place = Literal["main", "rounds", "score", "update", "without", "rival"]
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One setting on the form; ``choices`` are (words, value) pairs, empty for other kinds."""
+    """One setting; ``choices`` are (words, value) pairs, empty for counts, numbers and ticks.
 
-    section: Literal["sampling", "scoring", "sft", "sega"]
+    ``section`` "run" is RunConfig itself; ``place`` is the part of the form.
+    """
+
+    section: Section
     field: str
-    kind: Literal["count", "number", "choice", "tick"]
+    kind: Literal["count", "number", "choice", "many", "tick"]
     label: str
     hint: str
     choices: tuple[tuple[str, str], ...] = ()
+    place: Place = "rounds"
 
+
+FEATURE_CHOICES = tuple((say.FEATURE_NAMES.get(name, name), name) for name in get_args(Feature))
 
 OPTIONS: tuple[Option, ...] = (
+    Option(
+        "run",
+        "ranking",
+        "choice",
+        "Ranking",
+        "How sampled answers are put in order before the model learns from them.",
+        choices=say.RANKINGS,
+        place="main",
+    ),
+    Option(
+        "run",
+        "method",
+        "choice",
+        "Compare with",
+        "GEM itself, or another method on the same labels, warm start and held-out cases.",
+        choices=say.METHODS,
+        place="rival",
+    ),
     Option(
         "sega",
         "rounds",
         "count",
         "Rounds",
         "How often to sample, rank and learn; 0: only from your pairs.",
+        place="rounds",
     ),
     Option(
         "sampling",
@@ -37,6 +66,7 @@ OPTIONS: tuple[Option, ...] = (
         "count",
         "Answers per prompt (K)",
         "More answers make a better ranking and a longer run.",
+        place="rounds",
     ),
     Option(
         "sampling",
@@ -44,6 +74,7 @@ OPTIONS: tuple[Option, ...] = (
         "number",
         "Temperature",
         "Higher: more varied answers. Around 0.9 is usual.",
+        place="rounds",
     ),
     Option(
         "sft",
@@ -51,6 +82,7 @@ OPTIONS: tuple[Option, ...] = (
         "number",
         "Learning rate, your pairs",
         "Step size while learning from the answers you preferred.",
+        place="rounds",
     ),
     Option(
         "sega",
@@ -58,6 +90,15 @@ OPTIONS: tuple[Option, ...] = (
         "number",
         "Learning rate, rounds",
         "Step size in the rounds. Too large a value can ruin the model.",
+        place="rounds",
+    ),
+    Option(
+        "sega",
+        "use_pool",
+        "tick",
+        "Sample unlabelled questions too",
+        "Off: the model answers only the questions that you compared.",
+        place="rounds",
     ),
     Option(
         "scoring",
@@ -65,6 +106,7 @@ OPTIONS: tuple[Option, ...] = (
         "number",
         "Weight of exploring (lambda)",
         "How much uncertainty in the middle of the reasoning counts in favour.",
+        place="score",
     ),
     Option(
         "scoring",
@@ -72,20 +114,49 @@ OPTIONS: tuple[Option, ...] = (
         "number",
         "Share of fork tokens (m)",
         "Which share of the reasoning, the least certain, is looked at: 0.1 is a tenth.",
+        place="score",
     ),
     Option(
         "sega",
-        "anchor_weight",
-        "number",
-        "Anchor weight",
-        "How strongly the rounds hold on to your preferred answers; 0: not at all.",
+        "trim",
+        "count",
+        "Leave out the lowest",
+        "So many answers of each group, those with the lowest scores, do not count.",
+        place="score",
+    ),
+    Option(
+        "calibration",
+        "features",
+        "many",
+        "What the calibrated ranking weighs",
+        "Your labels decide how much each of these counts.",
+        choices=FEATURE_CHOICES,
+        place="score",
     ),
     Option(
         "sega",
-        "kl_weight",
+        "update",
+        "choice",
+        "What is learned",
+        "From all ranked answers of a group, or from its best against its worst.",
+        choices=(("The whole ranking (SEGA)", "sega"), ("Best against worst (DPO)", "dpo")),
+        place="update",
+    ),
+    Option(
+        "sega",
+        "group_labels",
+        "tick",
+        "Your answers join the ranking",
+        "The two answers you compared take part beside the sampled ones.",
+        place="update",
+    ),
+    Option(
+        "sega",
+        "negative_weight",
         "number",
-        "KL weight",
-        "How strongly the model is held near the base model; 0: not at all.",
+        "Push away from worse answers",
+        "1: as strongly as towards better ones (paper); 0: not at all.",
+        place="update",
     ),
     Option(
         "sega",
@@ -93,7 +164,25 @@ OPTIONS: tuple[Option, ...] = (
         "choice",
         "Score to reward",
         "Use the scores as they are, or sharpen the best of each group.",
-        (("As they are", "identity"), ("Sharpened (softmax)", "softmax")),
+        choices=(("As they are", "identity"), ("Sharpened (softmax)", "softmax")),
+        place="update",
+    ),
+    Option(
+        "sega",
+        "reward_temperature",
+        "number",
+        "Softness of sharpening",
+        "Only with “Sharpened”: the smaller, the more the best answer counts.",
+        place="update",
+    ),
+    Option(
+        "sega",
+        "normalisation",
+        "choice",
+        "Long answers",
+        "Add up over the tokens of an answer, so that long ones weigh more, or average.",
+        choices=(("Sum (paper)", "sequence"), ("Average", "token")),
+        place="update",
     ),
     Option(
         "sega",
@@ -101,13 +190,77 @@ OPTIONS: tuple[Option, ...] = (
         "tick",
         "Scale by spread",
         "Give every group of answers the same weight, however close its scores are.",
+        place="update",
+    ),
+    Option(
+        "sega",
+        "anchor_weight",
+        "number",
+        "Anchor weight",
+        "How strongly the rounds hold on to your preferred answers; 0: not at all.",
+        place="update",
+    ),
+    Option(
+        "sega",
+        "kl_weight",
+        "number",
+        "KL weight",
+        "How strongly the model is held near the base model; 0: not at all.",
+        place="update",
+    ),
+    Option(
+        "scoring",
+        "use_terminal_entropy",
+        "tick",
+        "Score certainty of the result",
+        "Off: the first term of the score is left out.",
+        place="without",
+    ),
+    Option(
+        "scoring",
+        "use_branching_entropy",
+        "tick",
+        "Score exploring in the middle",
+        "Off: the second term of the score is left out.",
+        place="without",
+    ),
+    Option(
+        "scoring",
+        "use_filtering",
+        "tick",
+        "Rank by the score",
+        "Off: the order is drawn by lot.",
+        place="without",
+    ),
+    Option(
+        "baseline",
+        "learning_rate",
+        "number",
+        "Learning rate, other method",
+        "Step size of the other method, after the same warm start.",
+        place="rival",
+    ),
+    Option(
+        "baseline",
+        "beta",
+        "number",
+        "Beta",
+        "How strongly DPO, IPO and the policy gradient hold on to the model after the warm start.",
+        place="rival",
     ),
 )
 
 
 def option_values(config: RunConfig) -> tuple[Value, ...]:
     """Return the form's values for a config, in the order of ``OPTIONS``."""
-    return tuple(getattr(getattr(config, row.section), row.field) for row in OPTIONS)
+    return tuple(_value(config, row) for row in OPTIONS)
+
+
+def place_of(section: Section, field: str) -> int:
+    """Return where an option stands in ``OPTIONS``."""
+    return next(
+        place for place, row in enumerate(OPTIONS) if (row.section, row.field) == (section, field)
+    )
 
 
 def with_options(config: RunConfig, values: Sequence[Value | None]) -> RunConfig:
@@ -120,23 +273,41 @@ def with_options(config: RunConfig, values: Sequence[Value | None]) -> RunConfig
     Raises:
         ConfigError: a value is missing or out of range.
     """
-    changed: dict[str, dict[str, Value]] = {}
+    changed: dict[str, dict[str, object]] = {}
     for row, value in zip(OPTIONS, values, strict=True):
-        if value is None:
-            raise ConfigError(SETTING_MISSING)
-        section = changed.setdefault(row.section, {})
-        section[row.field] = int(value) if row.kind == "count" else value
-    parts = {name: _section(config, name, fields) for name, fields in changed.items()}
-    return config.model_copy(update=parts)
+        changed.setdefault(row.section, {})[row.field] = _checked(row, value)
+    own = changed.pop("run", {})
+    parts = {name: _with(getattr(config, name), name, given) for name, given in changed.items()}
+    return _with(config.model_copy(update=parts), "run", own)
 
 
-def _section(config: RunConfig, name: str, fields: dict[str, Value]) -> Settings:
-    """Return one section with new values; a refusal names the setting by its label on the form."""
-    section: Settings = getattr(config, name)
+def _value(config: RunConfig, row: Option) -> Value:
+    section = config if row.section == "run" else getattr(config, row.section)
+    value: Value | tuple[str, ...] = getattr(section, row.field)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _checked(row: Option, value: Value | None) -> object:
+    if value is None:
+        raise ConfigError(SETTING_MISSING)
+    if row.kind == "count" and isinstance(value, float):
+        return int(value)
+    if isinstance(value, list):
+        if not value:
+            raise ConfigError(say.nothing_chosen(row.label))
+        return tuple(value)
+    return value
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def _with(settings: SettingsT, section: str, given: dict[str, object]) -> SettingsT:
+    """Return settings with new values; a refusal names the setting by its label on the form."""
     try:
-        return type(section)(**section.model_dump() | fields)
+        return type(settings)(**dict(settings) | given)
     except ConfigError as error:
         message = error.message
-        for row in (row for row in OPTIONS if row.section == name):
+        for row in (row for row in OPTIONS if row.section == section):
             message = message.replace(f"'{row.field}'", f"“{row.label}”")
         raise ConfigError(message) from error

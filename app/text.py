@@ -250,6 +250,6 @@ def trace_title(name: str, token: str, figures: tuple[float, float, int]) -> str
 NO_PROMPT_TITLE: Final = "No question chosen"
 
 
-def adapter_label(preset: str, created_at: str) -> str:
-    """Return how a run's adapter is called in a list."""
-    return f"Adapter of {local_time(created_at)} ({preset})"
+def adapter_label(preset: str, created_at: str, method: str = "") -> str:
+    """Return how a run's adapter is called in a list; ``method`` is that of a rival of GEM."""
+    return f"Adapter of {local_time(created_at)} ({', '.join(filter(None, (preset, method)))})"

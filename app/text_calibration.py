@@ -1,6 +1,6 @@
 """Every sentence about learning from labels and about methods, for Explore, Align and Results."""
 
-from typing import Final
+from typing import Final, Literal
 
 from app.text_runs import counted, percent
 from gem_backend.types import Estimate, Feature, FeatureWeight, Method, Ranking
@@ -149,7 +149,7 @@ def beats_words(probability: float) -> str:
 
 # --- methods ----------------------------------------------------------------------------------
 METHOD: Final = "Method"
-METHOD_HINT: Final = "GEM, or another method to compare it with on the same labels."
+RIVAL_TITLE: Final = "Compare with another method"
 METHODS: Final[tuple[tuple[str, Method], ...]] = (
     ("GEM: sample, rank, learn from the whole ranking", "gem"),
     ("More imitation (SFT): only repeat the answers you preferred", "sft"),
@@ -166,10 +166,27 @@ METHOD_NAMES: Final[dict[Method, str]] = {
 }
 
 
+# Parts of the advanced fold, in the order of the form.
+PLACES: Final[tuple[tuple[Literal["rounds", "score", "update", "without"], str], ...]] = (
+    ("rounds", "Sampling and rounds"),
+    ("score", "Score and ranking"),
+    ("update", "What the rounds learn"),
+    ("without", "Leave a part of the method out, to see what it does"),
+)
+
+
+def nothing_chosen(label: str) -> str:
+    """Return that a setting of several choices has none."""
+    return f"Choose at least one under “{label}”."
+
+
 def method_words(method: Method, ranking: Ranking) -> str:
     """Return a run's method; of GEM with its ranking."""
     name = METHOD_NAMES[method]
     return f"{name}, ranking {RANKING_WORDS[ranking]}" if method == "gem" else name
+
+
+LEARNING_PHASE: Final = "Before training: learning from your labels how to rank answers…"
 
 
 def rival_phase(method: Method, steps: int) -> str:
@@ -180,7 +197,19 @@ def rival_phase(method: Method, steps: int) -> str:
 
 def story_rival(steps: int, first: float, last: float) -> str:
     """Return how a rival's training went."""
-    return f"Trained on your pairs in {counted(steps, 'step')}: loss {first:.2f} to {last:.2f}."
+    return (
+        f"Trained by the other method in {counted(steps, 'step')}: loss {first:.2f} to {last:.2f}."
+    )
+
+
+def rival_moment(part: int) -> str:
+    """Return when a rival was checked: its training is cut into parts, not into rounds."""
+    return f"After part {part}"
+
+
+def rival_best(part: int) -> str:
+    """Return that a version of a rival was kept as the best one."""
+    return f"Part {part} of the training: saved as the best version so far."
 
 
 def story_calibrated(num_comparisons: int) -> str:
@@ -201,7 +230,6 @@ COMPARE_HINT: Final = (
     "the methods apart."
 )
 THIS_RUN: Final = "this run"
-NO_GEM_YET: Final = "There is no finished GEM run to compare with. Start one on Align."
 
 
 def not_comparable(name: str, date: str, reason: str) -> str:

@@ -11,25 +11,25 @@ from typing import NamedTuple
 import gradio as gr
 import plotly.graph_objects as go
 from gradio.blocks import Block
-from gradio.components import Component
 
 from app import run_facts
 from app import text_runs as say
 from app.events import listen
 from app.pages import PageHandles
+from app.pages.align_form import FormParts, build_form
 from app.records import AlignPlan, RunView
-from app.run_options import OPTIONS, Option, Value, option_values, with_options
+from app.run_options import Value, option_values, place_of, with_options
 from app.studio import Studio
 from app.views import charts, runs
+from app.views.calibration import run_calibration
 from gem_backend.config import RunConfig
 from gem_backend.errors import ConfigError, GemError
 from gem_backend.runner import ACTIVE, RESUMABLE
 from gem_backend.types import Preset
 
-_ADVANCED_COLUMNS = 3
 _PLOTS = (5, 6)  # places of the figures among the outputs; they change with events alone
 _AS_DRAWN = 3  # project, run and last event of a Seen: what the figures were drawn from
-_Setting = gr.Number | gr.Radio | gr.Checkbox
+_METHOD = place_of("run", "method")
 
 
 class Seen(NamedTuple):
@@ -52,6 +52,7 @@ class AlignScreen:
     heading: str
     accuracy: go.Figure | None
     curves: go.Figure | None
+    lesson: str
     is_active: bool
     is_stopping: bool
     is_resumable: bool
@@ -105,6 +106,7 @@ def align_screen(project_id: str, view: RunView | None) -> AlignScreen:
         heading=runs.curves_heading(view),
         accuracy=charts.accuracy_figure(events),
         curves=charts.curves_figure(events),
+        lesson=run_calibration(run_facts.calibration(events)),
         is_active=state in ACTIVE,
         is_stopping=state == "stopping",
         is_resumable=state in RESUMABLE,
@@ -177,9 +179,10 @@ class AlignHandlers:
         except GemError as error:
             return _plan_updates(PlanScreen(runs.obstacle(error.message), "", False))
 
-    def choose_preset(self, preset: Preset) -> tuple[Value, ...]:
-        """Put a preset's values into the form."""
-        return option_values(self.studio.preset(preset, 0))
+    def choose_preset(self, preset: Preset, method: Value | None) -> tuple[Value | None, ...]:
+        """Put a preset's values into the form; the method is not the preset's to change."""
+        values = option_values(self.studio.preset(preset, 0))
+        return (*values[:_METHOD], method, *values[_METHOD + 1 :])
 
     def start(
         self, project_id: str, preset: Preset, seed: float | None, *values: Value | None
@@ -216,6 +219,7 @@ def _run_updates(screen: AlignScreen) -> tuple[object, ...]:
         gr.Plot(screen.accuracy, visible=screen.accuracy is not None),
         gr.Plot(screen.curves, visible=screen.curves is not None),
         gr.Column(visible=screen.accuracy is not None or screen.curves is not None),
+        screen.lesson,
         gr.Column(visible=not screen.is_active),
     )
 
@@ -237,26 +241,16 @@ class _RunParts:
     resume: gr.Button
 
 
-@dataclass(frozen=True)
-class _FormParts:
-    """The form and the plan beside it."""
-
-    column: gr.Column
-    preset: gr.Radio
-    settings: list[_Setting]
-    options: list[_Setting]
-    plan: list[Component]
-    align: gr.Button
-
-
 def build_align_page(studio: Studio, project_id: gr.State) -> PageHandles:
     """Lay the page out and wire it."""
     handlers = AlignHandlers(studio)
     with gr.Column(elem_classes="gem-page"):
         parts = _build_run()
-        form = _build_form(option_values(studio.preset("quick", 0)))
+        form = build_form(option_values(studio.preset("quick", 0)))
         plots = _build_plots()
-    shown: list[Block] = [parts.seen, parts.live, parts.stop, parts.resume, *plots, form.column]
+        lesson = gr.HTML("", elem_classes="gem-card gem-bare")
+    now: list[Block] = [parts.seen, parts.live, parts.stop, parts.resume]
+    shown: list[Block] = [*now, *plots, lesson, form.column]
     _wire(handlers, project_id, shown, parts, form)
     outputs = [*shown, *form.plan]
     return PageHandles(
@@ -288,53 +282,16 @@ def _build_plots() -> list[Block]:
     return [heading, *plots, column]
 
 
-def _build_form(values: tuple[Value, ...]) -> _FormParts:
-    with gr.Column() as column:
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=5, min_width=420, elem_classes="gem-card"):
-                gr.HTML(f'<h2 class="gem-title">{say.PLAN_TITLE}</h2>')
-                plan = gr.HTML("")
-                with gr.Accordion(say.EXAMPLE_TITLE, open=False):
-                    example = gr.HTML("")
-            with gr.Column(scale=4, min_width=360, elem_classes="gem-card"):
-                preset = gr.Radio(
-                    say.PRESETS, value="quick", label=say.SETTINGS_TITLE, elem_classes="gem-stack"
-                )
-                seed = gr.Number(0, label=say.SEED_LABEL, info=say.SEED_HINT, precision=0)
-                align = gr.Button(say.ALIGN_BUTTON, variant="primary", size="lg")
-        options = _build_options(values)
-    settings: list[_Setting] = [preset, seed, *options]
-    return _FormParts(column, preset, settings, options, [plan, example, align], align)
-
-
-def _build_options(values: tuple[Value, ...]) -> list[_Setting]:
-    options: list[_Setting] = []
-    with gr.Accordion(say.ADVANCED_TITLE, open=False, elem_classes="gem-card gem-options"):
-        for start in range(0, len(OPTIONS), _ADVANCED_COLUMNS):
-            with gr.Row():
-                places = slice(start, start + _ADVANCED_COLUMNS)
-                options += map(_option, OPTIONS[places], values[places])
-    return options
-
-
-def _option(row: Option, value: Value) -> _Setting:
-    if row.kind == "tick":
-        return gr.Checkbox(bool(value), label=row.label, info=row.hint)
-    if row.kind == "choice":
-        return gr.Radio(row.choices, value=str(value), label=row.label, info=row.hint)
-    precision = 0 if row.kind == "count" else None
-    return gr.Number(float(value), label=row.label, info=row.hint, precision=precision)
-
-
 def _wire(
     handlers: AlignHandlers,
     project_id: gr.State,
     shown: list[Block],
     parts: _RunParts,
-    form: _FormParts,
+    form: FormParts,
 ) -> None:
     everything = [project_id, *form.settings]
-    listen(form.preset.input, handlers.choose_preset, [form.preset], form.options)
+    method = form.options[_METHOD]
+    listen(form.preset.input, handlers.choose_preset, [form.preset, method], form.options)
     # ``change`` also fires when a preset fills the form; the last of a burst is what counts.
     changed = partial(gr.on, [setting.change for setting in form.settings])
     listen(changed, handlers.replan, everything, form.plan, mode="always_last")

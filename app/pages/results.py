@@ -9,12 +9,15 @@ from gradio.components import Component
 
 from app import run_facts
 from app import text_runs as say
+from app.comparison import compare_methods, method_names
 from app.events import listen
 from app.heatmap_component import heatmap, heatmap_value
 from app.pages import PageHandles
 from app.records import RunView
 from app.studio import Studio
 from app.views import charts, runs, story, tables
+from app.views.calibration import run_calibration
+from app.views.methods import methods_panel
 from gem_backend.errors import DataError
 from gem_backend.types import BeforeAfter, RunSummary
 
@@ -38,6 +41,8 @@ class ResultsScreen:
     history: str
     view: RunView | None
     examples: tuple[BeforeAfter, ...]
+    methods: str
+    lesson: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +64,16 @@ def results_screen(studio: Studio, project_id: str, wanted: str | None) -> Resul
     history = studio.runs(project_id) if project_id else []
     run_ids = tuple(run.run_id for run in history)
     selected = wanted if wanted in run_ids else run_facts.newest_finished(history)
+    traits = studio.run_traits(project_id) if history else {}
+    view = studio.run(selected) if selected else None
     return ResultsScreen(
         run_ids=run_ids,
         selected=selected,
-        history=tables.history_table(history, selected),
-        view=studio.run(selected) if selected else None,
+        history=tables.history_table(history, selected, method_names(traits)),
+        view=view,
         examples=tuple(studio.examples(selected)) if selected else (),
+        methods=methods_panel(compare_methods(view.summary, history, traits) if view else None),
+        lesson=run_calibration(run_facts.calibration(view.events if view else ())),
     )
 
 
@@ -138,6 +147,8 @@ def _updates(screen: ResultsScreen) -> tuple[object, ...]:
         runs.verdict_panel(screen.view),
         runs.figures(screen.view, len(screen.examples)),
         gr.Plot(accuracy, visible=accuracy is not None),
+        screen.methods,
+        screen.lesson,
         story.story(screen.view) + runs.config_fold(screen.view),
         gr.Dropdown(
             choices=example_choices(screen.examples), value=first, visible=first is not None
@@ -185,9 +196,11 @@ def build_results_page(studio: Studio, project_id: gr.State) -> PageHandles:
             accuracy = gr.Plot(
                 show_label=False, container=False, visible=False, elem_classes="gem-plot"
             )
+        methods = gr.HTML("", elem_classes="gem-card gem-bare")
         examples = _build_examples()
+        lesson = gr.HTML("", elem_classes="gem-card gem-bare")
         told = gr.HTML("", elem_classes="gem-card")
-    shown: list[Component] = [verdict, figures, accuracy, told]
+    shown: list[Component] = [verdict, figures, accuracy, methods, lesson, told]
     outputs: list[Block] = [mark, run_ids, selected, history, *shown, examples.chooser]
     outputs += examples.shown
     listen(history.pick_run, handlers.pick_run, [project_id, run_ids], outputs)

@@ -5,6 +5,7 @@ light and dark through the class ``gem-plot`` (runs.css); lines are of middle li
 3:1 on white and on near-black, and differ in dash and marker as well as in colour.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -47,6 +48,7 @@ PANELS = (
         (
             Curve("sft_step", "loss", "your pairs", GREY, "dot"),
             Curve("sega_step", "loss", "rounds", TEAL, "solid"),
+            Curve("baseline_step", "loss", "other method", TEAL, "solid"),
         ),
     ),
     Panel(
@@ -158,16 +160,27 @@ def _change_title(name: str, part: Sequence[Check]) -> str:
 
 
 def curves_figure(events: Sequence[RunEvent]) -> go.Figure | None:
-    """Return loss, score, entropy and KL per step in four small charts, None before a step."""
+    """Return loss, score, entropy and KL per step in small charts, None before a step.
+
+    Another method than GEM has no rounds: only what it does report is drawn.
+    """
     lines = {curve: series(events, curve.kind, curve.key) for panel in PANELS for curve in panel[2]}
     if not any(lines.values()):
         return None
-    titles = [panel_title(panel, [lines[curve] for curve in panel.curves]) for panel in PANELS]
+    is_rival = any(event.kind == "baseline_step" for event in events)
+    panels = [one for one in PANELS if not is_rival or any(lines[curve] for curve in one.curves)]
+    titles = [panel_title(panel, [lines[curve] for curve in panel.curves]) for panel in panels]
+    columns = min(2, len(panels))
+    rows = math.ceil(len(panels) / columns)
     figure = make_subplots(
-        rows=2, cols=2, subplot_titles=titles, horizontal_spacing=0.11, vertical_spacing=0.26
+        rows=rows,
+        cols=columns,
+        subplot_titles=titles,
+        horizontal_spacing=0.11,
+        vertical_spacing=0.26,
     )
-    for place, panel in enumerate(PANELS):
-        row, col = place // 2 + 1, place % 2 + 1
+    for place, panel in enumerate(panels):
+        row, col = place // columns + 1, place % columns + 1
         for curve in panel.curves:
             if lines[curve]:
                 line = _line(curve, lines[curve], len(panel.curves) > 1)
@@ -175,8 +188,11 @@ def curves_figure(events: Sequence[RunEvent]) -> go.Figure | None:
         figure.update_yaxes(title=panel.unit, row=row, col=col)
     figure.update_xaxes(title="training step", rangemode="tozero")
     figure.update_yaxes(rangemode="tozero")
-    figure.for_each_annotation(lambda title: title.update(x=_left(title.x), xanchor="left"))
-    return _styled(figure, "", height=520)
+    if columns == 2:
+        figure.for_each_annotation(lambda title: title.update(x=_left(title.x), xanchor="left"))
+    else:
+        figure.update_annotations(x=0, xanchor="left")
+    return _styled(figure, "", height=260 * rows + 20 * (rows == 1))
 
 
 def _left(centre: float) -> float:
@@ -200,11 +216,11 @@ def _line(curve: Curve, points: Sequence[Point], has_legend: bool) -> go.Scatter
 
 def panel_title(panel: Panel, lines: Sequence[Sequence[Point]]) -> str:
     """Return what a panel's last curve did, with the number of steps behind it."""
-    drawn = [line for line in lines if line]
+    drawn = [(curve, line) for curve, line in zip(panel.curves, lines, strict=True) if line]
     if not drawn:
         return f"{panel.name}: no step yet"
-    points = drawn[-1]
-    name = f"{panel.name}, {panel.curves[len(drawn) - 1].name}," if lines[1:] else panel.name
+    curve, points = drawn[-1]
+    name = f"{panel.name}, {curve.name}," if lines[1:] else panel.name
     first, last = _mean(points[:_ENDS]), _mean(points[-_ENDS:])
     steps = f"n = {say.counted(len(points), 'step')}"
     if len(points) < 2 * _ENDS:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from app import run_facts
+from app import text_calibration as words
 from app import text_runs as say
 from app.records import AlignPlan, LeftOut, RunView
 from app.run_facts import Progress
@@ -19,7 +20,9 @@ from gem_backend.types import BeforeAfter, Candidate, Evaluation, RunResult
 
 def plan_panel(plan: AlignPlan) -> str:
     """Return in words what the run would do, and what is in its way."""
+    config = plan.config
     rows = [
+        (words.METHOD, _strong(words.method_words(config.method, config.ranking))),
         ("Pairs that train", _strong(say.counted(plan.num_train, "pair"))),
         ("Left out", _left_out(plan.left_out)),
         ("Held out, to check", _strong(say.counted(plan.num_held_out, "pair"))),
@@ -114,12 +117,20 @@ def _phase_sentence(view: RunView) -> str:
     if now is None:
         return say.WAITING
     if now.phase == "before":
-        return say.BEFORE_PHASE
+        return _before_sentence(view.config, now)
     if now.phase == "after":
         return say.AFTER_PHASE
     if now.phase == "sft":
         return say.sft_phase(_num_training(view), now.epoch, view.config.sft.epochs)
+    if view.config.method != "gem":
+        steps = run_facts.series(view.events, "baseline_step", "loss")
+        return words.rival_phase(view.config.method, len(steps))
     return _round_sentence(view.config, now)
+
+
+def _before_sentence(config: RunConfig, now: Progress) -> str:
+    is_learning = now.is_checked and config.method == "gem" and config.ranking == "calibrated"
+    return words.LEARNING_PHASE if is_learning else say.BEFORE_PHASE
 
 
 def _num_training(view: RunView) -> int:
@@ -187,7 +198,7 @@ def verdict_panel(view: RunView | None) -> str:
     return (
         f'<section class="gem-verdict gem-verdict-{result.verdict}">'
         f'<h2 class="gem-title">{escape(say.VERDICT_TITLES[result.verdict])}</h2>'
-        f'<p class="gem-lead">{said(change)}</p>{_answers_line(result)}'
+        f'<p class="gem-lead">{said(change)}</p>{_answers_line(result)}{_method_line(view)}'
         f'<p class="gem-quiet">{escape(say.VERDICT_ADVICE[result.verdict])}</p></section>'
         f"{_confident_but_worse(result.before, result.after)}"
         f"{_warnings([*result.warnings, *run_facts.warnings(view.events)])}"
@@ -215,6 +226,11 @@ def _answers_line(result: RunResult) -> str:
         f"{say.with_interval(after)} after."
     )
     return f"<p>{said(sentence)}</p>"
+
+
+def _method_line(view: RunView) -> str:
+    how = words.method_words(view.config.method, view.config.ranking)
+    return f"<p>{escape(words.METHOD)}: {escape(how)}.</p>"
 
 
 def _confident_but_worse(before: Evaluation, after: Evaluation) -> str:

@@ -1,14 +1,18 @@
 """What happened in a run, one plain sentence for each thing, from its events."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 
 from app import run_facts
+from app import text_calibration as words
 from app import text_runs as say
 from app.records import RunView
 from app.run_facts import Check
 from app.views.runs import said
 from gem_backend.types import RunEvent
+
+_TOLD_TOGETHER = ("sft_step", "baseline_step")
 
 
 def story(view: RunView | None) -> str:
@@ -21,23 +25,26 @@ def story(view: RunView | None) -> str:
 
 
 def story_sentences(events: Sequence[RunEvent]) -> list[str]:
-    """Return the sentences of the story."""
+    """Return the sentences of the story; steps are told together, once they are over."""
     sentences: list[str] = []
     losses: list[float] = []
+    is_rival = False
     for event in events:
-        loss = run_facts.number(event, "loss") if event.kind == "sft_step" else None
+        loss = run_facts.number(event, "loss") if event.kind in _TOLD_TOGETHER else None
         if loss is not None:
+            is_rival = event.kind == "baseline_step"
             losses.append(loss)
         elif losses and event.kind != "checkpoint":  # each pass of the warm start saves once
-            sentences.append(say.story_learned(len(losses), losses[0], losses[-1]))
+            learned = words.story_rival if is_rival else say.story_learned
+            sentences.append(learned(len(losses), losses[0], losses[-1]))
             losses = []
-        sentence = _sentence(event)
+        sentence = _sentence(event, is_rival)
         if sentence:
             sentences.append(sentence)
     return sentences
 
 
-def _sentence(event: RunEvent) -> str:
+def _sentence(event: RunEvent, is_rival: bool) -> str:
     kind = event.kind
     if kind == "started":
         pairs, held_out, pool = (
@@ -47,14 +54,17 @@ def _sentence(event: RunEvent) -> str:
         return say.story_started(pairs, held_out, pool, device)
     if kind == "resumed":
         return say.story_resumed(run_facts.whole(event, "from_round"))
+    if kind == "calibration":
+        found = run_facts.calibration([event])
+        return words.story_calibrated(found.num_comparisons) if found else ""
     if kind == "evaluation":
-        return _checked_sentence(run_facts.checks([event]))
+        return _checked_sentence(run_facts.checks([event]), is_rival)
     if kind == "warning":
         return run_facts.text(event, "message")
-    return _closing_sentence(event)
+    return _closing_sentence(event, is_rival)
 
 
-def _closing_sentence(event: RunEvent) -> str:
+def _closing_sentence(event: RunEvent, is_rival: bool) -> str:
     if event.kind == "candidates" and run_facts.text(event, "stage") == "round":
         return say.story_sampled(
             run_facts.whole(event, "round"),
@@ -62,7 +72,8 @@ def _closing_sentence(event: RunEvent) -> str:
             run_facts.whole(event, "uncommitted"),
         )
     if event.kind == "checkpoint" and event.data.get("is_best") is True:
-        return say.story_best(run_facts.whole(event, "round"))
+        number = run_facts.whole(event, "round")
+        return words.rival_best(number) if is_rival and number else say.story_best(number)
     if event.kind == "ended":
         wall_s = run_facts.number(event, "wall_s")
         ended = say.story_ended(run_facts.text(event, "state"), wall_s)
@@ -73,13 +84,13 @@ def _closing_sentence(event: RunEvent) -> str:
 def moment(check: Check) -> str:
     """Return when an evaluation was made, in words."""
     if check.name == "round":
-        return f"After round {check.round}"
+        return words.rival_moment(check.round) if check.is_rival else f"After round {check.round}"
     return say.MOMENTS.get(check.name, check.name)
 
 
-def _checked_sentence(checks: Sequence[Check]) -> str:
+def _checked_sentence(checks: Sequence[Check], is_rival: bool) -> str:
     if not checks:
         return ""
-    check = checks[0]
+    check = replace(checks[0], is_rival=is_rival)
     kind = say.FINAL_CHECK if check.is_final else say.ROUND_CHECK
     return say.story_checked(kind, moment(check), check.evaluation.preference_accuracy)

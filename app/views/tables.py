@@ -1,6 +1,6 @@
 """Tables and facts as HTML: the run history, before against after, an import, counts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from app import text_runs as say
@@ -38,6 +38,7 @@ def table(name: str, head: Iterable[str], rows: Iterable[str], caption: str) -> 
 
 _HISTORY_HEAD = (
     "Date",
+    "Method",
     "Preset",
     "Pairs",
     "Seed",
@@ -47,15 +48,26 @@ _HISTORY_HEAD = (
 )
 
 
-def history_table(runs: Sequence[RunSummary], selected: str | None) -> str:
-    """Return the history, newest first; each row's button carries its place, never its id."""
+def history_table(
+    runs: Sequence[RunSummary], selected: str | None, methods: Mapping[str, str]
+) -> str:
+    """Return the history, newest first; each row's button carries its place, never its id.
+
+    Args:
+        runs: the rows.
+        selected: the id of the run that is shown.
+        methods: each run's method in words, by its id.
+    """
     if not runs:
         return empty(say.HISTORY_EMPTY)
-    rows = (_history_row(place, run, run.run_id == selected) for place, run in enumerate(runs))
+    rows = (
+        _history_row(place, run, methods.get(run.run_id, ""), run.run_id == selected)
+        for place, run in enumerate(runs)
+    )
     return table("gem-history", _HISTORY_HEAD, rows, say.HISTORY_TITLE)
 
 
-def _history_row(place: int, run: RunSummary, is_selected: bool) -> str:
+def _history_row(place: int, run: RunSummary, method: str, is_selected: bool) -> str:
     date = escape(local_time(run.created_at))
     pressed = "true" if is_selected else "false"
     verdict = say.VERDICT_WORDS[run.result.verdict] if run.result else "\N{EN DASH}"
@@ -64,8 +76,9 @@ def _history_row(place: int, run: RunSummary, is_selected: bool) -> str:
         f'<tr data-place="{place}"{" class=gem-selected" if is_selected else ""}>'
         f'<td><button type="button" class="gem-row-button" aria-pressed="{pressed}" '
         f'data-place="{place}">{date}</button></td>'
-        f"<td>{escape(run.preset)}</td><td class=gem-num>{run.num_pairs:,}</td>"
-        f"<td class=gem-num>{run.seed}</td><td>{escape(say.STATE_WORDS[run.status.state])}</td>"
+        f"<td>{escape(method)}</td><td>{escape(run.preset)}</td>"
+        f"<td class=gem-num>{run.num_pairs:,}</td><td class=gem-num>{run.seed}</td>"
+        f"<td>{escape(say.STATE_WORDS[run.status.state])}</td>"
         f"<td{name}>{verdict}</td><td>{_before_after(run)}</td></tr>"
     )
 

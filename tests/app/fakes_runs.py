@@ -1,8 +1,9 @@
 """A studio with scripted runs: the events of a run as a worker writes them, cut off anywhere."""
 
+import json
 import math
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from app.records import AlignPlan, LeftOut, RunView
@@ -10,9 +11,11 @@ from gem_backend.config import RunConfig, SegaConfig
 from gem_backend.errors import ConfigError, DataError
 from gem_backend.types import (
     BeforeAfter,
+    Calibration,
     Estimate,
     Evaluation,
     EventKind,
+    FeatureWeight,
     ImportReport,
     LabelProgress,
     Preset,
@@ -23,6 +26,7 @@ from gem_backend.types import (
     RunSummary,
     SkippedRow,
 )
+from storage.runs import RunTraits
 from tests.app.fakes import GOOD, POOR, QUESTION, FakeStudio, make_candidate
 
 N_HELD_OUT = 24
@@ -112,6 +116,55 @@ def whole_run(after: Evaluation = AFTER, verdict: str = "better") -> tuple[RunEv
     return tuple(script.events)
 
 
+def rival_run(after: Evaluation = AFTER, verdict: str = "better") -> tuple[RunEvent, ...]:
+    """Return the events of another method: four warm-start steps, then two parts of five steps."""
+    script = Script()
+    script.say("started", num_pairs=32, num_held_out=24, num_pool=40, device="the processor")
+    script.say("phase", name="before", round=0)
+    script.check("before", BEFORE)
+    script.say("phase", name="sft", round=0)
+    for step in range(4):
+        script.step += 1
+        script.say("sft_step", epoch=1, loss=2.0 - step / 4, grad_norm=1.0, lr=1e-4)
+    script.check("sft", evaluation(10 / 16, 9 / 16, 0.39, 0.05, 16))
+    script.say("checkpoint", name="warm-start", round=0, is_best=True)
+    script.say("phase", name="round", round=1)
+    for part in (1, 2):
+        for step in range(5):
+            script.step += 1
+            script.say("baseline_step", loss=0.7 - 0.1 * part - step / 100, entropy=0.3)
+        script.check("round", evaluation(12 / 16, 0.7, 0.34, 0.08, 16), part)
+        script.say("checkpoint", name=f"round-{part}", round=part, is_best=part == 1)
+    script.say("baseline_step", tokens=25_000)
+    script.say("phase", name="after", round=1)
+    script.check("after", after)
+    script.say("ended", state="done", verdict=verdict, message="", wall_s=31.0)
+    return tuple(script.events)
+
+
+CALIBRATION = Calibration(
+    weights=(FeatureWeight("mean_logprob", 0.0, Estimate(0.84, 0.31, 1.37, 32), -1.2, 0.4),),
+    covariance=((0.07,),),
+    residual_scale=0.5,
+    tie_weight=0.0,
+    num_comparisons=32,
+    num_raters=1,
+    agreement_before=Estimate(0.53125, 0.364, 0.691, 32),
+    agreement_after=Estimate(0.75, 0.579, 0.867, 32),
+)
+
+
+def calibrated(view: RunView) -> RunView:
+    """Return the run as one that learned its ranking's weights after its first check."""
+    data: dict[str, object] = {"calibration": json.loads(json.dumps(asdict(CALIBRATION)))}
+    place = next(n for n, event in enumerate(view.events) if event.kind == "evaluation") + 1
+    said = RunEvent(0, 1e9, "calibration", 0, {**data, "round": 0})
+    events = (*view.events[:place], said, *view.events[place:])
+    numbered = tuple(replace(event, seq=number) for number, event in enumerate(events, start=1))
+    config = view.config.model_copy(update={"ranking": "calibrated"})
+    return replace(view, events=numbered, config=config)
+
+
 def _round(script: Script, rng: random.Random, number: int) -> None:
     script.say("phase", name="round", round=number)
     script.say("candidates", file="", stage="round", round=number, count=40, uncommitted=number - 1)
@@ -172,6 +225,21 @@ def ended_view(state: str, events: tuple[RunEvent, ...], message: str = "") -> R
     return RunView(summary(f"run-{state}", status), RunConfig(), events, log_tail=log)
 
 
+def rival_view(
+    method: str = "dpo",
+    run_id: str = "run-3",
+    after: Evaluation = AFTER,
+    verdict: str = "better",
+) -> RunView:
+    """Return a finished run of another method."""
+    view = done_view(run_id, after, verdict)
+    return replace(
+        view,
+        config=RunConfig(method=method),
+        events=rival_run(after, verdict),  # type: ignore[arg-type]
+    )
+
+
 def done_view(run_id: str = "run-1", after: Evaluation = AFTER, verdict: str = "better") -> RunView:
     status = RunStatus("done", step=36, total_steps=36)
     found = summary(run_id, status, result(run_id, after, verdict))
@@ -190,6 +258,15 @@ class RunsStudio(FakeStudio):
     plan_calls: int = 0
     imported: Path | None = None
     export: Path | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def run_traits(self, project_id: str) -> dict[str, RunTraits]:
+        return {
+            run_id: RunTraits(
+                view.config.method, view.config.ranking, self.labels.get(run_id, "abc")
+            )
+            for run_id, view in self.views.items()
+        }
 
     def plan(self, project_id: str, config: RunConfig) -> AlignPlan:
         self.plan_calls += 1

@@ -1,10 +1,12 @@
 """The Align page: its handlers as plain functions, and the page as it is wired."""
 
 from dataclasses import replace
+from typing import get_args
 
 import gradio as gr
 import pytest
 
+from app import text_calibration as words
 from app import text_runs as say
 from app.pages.align import (
     AlignHandlers,
@@ -15,10 +17,19 @@ from app.pages.align import (
     run_config,
     seen_of,
 )
-from app.run_options import OPTIONS, option_values, with_options
-from gem_backend.config import RunConfig
+from app.run_options import OPTIONS, option_values, place_of, with_options
+from gem_backend.config import RunConfig, SegaConfig
 from gem_backend.errors import ConfigError
-from tests.app.fakes_runs import RunsStudio, done_view, ended_view, running_view, until, whole_run
+from gem_backend.types import Feature
+from tests.app.fakes_runs import (
+    RunsStudio,
+    calibrated,
+    done_view,
+    ended_view,
+    running_view,
+    until,
+    whole_run,
+)
 
 EVENTS = whole_run()
 MIDDLE = until("sega_step", 11, EVENTS)
@@ -42,7 +53,7 @@ def settings(studio):
 
 def changed(settings, field, value):
     """Return the form with one advanced field changed."""
-    place = 2 + next(i for i, row in enumerate(OPTIONS) if (row.section, row.field) == field)
+    place = 2 + place_of(*field)
     return (*settings[:place], value, *settings[place + 1 :])
 
 
@@ -163,14 +174,98 @@ def test_finished_run_is_never_resumed(studio):
 
 
 def test_preset_fills_the_form_with_its_own_values(studio):
-    values = AlignHandlers(studio).choose_preset("paper")
+    values = AlignHandlers(studio).choose_preset("paper", "gem")
     assert values == option_values(studio.preset("paper"))
-    assert values[0] == 10
+    assert values[place_of("sega", "rounds")] == 10
+
+
+def test_preset_leaves_the_method_that_was_chosen(studio):
+    values = AlignHandlers(studio).choose_preset("standard", "dpo")
+    assert values[place_of("run", "method")] == "dpo"
+    assert with_options(studio.preset("standard"), values).method == "dpo"
 
 
 def test_form_returns_the_config_it_was_filled_from():
     config = RunConfig()
     assert with_options(config, option_values(config)) == config
+
+
+def test_every_setting_reaches_the_config(studio, settings):
+    form = settings
+    for field, value in {
+        ("run", "ranking"): "calibrated",
+        ("run", "method"): "ipo",
+        ("sega", "trim"): 1.0,
+        ("sega", "use_pool"): False,
+        ("sega", "group_labels"): True,
+        ("sega", "negative_weight"): 0.25,
+        ("sega", "reward_temperature"): 0.5,
+        ("sega", "normalisation"): "token",
+        ("sega", "update"): "dpo",
+        ("calibration", "features"): ["fork_entropy", "mean_logprob"],
+        ("scoring", "use_terminal_entropy"): False,
+        ("scoring", "use_branching_entropy"): False,
+        ("scoring", "use_filtering"): False,
+        ("baseline", "learning_rate"): 2e-3,
+        ("baseline", "beta"): 0.3,
+    }.items():
+        form = changed(form, field, value)
+    AlignHandlers(studio).start("demo", *form)
+    config = studio.started[0]
+    assert (config.method, config.ranking) == ("ipo", "calibrated")
+    assert config.sega == SegaConfig(
+        rounds=3,
+        trim=1,
+        use_pool=False,
+        group_labels=True,
+        negative_weight=0.25,
+        reward_temperature=0.5,
+        normalisation="token",
+        update="dpo",
+    )
+    assert config.calibration.features == ("fork_entropy", "mean_logprob")
+    scoring = config.scoring
+    assert not (scoring.use_terminal_entropy or scoring.use_branching_entropy)
+    assert not scoring.use_filtering
+    assert (config.baseline.learning_rate, config.baseline.beta) == (2e-3, 0.3)
+
+
+def test_choices_of_the_form_are_those_of_the_config():
+    for row in OPTIONS:
+        section = RunConfig if row.section == "run" else type(getattr(RunConfig(), row.section))
+        allowed = section.model_fields[row.field].annotation
+        if row.kind == "choice":
+            assert {value for _, value in row.choices} == set(get_args(allowed)), row.field
+        if row.kind == "many":
+            assert {value for _, value in row.choices} == set(get_args(Feature))
+
+
+def test_feature_has_words_of_its_own():
+    assert set(get_args(Feature)) == set(words.FEATURES) == set(words.FEATURE_NAMES)
+
+
+def test_calibrated_ranking_that_weighs_nothing_is_refused(studio, settings):
+    panel, _, button = AlignHandlers(studio).replan(
+        "demo", *changed(settings, ("calibration", "features"), [])
+    )
+    assert "Choose at least one under “What the calibrated ranking weighs”" in panel
+    assert not button.interactive
+
+
+def test_plan_names_the_method_and_the_ranking(studio, settings):
+    panel = AlignHandlers(studio).replan("demo", *settings)[0]
+    assert "<dt>Method</dt><dd><b>GEM, ranking by entropy (paper)</b></dd>" in panel
+    panel = AlignHandlers(studio).replan("demo", *changed(settings, ("run", "method"), "dpo"))[0]
+    assert "<dt>Method</dt><dd><b>DPO</b></dd>" in panel
+
+
+def test_what_the_labels_said_is_shown_once_the_run_knows_it(studio, settings):
+    lesson = 8
+    assert AlignHandlers(studio).refresh("demo", *settings)[lesson] == ""
+    studio.views = {"run-1": calibrated(done_view())}
+    shown = AlignHandlers(studio).refresh("demo", *settings)[lesson]
+    assert words.RUN_TITLE in shown
+    assert "weight 0.8 (95 % interval 0.3 to 1.4, n&nbsp;=&nbsp;32 comparisons)" in shown
 
 
 def test_options_name_real_settings_once():

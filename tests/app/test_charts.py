@@ -6,7 +6,7 @@ from dataclasses import replace
 from app.run_facts import Point, checks, series, thinned
 from app.views.charts import PANELS, accuracy_figure, accuracy_title, curves_figure, panel_title
 from gem_backend.types import RunEvent
-from tests.app.fakes_runs import BEFORE, Script, evaluation, until, whole_run
+from tests.app.fakes_runs import BEFORE, Script, evaluation, rival_run, until, whole_run
 
 EVENTS = whole_run()
 SCORE = PANELS[1]
@@ -130,3 +130,25 @@ def test_evaluation_repeated_after_a_resume_counts_once_and_damaged_ones_not():
     script.check("round", replace(BEFORE, kl=0.5), 1)
     script.say("evaluation", name="round", round=2, evaluation={"preference_accuracy": "high"})
     assert [check.evaluation.kl for check in checks(script.events)] == [0.5]
+
+
+def test_other_method_has_its_loss_and_no_empty_panel():
+    figure = curves_figure(rival_run())
+    assert [line.name for line in figure.data] == [
+        "your pairs (n = 4 steps)",
+        "other method (n = 10 steps)",
+    ]
+    [title] = figure.layout.annotations
+    assert title.text == "Loss, other method, fell from 0.58 to 0.48 (n = 10 steps)"
+    assert title.x == 0
+
+
+def test_checks_of_another_method_follow_parts():
+    figure = accuracy_figure(rival_run())
+    assert figure.layout.xaxis.ticktext == (
+        "Before training",
+        "After your pairs",
+        "After part 1",
+        "After part 2",
+        "At the end",
+    )

@@ -19,6 +19,7 @@ from app.pages.explore import (
 from app.records import TaskState
 from gem_backend.config import SamplingConfig, ScoringConfig
 from gem_backend.errors import ConfigError
+from storage.runs import RunTraits
 from tests.app.fakes import GOOD, POOR, make_candidate, make_evidence, make_run
 
 
@@ -51,6 +52,11 @@ def test_models_are_the_base_and_the_adapters_that_fit_it(actions, studio):
         ("Adapter of 2026-11-20 12:00 (quick)", "run-3"),
     ]
     assert actions.model_choices("") == [("Base model", "")]
+
+
+def test_adapter_of_another_method_is_named_so(actions, studio):
+    studio.run_traits = lambda project_id: {"run-1": RunTraits("dpo", "paper", "abc")}
+    assert actions.model_choices("demo")[1] == ("Adapter of 2026-11-20 12:00 (quick, DPO)", "run-1")
 
 
 def test_adapters_that_do_not_fit_are_not_offered(actions, studio):

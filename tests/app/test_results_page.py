@@ -3,6 +3,7 @@
 import gradio as gr
 import pytest
 
+from app import text_calibration as words
 from app import text_runs as say
 from app.pages.results import (
     ResultsHandlers,
@@ -18,14 +19,18 @@ from tests.app.fakes_runs import (
     HOSTILE,
     WORSE,
     RunsStudio,
+    calibrated,
     done_view,
     ended_view,
+    evaluation,
+    rival_view,
     running_view,
     until,
     whole_run,
 )
 
 EVENTS = whole_run()
+METHODS, LESSON, CHOOSER = 7, 8, 10  # places among the outputs of a refresh
 
 
 @pytest.fixture
@@ -76,6 +81,66 @@ def test_stale_row_of_a_run_that_is_gone_falls_back_to_the_newest(studio):
     assert drawn[2] == "run-1"
 
 
+def test_history_names_each_runs_method(studio):
+    studio.views["run-3"] = rival_view("ipo")
+    table = results_screen(studio, "demo", None).history
+    assert "<td>IPO</td>" in table
+    assert table.count("<td>GEM, ranking by entropy (paper)</td>") == 3
+
+
+def test_other_method_stands_beside_the_newest_run_of_gem(studio):
+    studio.views = {"run-3": rival_view("dpo"), **studio.views}
+    shown = ResultsHandlers(studio).refresh("demo", "run-3")[METHODS]
+    assert words.COMPARE_TITLE in shown
+    assert shown.index("DPO") < shown.index("GEM, ranking by entropy (paper)")
+    assert shown.count("<tr>") == 3  # the head and two runs
+    assert '<b>79 %</b><span class="gem-hint">60 to 91 %, n&nbsp;=&nbsp;24</span>' in shown
+    assert words.COMPARE_HINT in shown
+
+
+def test_run_of_gem_stands_beside_the_newest_of_each_other_method(studio):
+    studio.views |= {
+        "run-3": rival_view("dpo"),
+        "run-4": rival_view("dpo", "run-4", WORSE, "worse"),
+    }
+    studio.views["run-5"] = rival_view("sft", "run-5")
+    shown = ResultsHandlers(studio).refresh("demo", "run-1")[METHODS]
+    assert (shown.count("DPO"), shown.count("More imitation (SFT)")) == (1, 1)
+    assert "12 %" not in shown  # the older DPO run
+
+
+def test_runs_on_other_labels_or_cases_are_not_compared_and_why_is_said(studio):
+    few = evaluation(0.75, 0.75, 0.3, 0.1, 12)
+    studio.views = {
+        "run-3": rival_view("dpo"),
+        "run-4": rival_view("sft", "run-4", few),
+        **studio.views,
+    }
+    studio.labels["run-3"] = "other labels"
+    shown = ResultsHandlers(studio).refresh("demo", "run-1")[METHODS]
+    assert "<table" not in shown
+    assert f"Not compared with DPO of 2026-11-20 12:42: {words.OTHER_LABELS}." in shown
+    assert "it was measured on 12 held-out cases, this run on 24." in shown
+
+
+def test_newest_comparable_run_is_preferred_to_a_newer_one_that_is_not(studio):
+    studio.views = {"run-4": rival_view("dpo", "run-4"), "run-3": rival_view("dpo"), **studio.views}
+    studio.labels["run-4"] = "other labels"
+    shown = ResultsHandlers(studio).refresh("demo", "run-1")[METHODS]
+    assert "<table" in shown and "Not compared" not in shown
+
+
+def test_without_another_method_there_is_nothing_to_compare(studio):
+    assert ResultsHandlers(studio).refresh("demo", "run-1")[METHODS] == ""
+    assert ResultsHandlers(studio).refresh("demo", "run-stopped")[METHODS] == ""
+
+
+def test_calibrated_run_shows_what_the_labels_said(studio):
+    assert ResultsHandlers(studio).refresh("demo", "run-1")[LESSON] == ""
+    studio.views["run-1"] = calibrated(done_view())
+    assert words.RUN_TITLE in ResultsHandlers(studio).refresh("demo", "run-1")[LESSON]
+
+
 def test_poll_skips_until_a_run_ends(studio):
     handlers = ResultsHandlers(studio)
     studio.views = {"run-9": running_view(until("sega_step", 3, EVENTS)), **studio.views}
@@ -90,8 +155,8 @@ def test_run_without_result_says_why_and_shows_no_example(studio):
     drawn = ResultsHandlers(studio).refresh("demo", "run-stopped")
     assert "This run was stopped before its end." in drawn[4]
     assert drawn[5] == ""
-    assert not drawn[8].visible
-    assert say.EXAMPLES_EMPTY in drawn[9]
+    assert not drawn[CHOOSER].visible
+    assert say.EXAMPLES_EMPTY in drawn[CHOOSER + 1]
 
 
 def test_example_shows_both_answers_and_whether_each_matches(studio):

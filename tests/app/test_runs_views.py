@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from app import run_facts
+from app import text_calibration as words
 from app import text_runs as say
 from app.records import AlignPlan, LeftOut
 from app.text import local_time
@@ -17,9 +18,12 @@ from tests.app.fakes_runs import (
     BEFORE,
     HOSTILE,
     WORSE,
+    calibrated,
     done_view,
     ended_view,
     evaluation,
+    rival_run,
+    rival_view,
     running_view,
     until,
     whole_run,
@@ -102,6 +106,29 @@ def test_state_follows_the_events(events, sentence):
     assert runs.state_sentence(running_view(events)) == sentence
 
 
+@pytest.mark.parametrize(
+    ("events", "sentence"),
+    [
+        (until("phase", 3, rival_run()), "Training with DPO on your pairs…"),
+        (until("baseline_step", 3, rival_run()), "Training with DPO on your pairs: 3 steps done…"),
+        (until("evaluation", 3, rival_run()), "Training with DPO on your pairs: 5 steps done…"),
+        (until("phase", 4, rival_run()), say.AFTER_PHASE),
+    ],
+)
+def test_state_of_another_method_names_it(events, sentence):
+    view = replace(running_view(events), config=RunConfig(method="dpo"))
+    assert runs.state_sentence(view) == sentence
+
+
+def test_calibrated_run_says_that_it_learns_from_the_labels():
+    view = replace(
+        running_view(until("evaluation", 2, EVENTS)), config=RunConfig(ranking="calibrated")
+    )
+    assert runs.state_sentence(view) == words.LEARNING_PHASE
+    view = replace(view, config=RunConfig(ranking="paper"))
+    assert runs.state_sentence(view) == say.BEFORE_PHASE
+
+
 def test_bar_has_percent_steps_and_time_left():
     panel = runs.live_panel(running_view(until("sega_step", 6, EVENTS)))
     assert 'aria-valuenow="50"' in panel
@@ -143,6 +170,21 @@ def test_verdict_comes_first_with_interval_and_n():
     assert "(95 % interval +38 to +78, n&nbsp;=&nbsp;24 pairs)" in panel
     assert "The mean answer grew by 12 % (n = 24)." in panel
     assert '<code class="gem-path">data/runs/run-1/adapter</code>' in panel
+
+
+def test_verdict_names_method_and_ranking():
+    assert "<p>Method: GEM, ranking by entropy (paper).</p>" in runs.verdict_panel(done_view())
+    shown = runs.verdict_panel(calibrated(done_view()))
+    assert "<p>Method: GEM, ranking calibrated on your labels.</p>" in shown
+    shown = runs.verdict_panel(rival_view("rm_ppo"))
+    assert "<p>Method: Reward model + clipped policy gradient.</p>" in shown
+
+
+def test_other_method_that_made_the_model_worse_is_not_offered_either():
+    panel = runs.verdict_panel(rival_view("dpo", "run-3", WORSE, "worse"))
+    assert panel.index("Worse:") < panel.index("Method: DPO")
+    assert say.NOT_OFFERED in panel
+    assert "adapter</code>" not in panel
 
 
 def test_worse_run_says_so_first_and_is_not_offered():
@@ -205,6 +247,31 @@ def test_story_tells_the_run_in_order():
     assert sentences[-1] == "Ended (finished) after 48 seconds."
 
 
+def test_story_of_another_method_has_parts_and_no_rounds():
+    sentences = story.story_sentences(rival_run())
+    assert sentences[2:] == [
+        "Learned from your preferred answers in 4 steps: loss 2.00 to 1.25.",
+        "Round check after your pairs: held-out preference accuracy 62 % "
+        "(95 % interval 39 to 82 %, n = 16).",
+        "After your pairs: saved as the best version so far.",
+        "Trained by the other method in 5 steps: loss 0.60 to 0.56.",
+        "Round check after part 1: held-out preference accuracy 75 % "
+        "(95 % interval 51 to 90 %, n = 16).",
+        "Part 1 of the training: saved as the best version so far.",
+        "Trained by the other method in 5 steps: loss 0.50 to 0.46.",
+        "Round check after part 2: held-out preference accuracy 75 % "
+        "(95 % interval 51 to 90 %, n = 16).",
+        "Final check at the end: held-out preference accuracy 79 % "
+        "(95 % interval 60 to 91 %, n = 24).",
+        "Ended (finished) after 31 seconds.",
+    ]
+
+
+def test_story_tells_that_the_weights_were_learned():
+    sentences = story.story_sentences(calibrated(done_view()).events)
+    assert "Learned the weights of its ranking from 32 comparisons." in sentences
+
+
 def test_story_of_a_resumed_run_says_so():
     resumed = RunEvent(1, 0.0, "resumed", 0, {"from_round": 2})
     assert story.story_sentences([resumed]) == ["Resumed from round 2."]
@@ -236,20 +303,21 @@ def test_times_are_those_of_this_machines_clock(stored, shown):
 
 
 def test_history_row_holds_verdict_and_both_accuracies():
-    table = tables.history_table([done_view().summary], "run-1")
+    table = tables.history_table([done_view().summary], "run-1", {"run-1": "IPO"})
     assert 'aria-pressed="true" data-place="0">2026-11-20 12:42</button>' in table
+    assert "<td>IPO</td><td>quick</td>" in table
     assert "<td>finished</td>" in table
     assert '<td class="gem-verdict-better">better</td>' in table
     assert '21 % → <b>79 %</b> <span class="gem-quiet">n = 24</span>' in table
 
 
 def test_empty_history_says_what_to_do_next():
-    assert say.HISTORY_EMPTY in tables.history_table([], None)
+    assert say.HISTORY_EMPTY in tables.history_table([], None, {})
 
 
 def test_hostile_run_record_is_escaped():
     row = replace(done_view().summary, preset=HOSTILE, created_at=HOSTILE)
-    assert "<img" not in tables.history_table([row], None)
+    assert "<img" not in tables.history_table([row], None, {row.run_id: HOSTILE})
 
 
 def test_figures_table_gives_every_accuracy_its_interval_and_n():
