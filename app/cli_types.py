@@ -4,9 +4,13 @@ Each raises ``argparse.ArgumentTypeError`` with the reason, for argparse to say.
 """
 
 import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from app.file_words import refusal, short_name
+
+Item = TypeVar("Item")
 
 
 def port(word: str) -> int:
@@ -53,3 +57,41 @@ def model(word: str) -> str:
     """Take a model's name, which may be a path."""
     path(word)
     return word
+
+
+def count(word: str) -> int:
+    """Take a whole number from 1 up."""
+    if word.isdecimal() and int(word) >= 1:
+        return int(word)
+    raise argparse.ArgumentTypeError(f"'{word}' is not a whole number from 1 up")
+
+
+def share(word: str) -> float:
+    """Take a share, from 0 up to, not including, 1."""
+    try:
+        found = float(word)
+    except ValueError:
+        found = -1.0
+    if 0 <= found < 1:
+        return found
+    raise argparse.ArgumentTypeError(f"'{word}' is not a number from 0 to below 1")
+
+
+def one_of(names: Sequence[str]) -> Callable[[str], str]:
+    """Take one of some names."""
+
+    def take(word: str) -> str:
+        if word in names:
+            return word
+        raise argparse.ArgumentTypeError(f"'{word}' is none of {', '.join(names)}")
+
+    return take
+
+
+def several(take: Callable[[str], Item]) -> Callable[[str], tuple[Item, ...]]:
+    """Take words with commas between them, each as ``take`` takes it, none twice."""
+
+    def take_all(words: str) -> tuple[Item, ...]:
+        return tuple(dict.fromkeys(take(word) for word in words.split(",")))
+
+    return take_all

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gem_backend.config import RunConfig, ScoringConfig
+from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig
 from gem_backend.forward import TokenSequence
 from gem_backend.fusion import Fusion, group_scores, judged_candidates
 from gem_backend.order import derived_seed, shuffled_batches
@@ -35,24 +35,21 @@ class RoundFigures:
 
 
 def sample_groups(
-    trainer: Trainer, round_: int, fusion: Fusion | None = None
+    trainer: Trainer, round_: int, prompts: Sequence[str], fusion: Fusion | None
 ) -> tuple[list[Group], list[Candidate], RoundFigures]:
     """Sample and score a round's groups under the policy as it stands.
 
     Args:
         trainer: policy, prompts and settings.
-        round_: from 1; decides which prompts are drawn, and the chance in their answers.
+        round_: from 1; decides the chance in the answers.
+        prompts: from ``draw_prompts``.
         fusion: what a calibrated run ranks with; None for the paper's ranking.
 
     Returns:
         The groups, their candidates in the same order, and the round's figures.
     """
     config = trainer.config
-    prompts = _draw_prompts(trainer, round_)
-    sampling = config.sampling.model_copy(
-        update={"seed": derived_seed(config.seed, "sampling", round_)}
-    )
-    candidate_groups = trainer.sampler.sample(prompts, sampling)
+    candidate_groups = trainer.sampler.sample(prompts, round_sampling(config, round_))
     candidates = list(itertools.chain.from_iterable(candidate_groups))
     sequences = [candidate_sequence(trainer, candidate) for candidate in candidates]
     views = base_views(trainer.model, sequences, config.micro_batch_tokens)
@@ -66,15 +63,26 @@ def sample_groups(
             labelled, their_scores = _labelled(trainer, prompt, fusion)
             members, scores = members + labelled, scores + their_scores
         groups.append(_group(members, scores, config.sega.trim))
+    return groups, candidates, round_figures(candidates, views)
+
+
+def round_figures(candidates: Sequence[Candidate], views: Sequence[BaseView]) -> RoundFigures:
+    """Return the monitors of a round's candidates, which the base model sees as ``views``."""
     base_logps = torch.cat([view.logprob_T for view in views]).numpy()
-    figures = RoundFigures(
+    return RoundFigures(
         kl=float(np.mean(_joined(c.token_logprob for c in candidates) - base_logps)),
         mean_entropy=float(np.mean(_joined(c.token_entropy for c in candidates))),
     )
-    return groups, candidates, figures
 
 
-def _draw_prompts(trainer: Trainer, round_: int) -> list[str]:
+def round_sampling(config: RunConfig, round_: int) -> SamplingConfig:
+    """Return the sampling settings of a round, with a seed of its own."""
+    seed = derived_seed(config.seed, "sampling", round_)
+    return config.sampling.model_copy(update={"seed": seed})
+
+
+def draw_prompts(trainer: Trainer, round_: int) -> list[str]:
+    """Draw a round's prompts, in an order that seed and round decide."""
     config, data = trainer.config, trainer.data
     judged = {pair.prompt for pair in data.judged}
     pool = [p for p in data.prompts if config.sega.use_pool or p.prompt in judged]

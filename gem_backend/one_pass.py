@@ -62,11 +62,11 @@ def one_pass_backward(
         One result a group, in order.
 
     Raises:
-        ConfigError: the KL term is on; it needs a pass of the base model first.
+        ConfigError: the KL term is on, or negative advantages are not taken whole.
         DataError: a sequence is longer than the model can read.
     """
-    if config.kl_weight:
-        raise ConfigError("One pass cannot score and update where the KL term is on.")
+    if config.kl_weight or config.negative_weight != 1:
+        raise ConfigError("One pass has no KL term and takes negative advantages as they are.")
     found: dict[int, GroupPass] = {}
     weight = 1 / len(groups) if groups else 0.0
     for batch in plan_groups(model, groups, max_tokens):
@@ -99,7 +99,7 @@ def _whole_groups(
             logps.append(_normalised(logps_T, config))
             statistics.append(_on_cpu(one))
         scores_K = _scores(score(index, k, one) for k, one in enumerate(statistics))
-        advantages_K = advantages(scores_K, config.reward_mapping, config.scale_by_std)
+        advantages_K = _advantages(scores_K, config)
         losses.append(sega_loss(torch.stack(logps), advantages_K))
         found[index] = GroupPass(scores_K, tuple(statistics), float(losses[-1].detach()))
     (weight * torch.stack(losses).sum()).backward()  # type: ignore[no-untyped-call]
@@ -116,7 +116,9 @@ def _one_by_one(
 ) -> GroupPass:
     """One forward and one backward pass for each candidate, and two accumulators."""
     parameters = [p for p in model.parameters() if p.requires_grad]
-    sums = _Accumulators(parameters, is_softmax=config.reward_mapping == "softmax")
+    is_softmax = config.reward_mapping == "softmax"
+    temperature = config.reward_temperature if is_softmax else 1.0
+    sums = _Accumulators(parameters, is_softmax=is_softmax)
     scores: list[float] = []
     logps: list[Tensor] = []
     statistics: list[TokenStatistics] = []
@@ -125,13 +127,13 @@ def _one_by_one(
         logp = _normalised(result.logps[0], config)
         statistics.append(_on_cpu(result.statistics[0]))
         scores.append(score(index, number, statistics[-1]))
-        sums.add(scores[-1], torch.autograd.grad(logp, parameters, allow_unused=True))
+        sums.add(scores[-1] / temperature, torch.autograd.grad(logp, parameters, allow_unused=True))
         logps.append(logp.detach())
     scores_K = _scores(scores)
-    std = rewards(scores_K, config.reward_mapping).std(correction=0)
+    std = rewards(scores_K, config.reward_mapping, config.reward_temperature).std(correction=0)
     scale = weight / float(std) if config.scale_by_std and std > 0 else weight
     sums.add_gradient(scale)
-    advantages_K = advantages(scores_K, config.reward_mapping, config.scale_by_std)
+    advantages_K = _advantages(scores_K, config)
     loss = float(sega_loss(torch.stack(logps), advantages_K))
     return GroupPass(scores_K, tuple(statistics), loss)
 
@@ -183,6 +185,15 @@ class _Accumulators:
             for first in self._first:
                 first.mul_(shrink)
         return math.exp(score - self._origin)
+
+
+def _advantages(scores_K: Tensor, config: SegaConfig) -> Tensor:
+    return advantages(
+        scores_K,
+        config.reward_mapping,
+        config.scale_by_std,
+        temperature=config.reward_temperature,
+    )
 
 
 def _normalised(logps_T: Tensor, config: SegaConfig) -> Tensor:

@@ -24,28 +24,6 @@ from gem_backend.types import Candidate, Provenance
 DEFAULT_BATCH_TOKENS = 32768  # prompt and room for the answer, all rows, padding included
 
 
-class Sampler(Protocol):
-    """Anything that answers prompts: this process, or an engine elsewhere."""
-
-    def sample(
-        self,
-        prompts: Sequence[str],
-        config: SamplingConfig,
-        on_progress: OnProgress | None = None,
-    ) -> list[list[Candidate]]:
-        """Return ``config.num_candidates`` candidates for each prompt, in order."""
-        ...
-
-    def greedy(
-        self,
-        prompts: Sequence[str],
-        max_new_tokens: int,
-        on_progress: OnProgress | None = None,
-    ) -> list[Candidate]:
-        """Return the most likely continuation of each prompt, token by token, in order."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Draws:
     """Sampled ids that wait for their statistics, K rows a prompt, in order.
@@ -73,6 +51,37 @@ class Draws:
         index = group * self.num_candidates + number
         row = self.rows[index]
         return self.writer.candidate(row.prompt, row.number, self.sampled[index], statistics)
+
+
+class Sampler(Protocol):
+    """Anything that answers prompts: this process, or an engine elsewhere."""
+
+    def sample(
+        self,
+        prompts: Sequence[str],
+        config: SamplingConfig,
+        on_progress: OnProgress | None = None,
+    ) -> list[list[Candidate]]:
+        """Return ``config.num_candidates`` candidates for each prompt, in order."""
+        ...
+
+    def draw(
+        self,
+        prompts: Sequence[str],
+        config: SamplingConfig,
+        on_progress: OnProgress | None = None,
+    ) -> Draws:
+        """Return what ``sample`` does before it is scored."""
+        ...
+
+    def greedy(
+        self,
+        prompts: Sequence[str],
+        max_new_tokens: int,
+        on_progress: OnProgress | None = None,
+    ) -> list[Candidate]:
+        """Return the most likely continuation of each prompt, token by token, in order."""
+        ...
 
 
 class TransformersSampler:

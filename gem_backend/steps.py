@@ -77,6 +77,13 @@ def sft_backward(trainer: Trainer, batch: Sequence[PreferencePair], weight: floa
     return _accumulate(trainer, sequences, share) / weight
 
 
+def anchor_tokens(trainer: Trainer, batch: Sequence[PreferencePair]) -> int:
+    """Return the tokens of chosen answers that an anchor trains on; 0 where there is none."""
+    if not trainer.config.sega.anchor_weight:
+        return 0
+    return sum(len(answer_sequence(trainer, p.prompt, p.chosen).completion_ids) for p in batch)
+
+
 def sft_pass(
     trainer: Trainer, optimizer: Optimizer, pairs: Sequence[PreferencePair], order: str
 ) -> Iterator[dict[str, float]]:

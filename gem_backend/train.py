@@ -34,15 +34,16 @@ from gem_backend.checkpoint import (
 )
 from gem_backend.evaluate import EvaluationDetails, evaluate
 from gem_backend.fusion import Fusion, fuse
-from gem_backend.groups import ranked_in_groups, sample_groups
-from gem_backend.order import derived_seed, endless_batches, shuffled_batches
+from gem_backend.groups import ranked_in_groups
+from gem_backend.order import derived_seed, endless_batches
 from gem_backend.outcome import judge, merit, stop_message
 from gem_backend.reporter import Reporter
+from gem_backend.rounds import begin_round
 from gem_backend.run_dir import RunDir, write_whole
 from gem_backend.sega import is_zero_gradient
 from gem_backend.steps import (
+    anchor_tokens,
     make_optimizer,
-    round_backward,
     sft_backward,
     sft_pass,
     update,
@@ -175,30 +176,30 @@ def _sega_rounds(trainer: Trainer, progress: Progress, fusion: Fusion | None) ->
         reporter.event("phase", progress.step, name="round", round=round_)
         set_seed(derived_seed(config.seed, "sega", round_))
         reporter.say(f"Round {round_} of {config.sega.rounds}: sampling answers")
-        groups, candidates, round_figures = sample_groups(trainer, round_, fusion)
-        _keep(trainer, candidates, "round", round_)
+        work = begin_round(trainer, round_, fusion)
+        _keep(trainer, work.candidates, "round", round_)
         reporter.say(f"Round {round_} of {config.sega.rounds}: updating the adapter")
         anchors = endless_batches(
             trainer.data.train, config.sft.batch_size, f"{config.seed} anchor {round_}"
         )
-        order = f"{config.seed} sega {round_}"
         with updating(trainer.model):
-            for batch in shuffled_batches(groups, config.sega.prompts_per_step, order):
+            for backward in work.steps:
                 trainer.stop_if_asked()
-                anchor_loss = sft_backward(trainer, next(anchors), config.sega.anchor_weight)
-                loss, tokens = round_backward(trainer, batch)
+                anchor = next(anchors)
+                anchor_loss = sft_backward(trainer, anchor, config.sega.anchor_weight)
+                step = backward()
                 figures = update(trainer, optimizer)
                 progress = replace(progress, step=progress.step + 1)
                 reporter.event(
                     "sega_step",
                     progress.step,
                     round=round_,
-                    loss=loss,
+                    loss=step.loss,
                     anchor_loss=anchor_loss,
-                    mean_score=float(torch.cat([group.scores_K for group in batch]).mean()),
-                    zero_gradient_groups=sum(is_zero_gradient(group.scores_K) for group in batch),
-                    tokens=tokens,
-                    **asdict(round_figures),
+                    mean_score=float(torch.cat(step.scores).mean()),
+                    zero_gradient_groups=sum(map(is_zero_gradient, step.scores)),
+                    tokens=step.tokens + anchor_tokens(trainer, anchor),
+                    **asdict(work.figures),
                     **figures,
                 )
         progress = _choose_round(trainer, replace(progress, round=round_))

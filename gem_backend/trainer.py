@@ -20,7 +20,7 @@ from gem_backend.policy import Policy, load_policy
 from gem_backend.prompting import completion_ids, encode_prompt
 from gem_backend.reporter import Reporter
 from gem_backend.run_dir import RunDir
-from gem_backend.sampling import Sampler, TransformersSampler
+from gem_backend.sampling import Draws, Sampler, TransformersSampler
 from gem_backend.training_data import TrainingData, leave_out_too_long, split_training_data
 from gem_backend.types import Candidate
 
@@ -94,6 +94,19 @@ class StoppableSampler:
             StopRequestedError: somebody asked the run to stop.
         """
         return self.sampler.sample(prompts, config, self._watching(on_progress))
+
+    def draw(
+        self,
+        prompts: Sequence[str],
+        config: SamplingConfig,
+        on_progress: OnProgress | None = None,
+    ) -> Draws:
+        """Return ids as ``Sampler.draw`` does.
+
+        Raises:
+            StopRequestedError: somebody asked the run to stop.
+        """
+        return self.sampler.draw(prompts, config, self._watching(on_progress))
 
     def greedy(
         self,

@@ -26,6 +26,9 @@ METHODS: dict[str, Changes] = {
     "filter_dpo": {"sega": {"update": "dpo"}},
     "none": {"scoring": {"use_filtering": False}, "sega": {"update": "dpo"}},
     # our own switches, to see what each part of the recipe brings
+    "gem_entropy": {"calibration": {"features": ("final_confidence", "fork_entropy")}},
+    "gem_no_likeness": {"calibration": {"features": ("mean_logprob",)}},
+    "gem_no_pool": {"sega": {"use_pool": False}},
     "gem_paper": {
         "": {"ranking": "paper"},
         "scoring": {"lambda_fork": 1.0},
@@ -37,8 +40,6 @@ METHODS: dict[str, Changes] = {
         },
     },
 }
-BASES = ("base", "warm_start")
-"""What is only measured: the model as it is, and after the warm start that all methods share."""
 
 
 def shared_config(model: str, seed: int) -> RunConfig:

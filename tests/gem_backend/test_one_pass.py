@@ -60,7 +60,12 @@ def by_the_batch(model, settings, score=score):
             one.sum() if settings.normalisation == "sequence" else one.mean()
             for one in sequence_logps(model, group).logps
         ]
-        advantages_K = advantages(scores_K, settings.reward_mapping, settings.scale_by_std)
+        advantages_K = advantages(
+            scores_K,
+            settings.reward_mapping,
+            settings.scale_by_std,
+            temperature=settings.reward_temperature,
+        )
         losses.append(sega_loss(torch.stack(logps), advantages_K))
     torch.stack(losses).mean().backward()
     return gradient(model), [loss.item() for loss in losses]
@@ -69,10 +74,13 @@ def by_the_batch(model, settings, score=score):
 @pytest.mark.parametrize("max_tokens", [WHOLE, TWO_ROWS, ONE_ROW])
 @pytest.mark.parametrize("mapping", ["identity", "softmax"])
 @pytest.mark.parametrize("scale_by_std", [False, True])
-@pytest.mark.parametrize("normalisation", ["sequence", "token"])
-def test_the_gradient_is_the_batchs(model, max_tokens, mapping, scale_by_std, normalisation):
+@pytest.mark.parametrize("temperature", [1.0, 0.3])
+def test_the_gradient_is_the_batchs(model, max_tokens, mapping, scale_by_std, temperature):
     settings = SegaConfig(
-        reward_mapping=mapping, scale_by_std=scale_by_std, normalisation=normalisation
+        reward_mapping=mapping,
+        scale_by_std=scale_by_std,
+        normalisation="token" if temperature < 1 else "sequence",
+        reward_temperature=temperature,
     )
     expected, losses = by_the_batch(model, settings)
     model.zero_grad()
@@ -146,6 +154,8 @@ def test_no_groups_are_no_work(model):
 def test_the_kl_term_needs_two_passes(model):
     with pytest.raises(ConfigError, match="KL"):
         one_pass_backward(model, GROUPS, score, SegaConfig(kl_weight=0.1), WHOLE)
+    with pytest.raises(ConfigError, match="negative"):
+        one_pass_backward(model, GROUPS, score, SegaConfig(negative_weight=0.5), WHOLE)
 
 
 def test_draws_become_the_candidates_that_sampling_gives(adapted_policy):

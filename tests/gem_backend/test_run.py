@@ -224,13 +224,15 @@ def test_the_round_that_did_best_on_the_validation_part_is_kept(finished):
 
 
 @pytest.mark.parametrize("model", ["demo", "some/model"])
-def test_the_paper_presets_have_no_anchor_and_the_others_do(model):
-    weights = {
-        preset: preset_config(preset, model).sega.anchor_weight
-        for preset in ("quick", "standard", "paper")
-    }
-    assert weights == {"quick": 1.0, "standard": 1.0, "paper": 0.0}
-    assert preset_config("paper", model).sft.epochs > 0
+def test_the_paper_presets_are_the_papers_protocol_and_the_others_have_an_anchor(model):
+    paper = preset_config("paper", model)
+    assert (paper.ranking, paper.sega.update, paper.sega.anchor_weight) == ("paper", "sega", 0.0)
+    assert (paper.sega.reward_mapping, paper.sega.normalisation) == ("identity", "sequence")
+    assert (paper.sega.negative_weight, paper.sega.trim) == (1.0, 0)
+    assert (paper.scoring.lambda_fork, paper.scoring.top_m) == (1.0, 0.1)
+    assert paper.sft.epochs > 0
+    for preset in ("quick", "standard"):
+        assert preset_config(preset, model).sega.anchor_weight > 0
 
 
 def test_a_killed_run_shows_as_interrupted_and_resumes_without_a_gap(finished, tmp_path):

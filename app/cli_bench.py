@@ -1,0 +1,108 @@
+"""The command ``bench``: the method against its rivals, and the speed of a step."""
+
+import argparse
+import itertools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from app import cli_types
+
+Result = dict[str, object]
+Say = Callable[[str], None]
+Rows = list[dict[str, object]]
+SOURCES = ("expert", "sampled")
+MAIN_METHODS = ("base", "warm_start", "sft", "rm_ppo", "dpo", "ipo", "gem")
+ABLATIONS = ("gem_no_terminal", "gem_no_branching", "filter_dpo", "none")
+OTHERS = ("gem_paper", "gem_entropy", "gem_no_pool", "gem_no_likeness")
+
+
+def add_method(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``bench method``; several numbers, sources or shares make a sweep."""
+    parser.add_argument(
+        "--model", type=cli_types.model, default="demo", help="demo, a model folder or a hub name"
+    )
+    parser.add_argument(
+        "--pairs", type=cli_types.several(cli_types.count), default=(32,), metavar="N[,N]",
+        help="labelled pairs that train",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pairs-from", type=cli_types.several(cli_types.one_of(SOURCES)), default=("expert",),
+        metavar="SOURCE", help="expert: faultless chains are chosen; sampled: the model's own",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seeds", type=cli_types.several(cli_types.seed), default=(101, 102, 103),
+        metavar="A[,B]", help="one world and one training of each method a seed",
+    )  # fmt: skip
+    parser.add_argument(
+        "--noise", type=cli_types.several(cli_types.share), default=(0.0,), metavar="F[,F]",
+        help="share of labels that are turned round",
+    )  # fmt: skip
+    parser.add_argument(
+        "--methods",
+        type=cli_types.several(cli_types.one_of((*MAIN_METHODS, *ABLATIONS, *OTHERS))),
+        default=MAIN_METHODS,
+        metavar="NAME[,NAME]",
+        help=f"of {', '.join((*MAIN_METHODS, *ABLATIONS, *OTHERS))}",
+    )
+    parser.add_argument("--jobs", type=cli_types.count, help="processes; else one a core")
+    parser.add_argument(
+        "--out", type=cli_types.path, metavar="FILE", help="also append each row to this file"
+    )
+
+
+def add_speed(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``bench speed``."""
+    parser.add_argument("--model", default="demo", help="demo, a model folder, or llama-3-8b-shape")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--prompts", type=cli_types.count, default=64)
+    parser.add_argument("--candidates", type=cli_types.count, default=5)
+    parser.add_argument("--max-new-tokens", type=cli_types.count, default=128)
+    parser.add_argument("--repeats", type=cli_types.count, default=3)
+    parser.add_argument("--seed", type=cli_types.seed, default=0)
+
+
+def method(options: argparse.Namespace, say: Say) -> Result:
+    """Carry ``bench method``."""
+    from gem_backend.bench.method import Question, bench_method  # noqa: PLC0415 - loads torch
+
+    started = time.monotonic()
+    sweep = itertools.product(options.pairs_from, options.pairs, options.noise)
+    questions = [
+        Question(options.model, source, pairs, noise, options.seeds, options.methods)
+        for source, pairs, noise in sweep
+    ]
+    rows: Rows = []
+
+    def keep(more: Rows) -> None:
+        rows.extend(more)
+        if options.out is not None:
+            _append(options.out, more)
+
+    bench_method(questions, say, keep, options.jobs)
+    return {"rows": rows, "wall_s": round(time.monotonic() - started, 1)}
+
+
+def speed(options: argparse.Namespace, say: Say) -> Result:
+    """Carry ``bench speed``."""
+    from gem_backend.bench.speed import bench_speed  # noqa: PLC0415 - loads torch
+
+    device: Literal["auto", "cpu", "cuda"] = options.device
+    rows = bench_speed(
+        options.model,
+        device,
+        num_prompts=options.prompts,
+        num_candidates=options.candidates,
+        max_new_tokens=options.max_new_tokens,
+        repeats=options.repeats,
+        seed=options.seed,
+        on_repeat=lambda done, total: say(f"Repeat {done} of {total}"),
+    )
+    return {"rows": list(rows)}
+
+
+def _append(file: Path, rows: Rows) -> None:
+    with file.open("a", encoding="utf-8") as lines:
+        lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
