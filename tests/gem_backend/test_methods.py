@@ -140,6 +140,7 @@ def test_one_pass_does_what_scoring_first_does(tmp_path, monkeypatch):
     for first, second in zip(
         events(one_pass, "sega_step"), events(two_passes, "sega_step"), strict=True
     ):
+        assert first.pop("tokens") >= second.pop("tokens")  # it meets groups that teach nothing too
         assert first == pytest.approx(second, rel=1e-3, abs=1e-5)
 
 
