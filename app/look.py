@@ -87,6 +87,8 @@ _COLOURS = (
     ("checkbox_background_color_selected", "var(--gs-accent)"),
     ("checkbox_border_color_selected", "var(--gs-accent)"),
     ("checkbox_border_color", "var(--gs-field-line)"),
+    ("checkbox_border_color_hover", "var(--gs-accent)"),
+    ("checkbox_border_color_focus", "var(--gs-accent)"),
     ("slider_color", "var(--gs-accent)"),
     ("link_text_color", "var(--gs-accent)"),
     ("table_text_color", "var(--gs-text)"),
