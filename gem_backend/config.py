@@ -178,14 +178,15 @@ _DEMO_STANDARD = RunConfig(
     lora=LoraSettings(rank=8, alpha=16),
     sft=SftConfig(epochs=10, learning_rate=2e-3),
     sega=SegaConfig(
-        rounds=3,
-        prompts_per_round=64,
+        rounds=5,
+        prompts_per_step=4,
         learning_rate=1e-3,
         reward_mapping="softmax",
         reward_temperature=0.25,
         negative_weight=0.2,
         normalisation="token",
         anchor_weight=0.1,
+        patience=3,
     ),
     baseline=BaselineConfig(learning_rate=1e-3),
     max_length=512,
@@ -194,9 +195,7 @@ _DEMO: dict[Preset, RunConfig] = {
     "quick": _DEMO_STANDARD.model_copy(
         update={
             "preset": "quick",
-            "sega": SegaConfig(
-                **_DEMO_STANDARD.sega.model_dump() | {"rounds": 2, "prompts_per_round": 32}
-            ),
+            "sega": SegaConfig(**_DEMO_STANDARD.sega.model_dump() | {"rounds": 3}),
         }
     ),
     "standard": _DEMO_STANDARD,

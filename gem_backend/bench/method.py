@@ -28,8 +28,8 @@ from gem_backend.bench.worlds import (
     PairSource,
     World,
     build_world,
+    cases_of,
     measured_parts,
-    test_vignettes,
 )
 from gem_backend.checkpoint import (
     WARM_START,
@@ -113,8 +113,8 @@ def bench_method(
 def _answer(question: Question, folder: Path, pool: ProcessPoolExecutor, say: Say) -> list[Row]:
     """Warm up, tune with the first seed, train every seed, measure."""
     started = time.monotonic()
-    for draw in [pool.submit(_draw_measured, folder, question)] + [
-        pool.submit(_draw_labels, folder, question, seed) for seed in question.seeds
+    for draw in [pool.submit(draw_measured, folder, question)] + [
+        pool.submit(draw_labels, folder, question, seed) for seed in question.seeds
     ]:
         draw.result()
     warm_ups = [pool.submit(_warm_up, folder, question, seed) for seed in question.seeds]
@@ -174,13 +174,15 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _draw_measured(folder: Path, question: Question) -> None:
+def draw_measured(folder: Path, question: Question) -> None:
+    """Draw validation and test of a question's source once."""
     file = folder / f"measured-{question.source}.json"
     if not file.exists():
         write_whole(file, _MEASURED.dump_json(measured_parts(_drawer(question))))
 
 
-def _draw_labels(folder: Path, question: Question, seed: int) -> None:
+def draw_labels(folder: Path, question: Question, seed: int) -> None:
+    """Draw as many labels of a seed as any question can ask for, once."""
     file = folder / f"labels-{question.source}-{seed}.json"
     if not file.exists():
         write_whole(file, _PAIRS.dump_json(_drawer(question).pairs("train", MOST_PAIRS, seed)))
@@ -190,7 +192,8 @@ def _drawer(question: Question) -> Drawer:
     return Drawer(question.source, TransformersSampler(load_policy(question.model)))
 
 
-def _world(folder: Path, question: Question, seed: int) -> World:
+def world_of(folder: Path, question: Question, seed: int) -> World:
+    """Put the drawn parts together as a question wants them."""
     labels = (folder / f"labels-{question.source}-{seed}.json").read_bytes()
     parts = (folder / f"measured-{question.source}.json").read_bytes()
     train = _PAIRS.validate_json(labels)[: question.num_pairs]
@@ -206,7 +209,7 @@ def _warm_up(folder: Path, question: Question, seed: int) -> Training:
     started = time.monotonic()
     config = shared_config(question.model, seed)
     run = _new_run(_warm_folder(folder, question, seed), config)
-    with _trainer(run, _world(folder, question, seed), Progress()) as trainer:
+    with trainer_on(run, world_of(folder, question, seed), Progress()) as trainer:
         fuse(trainer)
         progress = warm_start(trainer, Progress())
     wall_s = time.monotonic() - started
@@ -224,7 +227,7 @@ def _train(
     shutil.copytree(warm / "checkpoints", run.checkpoints_dir)
     shutil.copy(warm / "evidence.json", run.path)
     progress = read_progress(run.checkpoints_dir / WARM_START)
-    with _trainer(run, _world(folder, question, seed), progress) as trainer:
+    with trainer_on(run, world_of(folder, question, seed), progress) as trainer:
         progress = align(trainer, progress)
     steps = [e for e in run.events() if e.kind in ("sega_step", "baseline_step")]
     tokens = sum(int(str(event.data.get("tokens", 0))) for event in steps)
@@ -235,9 +238,9 @@ def _train(
 def _measure(folder: Path, question: Question, training: Training) -> Measured:
     """Measure what a training kept on the test part."""
     run = RunDir(training.folder)
-    world = _world(folder, question, training.seed)
+    world = world_of(folder, question, training.seed)
     measuring = _new_run(run.path / f"measured-{training.method}", run.spec().config)
-    with _trainer(measuring, world, Progress()) as trainer:
+    with trainer_on(measuring, world, Progress()) as trainer:
         if training.method == "base":
             with trainer.model.disable_adapter():
                 _, details = evaluate(trainer.policy, trainer.sampler, world.test, trainer.config)
@@ -245,7 +248,7 @@ def _measure(folder: Path, question: Question, training: Training) -> Measured:
             best = run.checkpoints_dir / training.progress.best_name
             load_adapter_weights(best, trainer.model)
             _, details = evaluate(trainer.policy, trainer.sampler, world.test, trainer.config)
-    cases = test_vignettes([answer.prompt for answer in details.answers])
+    cases = cases_of("test", [answer.prompt for answer in details.answers])
     return Measured(
         method=training.method,
         seed=training.seed,
@@ -267,7 +270,7 @@ def _new_run(path: Path, config: RunConfig) -> RunDir:
 
 
 @contextlib.contextmanager
-def _trainer(run: RunDir, world: World, progress: Progress) -> Iterator[Trainer]:
+def trainer_on(run: RunDir, world: World, progress: Progress) -> Iterator[Trainer]:
     """Set a run up on a world's parts."""
     labelled = [PoolPrompt(pair.prompt) for pair in world.train]
     data = TrainingData(

@@ -119,11 +119,15 @@ def measured_parts(drawer: Drawer) -> MeasuredParts:
     )
 
 
-def test_vignettes(prompts: Sequence[str]) -> list[Vignette]:
-    """Return the vignettes behind prompts of the test part, in their order."""
+def cases_of(part: Literal["test", "pool"], prompts: Sequence[str]) -> list[Vignette]:
+    """Return the vignettes behind prompts of a part, in their order."""
     wanted = set(prompts)
     found: dict[str, Vignette] = {}
-    vignettes = _fresh_vignettes("held_out", TEST_SEED)
+    vignettes = (
+        _fresh_vignettes("held_out", TEST_SEED)
+        if part == "test"
+        else _fresh_vignettes("pool", _WORLD_SEED)
+    )
     while wanted - found.keys():
         vignette = next(vignettes)
         found[vignette.prompt] = vignette

@@ -45,7 +45,7 @@ def test_noise_turns_labels_round_but_never_those_of_the_test_part(expert_drawer
 
 def test_the_vignettes_of_the_test_part_are_found_again(expert_drawer):
     test = measured_parts(expert_drawer).test[:40]
-    cases = worlds.test_vignettes([pair.prompt for pair in test])
+    cases = worlds.cases_of("test", [pair.prompt for pair in test])
     assert all(count_faults(c, p.chosen) == 0 for c, p in zip(cases, test, strict=True))
     assert all(count_faults(c, p.rejected) > 0 for c, p in zip(cases, test, strict=True))
 
@@ -54,6 +54,6 @@ def test_the_vignettes_of_the_test_part_are_found_again(expert_drawer):
 def test_sampled_pairs_are_the_models_own_and_the_better_one_is_chosen(demo_policy):
     drawer = Drawer("sampled", TransformersSampler(demo_policy))
     pairs = drawer.pairs("held_out", 8, worlds.TEST_SEED)
-    cases = worlds.test_vignettes([pair.prompt for pair in pairs])
+    cases = worlds.cases_of("test", [pair.prompt for pair in pairs])
     for case, pair in zip(cases, pairs, strict=True):
         assert count_faults(case, pair.chosen) < count_faults(case, pair.rejected)
