@@ -124,6 +124,7 @@ def test_label_explore_align_and_see_the_verdict(studio, open_page, leaving, tro
     page = open_page(studio.url)
     label_three_by_keyboard(page)
     read_chains(page)
+    learn_from_labels(page)
     page = run_outlives_the_tab(page, lambda: open_page(f"{studio.url}?tab=align"), leaving)
     read_the_verdict(page)
     with leaving():
@@ -162,8 +163,22 @@ def read_chains(page):
     assert len(orders) > 1, "no weight changed the order"
 
 
+def learn_from_labels(page):
+    """35 comparisons: those of the demo and the three just labelled, of which one is a tie."""
+    lesson = page.locator("#explore-lesson")
+    expect(lesson).to_contain_text("There are 35 comparisons to learn from.")
+    page.locator("#explore-learn").click()
+    expect(lesson.locator(".gem-weights li")).to_have_count(3)
+    expect(lesson).to_contain_text("n = 35 comparisons")
+    page.get_by_label("Calibrated on your labels").check()
+    expect(page.locator(".gs-score").first).to_contain_text("Calibrated score")
+    expect(page.locator(".gs-card")).to_have_count(5)
+
+
 def run_outlives_the_tab(page, open_again, leaving):
     page.get_by_role("tab", name="Align").click()
+    ranking = page.locator("#page-align").get_by_label("Calibrated on your labels")
+    ranking.check()
     page.get_by_role("button", name="Align the model").click()
     expect(page.locator(".gem-bar[role=progressbar]")).to_be_visible(timeout=30_000)
     with leaving():
@@ -182,12 +197,15 @@ def run_outlives_the_tab(page, open_again, leaving):
         timeout=RUN_TIMEOUT_MS,
     )
     expect(bar).to_have_count(0, timeout=RUN_TIMEOUT_MS)
+    expect(page.locator("#page-align .gem-lesson")).to_contain_text("Your labels")
     return page
 
 
 def read_the_verdict(page):
     page.get_by_role("tab", name="Results").click()
     expect(page.locator(".gem-verdict")).to_contain_text("n = 128")
+    expect(page.locator(".gem-verdict")).to_contain_text("ranking calibrated on your labels")
+    expect(page.locator("#page-results .gem-lesson")).to_contain_text("Your labels")
 
 
 def visit_every_page(studio, open_page, color_scheme):
