@@ -6,6 +6,7 @@ from html import escape
 from app import text_calibration as say
 from app.records import CalibrationView
 from app.text_runs import percent
+from app.views.runs import said
 from app.views.tables import table
 from gem_backend.types import Calibration, Estimate
 
@@ -53,7 +54,7 @@ def _weights(calibration: Calibration) -> str:
     if not calibration.num_comparisons:
         return f"<p>{escape(say.PRIOR)}</p>"
     items = "".join(
-        f"<li>{_said(say.weight_sentence(weight))}</li>" for weight in calibration.weights
+        f"<li>{said(say.weight_sentence(weight))}</li>" for weight in calibration.weights
     )
     return (
         f'<ul class="gem-weights">{items}</ul>{_quiet(say.WEIGHT_MEANING)}'
@@ -84,9 +85,4 @@ def _agreement_row(name: str, figure: Estimate) -> str:
 
 
 def _quiet(words: str) -> str:
-    return f'<p class="gem-quiet">{_said(words)}</p>'
-
-
-def _said(sentence: str) -> str:
-    """A sentence as HTML in which no n is parted from its number at a line's end."""
-    return escape(sentence).replace("n = ", "n&nbsp;=&nbsp;")
+    return f'<p class="gem-quiet">{said(words)}</p>'
