@@ -10,7 +10,6 @@ import pytest
 
 from app.run_facts import eta_s
 from app.studio import Studio
-from gem_backend import runner
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig, SegaConfig, SftConfig
 from gem_backend.errors import EngineError, ModelLoadError, TrainingError
 from gem_backend.run_dir import RunDir
@@ -166,9 +165,9 @@ def test_a_run_whose_folder_is_gone_is_failed_and_blocks_nothing(tmp_path):
     folder = tmp_path / "data"
     with Studio(folder, device="cpu") as studio:
         run_id = studio.start_run("demo", QUICK)
-        runner.stop_worker(RunDir(folder / "runs" / run_id), grace_s=60)
         run = RunDir(folder / "runs" / run_id)
-        run.write_status(dataclasses.replace(run.status(), state="running"))
+        wait_until(lambda: run.status().state == "running" and run.status().pid > 0)
+        os.kill(run.status().pid, signal.SIGKILL)
         wait_until(lambda: studio.runs("demo")[0].status.state == "interrupted")
         shutil.rmtree(run.path)
         wait_until(lambda: studio.runs("demo")[0].status.state == "failed")
