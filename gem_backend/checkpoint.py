@@ -80,7 +80,8 @@ def save_checkpoint(
     temporary = checkpoints_dir / f".{progress.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    model.save_pretrained(str(temporary))
+    # a rival may have lent the model an adapter of its own while it trains
+    model.save_pretrained(str(temporary), selected_adapters=["default"])
     if optimizer is not None:
         torch.save(optimizer.state_dict(), temporary / "optimizer.pt")
     (temporary / "progress.json").write_bytes(_PROGRESS.dump_json(progress))

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -30,6 +31,8 @@ _LOADING_ERRORS = (
 )  # fmt: skip
 # A loading bar would stand before the one sentence that a person should read.
 transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+# peft still asks for it by its old name; nobody who runs the studio can act on that.
+warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,6 @@ from gem_backend.training_data import TrainingData
 from gem_backend.types import PreferencePair
 
 Say = Callable[[str], None]
-MOST_PAIRS = 128
 BASES = ("base", "warm_start")  # only measured: the model as it is, and what all methods share
 _PAIRS: TypeAdapter[tuple[PreferencePair, ...]] = TypeAdapter(tuple[PreferencePair, ...])
 _MEASURED: TypeAdapter[MeasuredParts] = TypeAdapter(MeasuredParts)
@@ -182,10 +181,15 @@ def draw_measured(folder: Path, question: Question) -> None:
 
 
 def draw_labels(folder: Path, question: Question, seed: int) -> None:
-    """Draw as many labels of a seed as any question can ask for, once."""
-    file = folder / f"labels-{question.source}-{seed}.json"
+    """Draw a seed's labels once; those of a larger question begin with those of a smaller one."""
+    file = _labels_file(folder, question, seed)
     if not file.exists():
-        write_whole(file, _PAIRS.dump_json(_drawer(question).pairs("train", MOST_PAIRS, seed)))
+        pairs = _drawer(question).pairs("train", question.num_pairs, seed)
+        write_whole(file, _PAIRS.dump_json(pairs))
+
+
+def _labels_file(folder: Path, question: Question, seed: int) -> Path:
+    return folder / f"labels-{question.source}-{question.num_pairs}-{seed}.json"
 
 
 def _drawer(question: Question) -> Drawer:
@@ -194,9 +198,9 @@ def _drawer(question: Question) -> Drawer:
 
 def world_of(folder: Path, question: Question, seed: int) -> World:
     """Put the drawn parts together as a question wants them."""
-    labels = (folder / f"labels-{question.source}-{seed}.json").read_bytes()
+    labels = _labels_file(folder, question, seed).read_bytes()
     parts = (folder / f"measured-{question.source}.json").read_bytes()
-    train = _PAIRS.validate_json(labels)[: question.num_pairs]
+    train = _PAIRS.validate_json(labels)
     return build_world(train, _MEASURED.validate_json(parts), question.noise, seed)
 
 
