@@ -12,6 +12,7 @@ import itertools
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -40,14 +41,7 @@ from gem_backend.train import warm_start
 from gem_backend.trainer import Trainer
 from gem_backend.types import Feature
 
-FEATURES: tuple[Feature, ...] = (
-    "final_confidence",
-    "fork_entropy",
-    "mean_logprob",
-    "implicit_reward",
-    "answer_agreement",
-    "expert_likeness",
-)
+FEATURES: tuple[Feature, ...] = get_args(Feature)
 RANKINGS: dict[str, tuple[Feature, ...]] = {
     "calibrated on the entropies": ("final_confidence", "fork_entropy"),
     "calibrated on mean_logprob": ("mean_logprob",),

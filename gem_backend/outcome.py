@@ -7,7 +7,7 @@ import numpy as np
 from gem_backend.checkpoint import Baseline, Progress
 from gem_backend.evaluate import EvaluationDetails, verdict
 from gem_backend.statistics import paired_change
-from gem_backend.types import Evaluation, RunResult, RunVerdict
+from gem_backend.types import Evaluation, Method, RunResult, RunVerdict
 
 _MESSAGES: dict[RunVerdict, str] = {
     "better": "Better: the model agrees with the held-out judgements more often than before.",
@@ -49,8 +49,8 @@ def judge(
     baseline: Baseline,
     after: tuple[Evaluation, EvaluationDetails],
     adapter_dir: Path,
-    best_round: int,
-    rounds: int,
+    progress: Progress,
+    method: Method = "gem",
 ) -> RunResult:
     """Compare after with before, case by case; a run that did harm does not offer its adapter."""
     evaluation, details = after
@@ -66,10 +66,10 @@ def judge(
         after=evaluation,
         preference_change=change,
         adapter_dir=None if judged == "worse" else str(adapter_dir),
-        best_round=best_round,
+        best_round=progress.best_round,
         wall_s=0.0,
         message=_MESSAGES[judged],
-        warnings=(*_warnings(baseline.evaluation, evaluation), *_kept_round(best_round, rounds)),
+        warnings=(*_warnings(baseline.evaluation, evaluation), *_kept_round(progress, method)),
     )
 
 
@@ -87,10 +87,11 @@ def _warnings(before: Evaluation, after: Evaluation) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _kept_round(best_round: int, rounds: int) -> tuple[str, ...]:
-    if best_round or not rounds:
+def _kept_round(progress: Progress, method: Method) -> tuple[str, ...]:
+    if progress.best_round or not progress.round:
         return ()
+    what = "Sampling and ranking" if method == "gem" else "Training further by this method"
     return (
-        "Sampling and ranking did not improve on the warm start with your chosen answers, so the "
-        "adapter is the warm start's.",
+        f"{what} did not improve on the warm start with your chosen answers, so the adapter is "
+        "the warm start's.",
     )

@@ -261,8 +261,8 @@ def _finish(trainer: Trainer, progress: Progress, baseline: Baseline) -> RunResu
         baseline,
         after,
         trainer.run.adapter_dir,
-        progress.best_round,
-        progress.round,
+        progress,
+        trainer.config.method,
     )
     return replace(result, wall_s=trainer.worked_s)
 

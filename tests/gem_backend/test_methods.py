@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from gem_backend.config import (
 from gem_backend.reporter import Reporter
 from gem_backend.run_dir import PoolPrompt, RunDir, RunSpec
 from gem_backend.train import run_training
-from gem_backend.types import Calibration, PreferencePair
+from gem_backend.types import Calibration, Feature, PreferencePair
 
 SEGA = SegaConfig(rounds=2, prompts_per_round=4, prompts_per_step=4, learning_rate=1e-3)
 TINY = RunConfig(
@@ -35,14 +36,7 @@ TINY = RunConfig(
     max_length=256,
     evaluation_prompts=8,
 )
-ALL_FEATURES = (
-    "final_confidence",
-    "fork_entropy",
-    "mean_logprob",
-    "implicit_reward",
-    "answer_agreement",
-    "expert_likeness",
-)
+ALL_FEATURES = get_args(Feature)
 
 
 def demo_pairs(num_train=8, num_held_out=24):
