@@ -194,10 +194,19 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "sega",
+        "anchor",
+        "choice",
+        "Anchor",
+        "What your pairs say in every step: repeat the better answer, or also keep the worse away.",
+        (("Repeat", "sft"), ("Contrast (DPO)", "dpo")),
+        place="update",
+    ),
+    Option(
+        "sega",
         "anchor_weight",
         "number",
         "Anchor weight",
-        "How strongly the rounds hold on to your preferred answers; 0: not at all.",
+        "How strongly the rounds hold on to your pairs; 0: not at all.",
         place="update",
     ),
     Option(

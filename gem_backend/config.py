@@ -124,7 +124,9 @@ class SegaConfig(Settings):
     trim: Annotated[int, Field(ge=0, le=63)] = 0  # ours: lowest scores of a group left out
     use_pool: bool = True  # ours: sample from prompts without a label too
     group_labels: bool = False  # ours: the expert's own answers join the group of their prompt
-    anchor_weight: NonNegative = 1.0  # ours: cross-entropy on the chosen answers beside the loss
+    anchor: Literal["sft", "dpo"] = "sft"  # ours: what the labelled pairs say beside the loss
+    anchor_weight: NonNegative = 1.0  # ours: of the cross-entropy on the chosen answers, or of DPO
+    # on the pairs with the warm start as reference
     kl_weight: NonNegative = 0.0  # ours
     patience: Count = 2  # ours: rounds without a better held-out figure before the run ends
 

@@ -9,6 +9,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from peft import PeftModel
@@ -75,13 +76,6 @@ def sft_backward(trainer: Trainer, batch: Sequence[PreferencePair], weight: floa
         return weight * sft_loss(logps_T, num_tokens)
 
     return _accumulate(trainer, sequences, share) / weight
-
-
-def anchor_tokens(trainer: Trainer, batch: Sequence[PreferencePair]) -> int:
-    """Return the tokens of chosen answers that an anchor trains on; 0 where there is none."""
-    if not trainer.config.sega.anchor_weight:
-        return 0
-    return sum(len(answer_sequence(trainer, p.prompt, p.chosen).completion_ids) for p in batch)
 
 
 def sft_pass(
@@ -160,21 +154,49 @@ def dpo_backward(trainer: Trainer, batch: Sequence[Group]) -> tuple[float, int]:
     The reference is the policy that sampled the round; a group whose scores are all equal is left
     out. Returns the loss and the tokens trained on.
     """
-    total, num_tokens = 0.0, 0
+    contrasts = []
     for group in batch:
         best, worst = int(group.scores_K.argmax()), int(group.scores_K.argmin())
-        if group.scores_K[best] == group.scores_K[worst]:
-            continue
-        pair = [group.sequences_K[best], group.sequences_K[worst]]
-        better_T, worse_T = sequence_logps(trainer.model, pair).logps
-        sampled = group.sampled_logps_K[best] - group.sampled_logps_K[worst]
-        margin = better_T.sum() - worse_T.sum()
-        beta = trainer.config.baseline.beta
-        loss = dpo_loss(margin, torch.as_tensor(sampled).to(margin), beta) / len(batch)
+        if group.scores_K[best] > group.scores_K[worst]:
+            margin = group.sampled_logps_K[best] - group.sampled_logps_K[worst]
+            contrasts.append(Contrast(group.sequences_K[best], group.sequences_K[worst], margin))
+    return contrast_backward(trainer, contrasts, 1 / len(batch))
+
+
+class Contrast(NamedTuple):
+    """A better and a worse answer to a prompt, and how far the reference policy has them apart.
+
+    ``reference_margin`` is log pi_ref(better) - log pi_ref(worse), nats, of whole answers.
+    """
+
+    better: TokenSequence
+    worse: TokenSequence
+    reference_margin: float
+
+
+def contrast_backward(
+    trainer: Trainer, contrasts: Sequence[Contrast], weight: float
+) -> tuple[float, int]:
+    """Add the gradient of ``weight`` times DPO's loss of each contrast.
+
+    Returns:
+        The weighted loss, and the tokens trained on.
+    """
+    longest = max((max(c.better.length, c.worse.length) for c in contrasts), default=1)
+    at_once = max(1, trainer.config.micro_batch_tokens // (2 * longest))
+    beta = trainer.config.baseline.beta
+    total = 0.0
+    for start in range(0, len(contrasts), at_once):
+        part = contrasts[start : start + at_once]
+        both = [sequence for contrast in part for sequence in (contrast.better, contrast.worse)]
+        sums = [logps_T.sum() for logps_T in sequence_logps(trainer.model, both).logps]
+        margins = torch.stack(sums[::2]) - torch.stack(sums[1::2])
+        references = torch.tensor([contrast.reference_margin for contrast in part]).to(margins)
+        loss = weight * dpo_loss(margins, references, beta).sum()
         trainer.accelerator.backward(loss)
         total += _finite(loss)
-        num_tokens += sum(len(sequence.completion_ids) for sequence in pair)
-    return total, num_tokens
+    tokens = sum(len(c.better.completion_ids) + len(c.worse.completion_ids) for c in contrasts)
+    return total, tokens
 
 
 @dataclass(frozen=True, slots=True)

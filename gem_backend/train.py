@@ -20,6 +20,7 @@ from accelerate.utils import set_seed
 from pydantic import TypeAdapter
 from torch.optim import Optimizer
 
+from gem_backend.anchor import Anchor
 from gem_backend.candidate_table import write_candidates
 from gem_backend.checkpoint import (
     WARM_START,
@@ -35,16 +36,14 @@ from gem_backend.checkpoint import (
 from gem_backend.evaluate import EvaluationDetails, evaluate
 from gem_backend.fusion import Fusion, fuse
 from gem_backend.groups import ranked_in_groups
-from gem_backend.order import derived_seed, endless_batches
+from gem_backend.order import derived_seed
 from gem_backend.outcome import judge, merit, stop_message
 from gem_backend.reporter import Reporter
 from gem_backend.rounds import begin_round
 from gem_backend.run_dir import RunDir, write_whole
 from gem_backend.sega import is_zero_gradient
 from gem_backend.steps import (
-    anchor_tokens,
     make_optimizer,
-    sft_backward,
     sft_pass,
     update,
     updating,
@@ -164,6 +163,8 @@ def _sega_rounds(trainer: Trainer, progress: Progress, fusion: Fusion | None) ->
     """The closed loop: sample, score, update, evaluate, until the rounds or the gains end."""
     config, reporter = trainer.config, trainer.reporter
     optimizer = make_optimizer(trainer, config.sega.learning_rate)
+    load_adapter_weights(trainer.run.checkpoints_dir / WARM_START, trainer.model)
+    anchor = Anchor(trainer)
     load_checkpoint(
         trainer.run.checkpoints_dir / progress.name,
         trainer.model,
@@ -179,14 +180,11 @@ def _sega_rounds(trainer: Trainer, progress: Progress, fusion: Fusion | None) ->
         work = begin_round(trainer, round_, fusion)
         _keep(trainer, work.candidates, "round", round_)
         reporter.say(f"Round {round_} of {config.sega.rounds}: updating the adapter")
-        anchors = endless_batches(
-            trainer.data.train, config.sft.batch_size, f"{config.seed} anchor {round_}"
-        )
+        anchors = anchor.batches(f"{config.seed} anchor {round_}")
         with updating(trainer.model):
             for backward in work.steps:
                 trainer.stop_if_asked()
-                anchor = next(anchors)
-                anchor_loss = sft_backward(trainer, anchor, config.sega.anchor_weight)
+                anchor_loss, anchor_tokens = anchor.backward(next(anchors))
                 step = backward()
                 figures = update(trainer, optimizer)
                 progress = replace(progress, step=progress.step + 1)
@@ -198,7 +196,7 @@ def _sega_rounds(trainer: Trainer, progress: Progress, fusion: Fusion | None) ->
                     anchor_loss=anchor_loss,
                     mean_score=float(torch.cat(step.scores).mean()),
                     zero_gradient_groups=sum(map(is_zero_gradient, step.scores)),
-                    tokens=step.tokens + anchor_tokens(trainer, anchor),
+                    tokens=step.tokens + anchor_tokens,
                     **asdict(work.figures),
                     **figures,
                 )

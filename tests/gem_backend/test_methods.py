@@ -176,6 +176,14 @@ def test_the_ablations_run_and_differ_from_the_whole(changes, tmp_path):
     assert losses[0] != losses[1]
 
 
+def test_an_anchor_of_pairs_starts_at_ln_2_and_falls(tmp_path):
+    """The reference is the warm start, where DPO's loss of a pair is ln 2."""
+    run = carry(tmp_path / "anchor", sega=SEGA.model_copy(update={"anchor": "dpo"}))
+    losses = [step["anchor_loss"] for step in events(run, "sega_step")]
+    assert losses[0] == pytest.approx(np.log(2), rel=1e-3)
+    assert losses[-1] < losses[0]
+
+
 @pytest.mark.parametrize("method", ["sft", "dpo", "ipo", "rm_ppo"])
 @pytest.mark.slow
 def test_a_rival_is_a_run_like_any_other(method, tmp_path):

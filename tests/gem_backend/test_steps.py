@@ -1,5 +1,6 @@
 """Steps: the gradient does not depend on the token budget, and modes do not depend on the past."""
 
+import math
 import time
 from dataclasses import replace
 
@@ -16,7 +17,14 @@ from gem_backend.reporter import Reporter
 from gem_backend.run_dir import RunDir, RunSpec
 from gem_backend.sampling import TransformersSampler
 from gem_backend.sega import advantages, sega_loss
-from gem_backend.steps import Group, sega_backward, sft_backward, updating
+from gem_backend.steps import (
+    Contrast,
+    Group,
+    contrast_backward,
+    sega_backward,
+    sft_backward,
+    updating,
+)
 from gem_backend.trainer import StoppableSampler, StopRequestedError, Trainer
 from gem_backend.training_data import split_training_data
 from gem_backend.types import PreferencePair
@@ -78,13 +86,13 @@ def gradient_of(trainer, backward):
     return torch.cat([p.grad.flatten() for p in parameters]), loss, shapes
 
 
-def assert_same_under_a_tiny_budget(trainer, backward, **sega):
+def assert_same_under_a_tiny_budget(trainer, backward, least_rows=1, **sega):
     trainer.model.double()  # else the order of the sums alone would differ in the sixth digit
     with updating(trainer.model):
         whole, loss, _ = gradient_of(with_settings(trainer, WHOLE, **sega), backward)
         split, split_loss, shapes = gradient_of(with_settings(trainer, TINY, **sega), backward)
     assert len(shapes) > 1
-    assert all(rows * tokens <= TINY or rows == 1 for rows, tokens in shapes)
+    assert all(rows * tokens <= TINY or rows <= least_rows for rows, tokens in shapes)
     assert whole.abs().max() > 1e-3
     torch.testing.assert_close(split, whole, rtol=1e-6, atol=1e-9)
     assert split_loss == pytest.approx(loss, rel=1e-9)
@@ -217,3 +225,40 @@ def test_a_sampler_that_can_be_stopped_samples_as_the_one_inside(trainer):
     inside = TransformersSampler(trainer.policy)
     assert trainer.sampler.sample(["one"], config) == inside.sample(["one"], config)
     assert trainer.sampler.greedy(["one"], 8) == inside.greedy(["one"], 8)
+
+
+CONTRASTS = [
+    Contrast(
+        TokenSequence((256, 1 + number, 2), tuple(range(5, 9 + 7 * number))),
+        TokenSequence((256, 1 + number, 2), tuple(range(30, 36))),
+        float(number),
+    )
+    for number in range(3)
+]
+
+
+def test_a_contrast_has_the_same_gradient_under_any_token_budget(trainer):
+    assert_same_under_a_tiny_budget(
+        trainer, lambda t: contrast_backward(t, CONTRASTS, 0.7)[0], least_rows=2
+    )
+
+
+def test_a_contrast_at_its_reference_costs_ln_2_and_counts_its_tokens(trainer):
+    """With the reference margin at the policy's own, DPO's loss is ln 2 a pair."""
+    own = []
+    for contrast in CONTRASTS:
+        better, worse = score_tokens(trainer.model, [contrast.better, contrast.worse])
+        margin = float(better.logprob_T.sum() - worse.logprob_T.sum())
+        own.append(contrast._replace(reference_margin=margin))
+    loss, tokens = contrast_backward(trainer, own, 0.5)
+    assert loss == pytest.approx(0.5 * 3 * math.log(2), rel=1e-4)
+    assert tokens == sum(len(c.better.completion_ids) + len(c.worse.completion_ids) for c in own)
+
+
+def test_a_contrast_that_the_policy_holds_already_pulls_less(trainer):
+    """The push is beta * sigmoid(-beta * (margin - reference)): it fades, as SEGA's does not."""
+    far = [contrast._replace(reference_margin=-400.0) for contrast in CONTRASTS]
+    near = [contrast._replace(reference_margin=400.0) for contrast in CONTRASTS]
+    faded, _, _ = gradient_of(trainer, lambda t: contrast_backward(t, far, 1.0)[0])
+    pulling, _, _ = gradient_of(trainer, lambda t: contrast_backward(t, near, 1.0)[0])
+    assert faded.norm() < 1e-3 * pulling.norm()
