@@ -21,8 +21,14 @@ from gem_backend.errors import DataError
 from gem_backend.scoring import rescore
 from gem_backend.types import ExpertOrder, Skill
 
-CONFIG, SCORING = CalibrationConfig(), ScoringConfig()
-FEATURES = CONFIG.features
+FEATURES = (
+    "final_confidence",
+    "fork_entropy",
+    "mean_logprob",
+    "implicit_reward",
+    "answer_agreement",
+)
+CONFIG, SCORING = CalibrationConfig(features=FEATURES), ScoringConfig()
 SCORINGS = [
     SCORING,
     ScoringConfig(lambda_fork=0),
@@ -91,7 +97,9 @@ def test_without_labels_the_skills_are_the_scores_to_the_bit(rng, scoring):
 def test_without_labels_the_calibration_is_the_prior(rng):
     """Raw weights 1, lambda, 0, 0, 0 times the deviations; 1.96 prior deviations either side."""
     items = random_items(rng, 30)
-    found = fit_calibration(items, [], CalibrationConfig(weight_scale=2), SCORINGS[2])
+    found = fit_calibration(
+        items, [], CalibrationConfig(features=FEATURES, weight_scale=2), SCORINGS[2]
+    )
     x = np.array([list(item.values()) for item in items])
     expected = np.array([1, 0.37, 0, 0, 0]) * x.std(axis=0)
     for weight, prior in zip(found.weights, expected, strict=True):

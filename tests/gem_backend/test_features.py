@@ -34,6 +34,7 @@ def test_features_are_those_of_the_definition():
         "mean_logprob": -2.0,
         "implicit_reward": 1.0,
         "answer_agreement": 0.5,
+        "expert_likeness": 0.0,
     }
 
 
@@ -47,3 +48,8 @@ def test_the_base_model_has_no_implicit_reward_and_a_lone_answer_no_agreement():
 def test_agreement_leaves_the_candidate_itself_out(answers):
     found = group_features([candidate(answer) for answer in answers])
     assert [row["answer_agreement"] for row in found] == pytest.approx([1 / 3, 1 / 3, 0, 0])
+
+
+def test_likeness_is_passed_on_to_each_candidate():
+    rows = group_features([candidate(), candidate()], likeness_K=[0.25, -1.5])
+    assert [row["expert_likeness"] for row in rows] == [0.25, -1.5]
