@@ -69,7 +69,7 @@ SETTING_MISSING = "A setting is empty. Type a number, or choose a preset to put 
 NO_PROJECT = "No project is open. Create one on the Data page, or choose one."
 
 PRESETS: tuple[tuple[str, Preset], ...] = (
-    ("Quick: a first look, half a minute or so with the embedded model", "quick"),
+    ("Quick: a first look, a minute or so with the embedded model", "quick"),
     ("Standard: more rounds, for an adapter to keep", "standard"),
     ("Paper: the settings of the published method", "paper"),
 )
