@@ -14,8 +14,8 @@ from gem_backend.errors import SpanError
 from gem_backend.features import candidate_features
 from gem_backend.run_dir import labels_hash
 from gem_backend.scoring import gem_score
-from gem_backend.training_data import split_training_data
-from gem_backend.types import Calibration, ExpertOrder, Feature, PreferencePair
+from gem_backend.training_data import expert_order, split_training_data
+from gem_backend.types import Calibration, Feature, PreferencePair
 from storage import calibrations, projects
 from storage.calibrations import STORED_FEATURES, CalibrationRecord, Evidence, JudgedAnswer
 from storage.database import Database
@@ -34,17 +34,7 @@ def comparisons(db: Database, project_id: str) -> list[PreferencePair]:
 
     None is of a prompt that is held out, or that a run would hold out where nobody chose.
     """
-    labels, pool = snapshot(db, project_id)
-    data = split_training_data(labels, pool)
-    held_out = {pair.prompt for pair in (*data.validation, *data.test)}
-    return [
-        pair
-        for pair in labels
-        if pair.verdict in ("preferred", "tie")
-        and pair.split != "held_out"
-        and pair.prompt not in held_out
-        and pair.chosen != pair.rejected
-    ]
+    return list(split_training_data(*snapshot(db, project_id)).judged)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,8 +139,7 @@ def gather(
         sides = [places.get((pair.prompt, text)) for text in (pair.chosen, pair.rejected)]
         known = tuple(side for side in sides if side is not None)
         if len(known) == 2:
-            order = (known,) if pair.verdict == "tie" else ((known[0],), (known[1],))
-            orders.append(ExpertOrder(order, pair.strength, pair.rater))
+            orders.append(expert_order(pair, *known))
             groups.append(prompts[pair.prompt])
     return Evidence(tuple(judged.values()), tuple(orders), tuple(groups))
 

@@ -130,14 +130,6 @@ def _export(options: argparse.Namespace) -> Result:
     return export_file(options.data_dir, options.project, options.format, options.out)
 
 
-def _bench_method(options: argparse.Namespace) -> Result:
-    return cli_bench.method(options, _say)
-
-
-def _bench_speed(options: argparse.Namespace) -> Result:
-    return cli_bench.speed(options, _say)
-
-
 def _doctor(options: argparse.Namespace) -> Result:
     from dataclasses import asdict
 
@@ -178,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_runs(commands)
     _add_score(commands)
     _add_data(commands)
-    _add_bench(commands)
+    cli_bench.add(commands, _add_command, _say)
     doctor = _add_command(commands, "doctor", _doctor, "what this machine has, what is missing")
     doctor.set_defaults(in_words=findings_in_words)
     return parser
@@ -258,16 +250,6 @@ def _add_data(commands: "_Commands[_Parser]") -> None:
     )
     for parser in (in_, out):
         parser.add_argument("--project", required=True, metavar="NAME", help="the project's name")
-
-
-def _add_bench(commands: "_Commands[_Parser]") -> None:
-    about = "benchmarks: the method against its rivals, the speed of a step"
-    parser = commands.add_parser("bench", help=about, description=f"{about.capitalize()}.")
-    benches = parser.add_subparsers(dest="bench", required=True, metavar="WHAT")
-    about = "the method against its rivals, on fresh cases of the demo world"
-    cli_bench.add_method(_add_command(benches, "method", _bench_method, about))
-    about = "one step beside the naive one and TRL's, in turns"
-    cli_bench.add_speed(_add_command(benches, "speed", _bench_speed, about))
 
 
 def _with_command(words: list[str]) -> list[str]:

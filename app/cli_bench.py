@@ -5,21 +5,42 @@ import itertools
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from app import cli_types
 
 Result = dict[str, object]
 Say = Callable[[str], None]
 Rows = list[dict[str, object]]
+Commands = argparse._SubParsersAction  # argparse gives the type of what it returns no public name
+Parser = TypeVar("Parser", bound=argparse.ArgumentParser)
+AddCommand = Callable[..., argparse.ArgumentParser]
 SOURCES = ("expert", "sampled")
 MAIN_METHODS = ("base", "warm_start", "sft", "rm_ppo", "dpo", "ipo", "gem")
 ABLATIONS = ("gem_no_terminal", "gem_no_branching", "filter_dpo", "none")
 OTHERS = ("gem_paper", "gem_entropy", "gem_no_pool", "gem_no_likeness")
 
 
-def add_method(parser: argparse.ArgumentParser) -> None:
+def add(commands: "Commands[Parser]", add_command: AddCommand, say: Say) -> None:
+    """Add ``bench`` with its commands.
+
+    Args:
+        commands: of the command line.
+        add_command: adds one with the options that all of them take.
+        say: tells a person how it goes.
+    """
+    about = "benchmarks: the method against its rivals, the speed of a step"
+    parser = commands.add_parser("bench", help=about, description=f"{about.capitalize()}.")
+    benches = parser.add_subparsers(dest="bench", required=True, metavar="WHAT")
+    about = "the method against its rivals, on fresh cases of the demo world"
+    _add_method(add_command(benches, "method", partial(_method, say=say), about))
+    about = "one step beside the naive one and TRL's, in turns"
+    _add_speed(add_command(benches, "speed", partial(_speed, say=say), about))
+
+
+def _add_method(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``bench method``; several numbers, sources or shares make a sweep."""
     parser.add_argument(
         "--model", type=cli_types.model, default="demo", help="demo, a model folder or a hub name"
@@ -53,7 +74,7 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_speed(parser: argparse.ArgumentParser) -> None:
+def _add_speed(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``bench speed``."""
     parser.add_argument("--model", default="demo", help="demo, a model folder, or llama-3-8b-shape")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -62,9 +83,10 @@ def add_speed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-new-tokens", type=cli_types.count, default=128)
     parser.add_argument("--repeats", type=cli_types.count, default=3)
     parser.add_argument("--seed", type=cli_types.seed, default=0)
+    parser.add_argument("--threads", type=cli_types.count, help="of torch; else its own choice")
 
 
-def method(options: argparse.Namespace, say: Say) -> Result:
+def _method(options: argparse.Namespace, say: Say) -> Result:
     """Carry ``bench method``."""
     from gem_backend.bench.method import Question, bench_method  # noqa: PLC0415 - loads torch
 
@@ -85,10 +107,14 @@ def method(options: argparse.Namespace, say: Say) -> Result:
     return {"rows": rows, "wall_s": round(time.monotonic() - started, 1)}
 
 
-def speed(options: argparse.Namespace, say: Say) -> Result:
+def _speed(options: argparse.Namespace, say: Say) -> Result:
     """Carry ``bench speed``."""
+    import torch  # noqa: PLC0415 - slow to load
+
     from gem_backend.bench.speed import bench_speed  # noqa: PLC0415 - loads torch
 
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
     device: Literal["auto", "cpu", "cuda"] = options.device
     rows = bench_speed(
         options.model,

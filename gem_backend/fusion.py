@@ -29,6 +29,7 @@ from gem_backend.run_dir import write_whole
 from gem_backend.scoring import gem_score
 from gem_backend.steps import answer_sequence, make_optimizer, sft_pass
 from gem_backend.trainer import Trainer
+from gem_backend.training_data import expert_order
 from gem_backend.types import (
     Calibration,
     Candidate,
@@ -87,9 +88,7 @@ def fuse(trainer: Trainer) -> Fusion:
 def gather_evidence(trainer: Trainer) -> Evidence:
     """Look at every judged answer through a policy that was not trained on its prompt."""
     judged, config = trainer.data.judged, trainer.config.calibration
-    orders = [
-        ExpertOrder(_order(pair, 2 * k), pair.strength, pair.rater) for k, pair in enumerate(judged)
-    ]
+    orders = [expert_order(pair, 2 * k, 2 * k + 1) for k, pair in enumerate(judged)]
     prompts = {
         prompt: number for number, prompt in enumerate(dict.fromkeys(p.prompt for p in judged))
     }
@@ -100,13 +99,13 @@ def gather_evidence(trainer: Trainer) -> Evidence:
     representation_ID = np.array([view.representation_D for view in views])
     is_likeness_used = "expert_likeness" in config.features
     items: dict[int, dict[Feature, float]] = {}
-    for part, outside in _warmed_up_parts(trainer, groups):
+    for part in _warmed_up_parts(trainer, groups):
         others = [order for k, order in enumerate(orders) if k not in part]
         likeness_I = np.zeros(len(views))
         if is_likeness_used:
             direction_D = fit_direction(others, representation_ID, config.likeness_scale)
             likeness_I = representation_ID @ direction_D
-        items |= _items(trainer, part, outside, views, likeness_I)
+        items |= _items(trainer, part, views, likeness_I)
     direction_D = fit_direction(orders, representation_ID, config.likeness_scale)
     return Evidence(
         tuple(items[i] for i in range(2 * len(judged))),
@@ -150,9 +149,7 @@ def _likeness(
     return found
 
 
-def _warmed_up_parts(
-    trainer: Trainer, groups: Sequence[int]
-) -> Iterator[tuple[set[int], list[PreferencePair]]]:
+def _warmed_up_parts(trainer: Trainer, groups: Sequence[int]) -> Iterator[set[int]]:
     """Yield each part of the judged pairs, with the policy warmed up on the pairs outside it."""
     config, data = trainer.config, trainer.data
     fresh = {k: v.clone() for k, v in get_peft_model_state_dict(trainer.model).items()}
@@ -170,14 +167,13 @@ def _warmed_up_parts(
             set_seed(derived_seed(config.seed, f"part {fold}", epoch))
             for _ in sft_pass(trainer, optimizer, outside, f"{config.seed} part {fold} {epoch}"):
                 pass
-        yield part, outside
+        yield part
         set_peft_model_state_dict(trainer.model, fresh)
 
 
 def _items(
     trainer: Trainer,
     part: set[int],
-    outside: Sequence[PreferencePair],
     views: Sequence[BaseView],
     likeness_I: NDArray[np.float64],
 ) -> dict[int, dict[Feature, float]]:
@@ -238,7 +234,3 @@ def _sequences(trainer: Trainer, pairs: Sequence[PreferencePair]) -> list[TokenS
 
 def _answers_of(pair: PreferencePair) -> tuple[str, str]:
     return pair.chosen, pair.rejected
-
-
-def _order(pair: PreferencePair, first: int) -> tuple[tuple[int, ...], ...]:
-    return ((first, first + 1),) if pair.verdict == "tie" else ((first,), (first + 1,))

@@ -12,7 +12,7 @@ from accelerate.utils import set_seed
 from peft import LoraConfig, PeftModel, get_peft_model
 
 from gem_backend.checkpoint import Progress
-from gem_backend.config import RunConfig, SamplingConfig
+from gem_backend.config import LoraSettings, RunConfig, SamplingConfig
 from gem_backend.errors import TrainingError
 from gem_backend.forward import context_length
 from gem_backend.generation import OnProgress
@@ -163,7 +163,7 @@ def set_up(
     count = partial(_count_tokens, policy, config)
     data = leave_out_too_long(data, count, config.max_length, context_length(policy.model))
     _refuse(data)
-    policy = _with_adapter(policy, config)
+    policy = with_adapter(policy, config.lora, config.seed)
     accelerator = Accelerator(cpu=policy.device.type == "cpu")
     sampler = StoppableSampler(TransformersSampler(policy, config.prompt), reporter)
     since = started - progress.worked_s
@@ -190,13 +190,19 @@ def set_up(
     return trainer
 
 
-def _with_adapter(policy: Policy, config: RunConfig) -> Policy:
-    """Put a fresh adapter on the model, all in evaluation mode; ``updating`` says when not."""
-    set_seed(config.seed)  # the adapter's first weights
+def with_adapter(policy: Policy, settings: LoraSettings, seed: int) -> Policy:
+    """Put a fresh adapter on the model, all in evaluation mode; ``updating`` says when not.
+
+    Args:
+        policy: without an adapter.
+        settings: rank, alpha and dropout; on all linear layers.
+        seed: of the adapter's first weights, and of torch from there on.
+    """
+    set_seed(seed)
     lora = LoraConfig(
-        r=config.lora.rank,
-        lora_alpha=config.lora.alpha,
-        lora_dropout=config.lora.dropout,
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )

@@ -31,6 +31,9 @@ from gem_backend.policy import Policy
 from gem_backend.prompting import encode_prompt
 
 Settings = TypeVar("Settings", bound=TrainingArguments)
+Pair = tuple[TokenSequence, TokenSequence]
+"""A prompt with its chosen and with its rejected answer; both end with the end token."""
+
 NO_FIGURES = ("epoch", "num_tokens", "step_time")  # in TRL's logs
 
 
@@ -119,6 +122,11 @@ def lay_out(
     longest = max(len(row) * max(sequence.length for sequence in row) for row in answers)
     data = Dataset.from_list(list(rows)).select(order, keep_in_memory=True)
     return Plan(data, spent, shared_settings(session, longest, len(spent), size))
+
+
+def sequence_ids(sequence: TokenSequence) -> list[int]:
+    """Return a prompt and its answer as one row of ids."""
+    return [*sequence.prompt_ids, *sequence.completion_ids]
 
 
 def shared_settings(session: Session, row_tokens: int, max_steps: int, rows: int) -> dict[str, Any]:

@@ -23,6 +23,7 @@ ROW_KEYS = {
         (("method", "--pairs-from", "nowhere"), "'nowhere' is none of expert, sampled"),
         (("method", "--seeds", "1,-2"), "'-2' is not a whole number"),
         (("speed", "--candidates", "0"), "'0' is not a whole number from 1 up"),
+        (("speed", "--threads", "0"), "'0' is not a whole number from 1 up"),
         ((), "required"),
     ],
 )

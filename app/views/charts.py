@@ -41,6 +41,9 @@ class Panel(NamedTuple):
     curves: tuple[Curve, ...]
 
 
+SCORE = Panel(
+    "Score", "score (nats)", (Curve("sega_step", "mean_score", "mean score", TEAL, "solid"),)
+)
 PANELS = (
     Panel(
         "Loss",
@@ -51,9 +54,7 @@ PANELS = (
             Curve("baseline_step", "loss", "other method", TEAL, "solid"),
         ),
     ),
-    Panel(
-        "Score", "score (nats)", (Curve("sega_step", "mean_score", "mean score", TEAL, "solid"),)
-    ),
+    SCORE,
     Panel(
         "Uncertainty",
         "entropy (nats per token)",
@@ -168,6 +169,7 @@ def curves_figure(events: Sequence[RunEvent]) -> go.Figure | None:
     if not any(lines.values()):
         return None
     is_rival = any(event.kind == "baseline_step" for event in events)
+    is_calibrated = any(event.kind == "calibration" for event in events)
     panels = [one for one in PANELS if not is_rival or any(lines[curve] for curve in one.curves)]
     titles = [panel_title(panel, [lines[curve] for curve in panel.curves]) for panel in panels]
     columns = min(2, len(panels))
@@ -185,7 +187,7 @@ def curves_figure(events: Sequence[RunEvent]) -> go.Figure | None:
             if lines[curve]:
                 line = _line(curve, lines[curve], len(panel.curves) > 1)
                 figure.add_trace(line, row=row, col=col)
-        figure.update_yaxes(title=panel.unit, row=row, col=col)
+        figure.update_yaxes(title=_unit(panel, is_calibrated), row=row, col=col)
     figure.update_xaxes(title="training step", rangemode="tozero")
     figure.update_yaxes(rangemode="tozero")
     if columns == 2:
@@ -193,6 +195,11 @@ def curves_figure(events: Sequence[RunEvent]) -> go.Figure | None:
     else:
         figure.update_annotations(x=0, xanchor="left")
     return _styled(figure, "", height=260 * rows + 20 * (rows == 1))
+
+
+def _unit(panel: Panel, is_calibrated: bool) -> str:
+    """A calibrated score is a skill, in logits; equation (1) is in nats."""
+    return panel.unit.replace("nats", "logits") if is_calibrated and panel is SCORE else panel.unit
 
 
 def _left(centre: float) -> float:

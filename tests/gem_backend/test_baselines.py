@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from torch import nn
 
-from gem_backend import baselines, demo
+from gem_backend import baselines, demo, rm_ppo
 from gem_backend.baselines import Budget, train_baseline
 from gem_backend.config import (
     BaselineConfig,
@@ -31,7 +31,7 @@ from gem_backend.evaluate import evaluate
 from gem_backend.forward import TokenSequence, base_model
 from gem_backend.prompting import completion_ids, encode_prompt
 from gem_backend.sampling import TransformersSampler
-from gem_backend.trainer import StopRequestedError, _with_adapter
+from gem_backend.trainer import StopRequestedError, with_adapter
 from gem_backend.trl_session import on_one_device
 from gem_backend.types import PreferencePair
 
@@ -130,8 +130,9 @@ def demo_settings(method, **baseline):
 @pytest.fixture
 def warm_policy(demo_policy, demo_pairs):
     """The embedded model under an adapter with two steps of warm start behind it."""
-    policy = _with_adapter(demo_policy, demo_settings("sft"))
-    train(policy, demo_settings("sft"), 1, demo_pairs)
+    settings = demo_settings("sft")
+    policy = with_adapter(demo_policy, settings.lora, settings.seed)
+    train(policy, settings, 1, demo_pairs)
     return policy
 
 
@@ -165,13 +166,13 @@ def seen(monkeypatch):
     spy("pairs", baselines.DPOTrainer, "_compute_loss", lambda i: split(i, i["completion_mask"]))
     spy(
         "reward",
-        baselines.RewardTrainer,
+        rm_ppo.RewardTrainer,
         "compute_loss",
         lambda i: unpadded(i["input_ids"], i["attention_mask"]),
     )
     spy(
         "policy",
-        baselines.GRPOTrainer,
+        rm_ppo.GRPOTrainer,
         "_compute_loss",
         lambda i: list(
             zip(
@@ -206,14 +207,14 @@ def test_the_policys_phase_trains_on_the_very_ids_that_were_sampled(
     adapted_policy, seen, monkeypatch
 ):
     sampled = []
-    answer = baselines._Rollouts.answer
+    answer = rm_ppo._Rollouts.answer
 
     def watched(self, *args):
         output = answer(self, *args)
         sampled.extend(zip(output["prompt_ids"], output["completion_ids"], strict=True))
         return output
 
-    monkeypatch.setattr(baselines._Rollouts, "answer", watched)
+    monkeypatch.setattr(rm_ppo._Rollouts, "answer", watched)
     train(adapted_policy, settings("rm_ppo"), 400)
     assert set(seen["policy"]) <= {(tuple(prompt), tuple(ids)) for prompt, ids in sampled}
     assert len(seen["policy"]) > 3
@@ -515,7 +516,7 @@ def test_the_policys_phase_earns_more_and_more_of_a_reward(adapted_policy, monke
     def low_bytes(_self, prompts, completion_ids, **_):
         return [sum(token < 64 for token in ids) / len(ids) for ids in completion_ids]
 
-    monkeypatch.setattr(baselines._Rollouts, "reward", low_bytes)
+    monkeypatch.setattr(rm_ppo._Rollouts, "reward", low_bytes)
     config = settings("rm_ppo", batch_size=8, beta=1e-3)
     _, steps, _ = train(adapted_policy, config, 10_000)
     earned = [figures["reward"] for _, figures in steps if "reward" in figures]

@@ -88,29 +88,12 @@ def test_a_calibrated_run_says_what_the_labels_say(calibrated):
     assert found["num_raters"] == 2
     assert events(calibrated, "started")[0]["num_pairs"] == 8
     assert found["agreement_before"][3] == found["agreement_after"][3] == 8
+    evidence = json.loads((calibrated.path / "evidence.json").read_bytes())
+    assert [set(item) for item in evidence["items"]] == [set(ALL_FEATURES)] * 18
     for row in found["weights"]:
         value, low, high, n = row["weight"]
         assert low < value < high
         assert n == 9
-
-
-def test_judged_answers_are_looked_at_by_a_policy_that_was_not_trained_on_them(calibrated):
-    """The warm start makes its own chosen answers more natural; cross-fitted features must not
-    show that as strongly."""
-    evidence = json.loads((calibrated.path / "evidence.json").read_bytes())
-    items = evidence["items"]
-    assert len(items) == 18
-    assert all(set(item) == set(ALL_FEATURES) for item in items)
-    chosen = np.array([item["implicit_reward"] for item in items[0:16:2]])
-    assert np.abs(chosen).max() > 1e-5  # it is the warmed-up policy that looks
-    assert evidence["direction"]
-
-
-def test_trimmed_groups_hold_labels_beside_samples(calibrated):
-    """3 samples and 2 labelled answers, without the lowest: 4 where the prompt has a label."""
-    for step in events(calibrated, "sega_step"):
-        assert step["tokens"] > 0
-        assert step["zero_gradient_groups"] >= 0
 
 
 def test_the_same_seed_gives_the_same_calibrated_run(calibrated, tmp_path):
