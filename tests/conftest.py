@@ -4,6 +4,7 @@ import importlib.util
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -31,6 +32,11 @@ HOME_VARIABLES = (
     "XDG_CACHE_HOME", "XDG_STATE_HOME",
 )  # fmt: skip
 LATER_MARKERS = ("slow", "browser", "gpu", "vllm")
+
+
+def pytest_configure():
+    """Let interrupts through: a shell that starts the tests behind it has them ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure():
