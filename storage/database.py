@@ -190,6 +190,10 @@ class Database:
             raise _storage_error(error) from error
         except duckdb.Error as error:
             raise _storage_error(error) from error
+        except RuntimeError as error:  # the driver's word for Ctrl-C in the middle of a query
+            if str(error) != "Query interrupted":
+                raise
+            raise KeyboardInterrupt from error
 
 
 def _connect(path: Path | None) -> duckdb.DuckDBPyConnection:

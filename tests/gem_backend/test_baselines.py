@@ -525,7 +525,7 @@ def test_the_policys_phase_earns_more_and_more_of_a_reward(adapted_policy, monke
 
 @pytest.mark.slow
 def test_the_reward_model_separates_its_pairs(warm_policy, demo_pairs, monkeypatch):
-    monkeypatch.setattr(baselines, "REWARD_MODEL_SHARE", 0.95)
+    monkeypatch.setattr(rm_ppo, "REWARD_MODEL_SHARE", 0.95)
     config = demo_settings("rm_ppo", learning_rate=3e-3)
     _, steps, _ = train(warm_policy, config, 16_000, demo_pairs[:8])
     judged = [figures for _, figures in steps if "reward_model/accuracy" in figures]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -54,6 +55,22 @@ for number in range(1000):
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 upsert_prompt(db, project, "one more")
 os.kill(os.getpid(), 9)
+"""
+
+# Presses Ctrl-C again and again, mostly in the middle of one of many short queries.
+INTERRUPT_QUERIES = """
+import os, signal, threading
+from storage.database import Database
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with Database(None) as db:
+    for _ in range(50):
+        threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            while True:
+                db.query("SELECT sum(range) FROM range(100_000)")
+        except KeyboardInterrupt:
+            print("interrupted")
 """
 
 
@@ -163,6 +180,25 @@ def test_driver_errors_have_our_name(db):
         db.query("SELECT * FROM nothing_of_ours")
     with pytest.raises(StorageError, match="The database refused"):
         db.execute("INSERT INTO projects (project_id) VALUES ('incomplete')")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is another thing there")
+def test_interrupted_query_is_an_interrupt_and_not_a_fault(tmp_path):
+    """The driver raises RuntimeError("Query interrupted") for Ctrl-C in the middle of a query.
+
+    Only in a program that has a file: under ``python -c`` it takes no notice of Ctrl-C.
+    """
+    script = tmp_path / "interrupt_queries.py"
+    script.write_text(INTERRUPT_QUERIES)
+    root = str(Path(__file__).parents[2])
+    process = subprocess.run(
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": root},
+    )
+    assert process.stdout.split() == ["interrupted"] * 50, process.stderr
 
 
 def test_database_goes_on_after_an_error_inside_a_transaction(db):
