@@ -25,7 +25,6 @@ from gem_backend.generation import Sampled
 from gem_backend.likeness import fit_direction
 from gem_backend.order import derived_seed
 from gem_backend.representation import BaseView, base_views
-from gem_backend.run_dir import write_whole
 from gem_backend.scoring import gem_score
 from gem_backend.steps import answer_sequence, make_optimizer, sft_pass
 from gem_backend.trainer import Trainer
@@ -74,7 +73,7 @@ def fuse(trainer: Trainer) -> Fusion:
     """
     saved = trainer.run.path / "evidence.json"
     if not saved.exists():
-        write_whole(saved, _EVIDENCE.dump_json(gather_evidence(trainer)))
+        trainer.write(saved, _EVIDENCE.dump_json(gather_evidence(trainer)))
     evidence = _EVIDENCE.validate_json(saved.read_bytes())
     config = trainer.config
     fitted = fit(

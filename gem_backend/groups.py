@@ -49,21 +49,28 @@ def sample_groups(
         The groups, their candidates in the same order, and the round's figures.
     """
     config = trainer.config
-    candidate_groups = trainer.sampler.sample(prompts, round_sampling(config, round_))
-    candidates = list(itertools.chain.from_iterable(candidate_groups))
-    sequences = [candidate_sequence(trainer, candidate) for candidate in candidates]
-    views = base_views(trainer.model, sequences, config.micro_batch_tokens)
-    rows = iter(zip(candidates, sequences, views, strict=True))
     lots = np.random.default_rng(derived_seed(config.seed, "lots", round_))
+    drawn = trainer.joined(_sampled(trainer, round_, trainer.share(prompts)))
     groups = []
-    for prompt, group in zip(prompts, candidate_groups, strict=True):
-        members = list(itertools.islice(rows, len(group)))
+    for prompt, members in zip(prompts, drawn, strict=True):
         scores = _scores(config, fusion, members, lots)
         if config.sega.group_labels:
             labelled, their_scores = _labelled(trainer, prompt, fusion)
             members, scores = members + labelled, scores + their_scores
         groups.append(_group(members, scores, config.sega.trim))
-    return groups, candidates, round_figures(candidates, views)
+    candidates, _, views = zip(*itertools.chain.from_iterable(drawn), strict=True)
+    return groups, list(candidates), round_figures(candidates, views)
+
+
+def _sampled(trainer: Trainer, round_: int, prompts: Sequence[str]) -> list[list["Member"]]:
+    """Sample each prompt's candidates; a prompt's chance does not depend on the others."""
+    config = trainer.config
+    candidate_groups = trainer.sampler.sample(prompts, round_sampling(config, round_))
+    candidates = list(itertools.chain.from_iterable(candidate_groups))
+    sequences = [candidate_sequence(trainer, candidate) for candidate in candidates]
+    views = base_views(trainer.model, sequences, config.micro_batch_tokens)
+    rows = iter(zip(candidates, sequences, views, strict=True))
+    return [list(itertools.islice(rows, len(group))) for group in candidate_groups]
 
 
 def round_figures(candidates: Sequence[Candidate], views: Sequence[BaseView]) -> RoundFigures:

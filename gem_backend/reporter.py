@@ -1,4 +1,7 @@
-"""The run worker's voice: events, and a status with a heartbeat, into the run directory."""
+"""The run worker's voice: events, and a status with a heartbeat, into the run directory.
+
+Where several processes carry a run, the first one speaks.
+"""
 
 import logging
 import os
@@ -104,3 +107,28 @@ class Reporter:
                 self._status = replace(self._status, state="stopping")
             self._status = replace(self._status, heartbeat=time.time())
             self.run.write_status(self._status)
+
+
+class SilentReporter(Reporter):
+    """The voice of a process beside the first: it says nothing and holds no lock.
+
+    Args:
+        run: the run directory, whose stop flag it reads.
+    """
+
+    def __init__(self, run: RunDir) -> None:
+        self.run = run
+        self._status = RunStatus(state="running")
+
+    def event(self, kind: EventKind, step: int, **data: object) -> None:
+        """Keep the step."""
+        self._status = replace(self._status, step=step)
+
+    def say(self, message: str, total_steps: int | None = None) -> None:
+        """Leave it to the first process."""
+
+    def end(self, state: RunState, message: str) -> None:
+        """Leave it to the first process."""
+
+    def free_reserve(self) -> None:
+        """Have none."""

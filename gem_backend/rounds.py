@@ -1,8 +1,8 @@
 """One round's work: what was sampled, and the backward passes of its steps.
 
 Where the whole round is one step of equation (2) on equation (1), the policy that is updated is the
-one that was sampled, and one pass scores and trains (``one_pass``). Else the groups are scored
-first, and each step has a pass of its own.
+one that was sampled, and one pass scores and trains (``one_pass``). Else, and where several
+processes carry the run, the groups are scored first, and each step has a pass of its own.
 """
 
 from collections.abc import Callable, Sequence
@@ -57,7 +57,8 @@ def begin_round(trainer: Trainer, number: int, fusion: Fusion | None) -> Round:
         fusion: what a calibrated run ranks with; None for the paper's ranking.
     """
     prompts = draw_prompts(trainer, number)
-    if is_one_pass(trainer.config, len(prompts)):
+    is_alone = trainer.accelerator.num_processes == 1
+    if is_alone and is_one_pass(trainer.config, len(prompts)):
         return _one_pass_round(trainer, number, prompts)
     groups, candidates, figures = sample_groups(trainer, number, prompts, fusion)
     order = f"{trainer.config.seed} sega {number}"

@@ -2,7 +2,7 @@
 
 Both losses are plain sums over answers, because advantages and token counts are known before the
 pass. So a step is cut into micro-batches wherever the token budget asks for it, also within a
-group, and its gradient stays the same.
+group, and into a share for each process of a run; its gradient stays the same.
 """
 
 import contextlib
@@ -186,17 +186,18 @@ def contrast_backward(
     at_once = max(1, trainer.config.micro_batch_tokens // (2 * longest))
     beta = trainer.config.baseline.beta
     total = 0.0
-    for start in range(0, len(contrasts), at_once):
-        part = contrasts[start : start + at_once]
+    own = trainer.share(contrasts)
+    for start in range(0, len(own), at_once):
+        part = own[start : start + at_once]
         both = [sequence for contrast in part for sequence in (contrast.better, contrast.worse)]
         sums = [logps_T.sum() for logps_T in sequence_logps(trainer.model, both).logps]
         margins = torch.stack(sums[::2]) - torch.stack(sums[1::2])
         references = torch.tensor([contrast.reference_margin for contrast in part]).to(margins)
         loss = weight * dpo_loss(margins, references, beta).sum()
         trainer.accelerator.backward(loss)
-        total += _finite(loss)
+        total += float(loss.detach())
     tokens = sum(len(c.better.completion_ids) + len(c.worse.completion_ids) for c in contrasts)
-    return total, tokens
+    return _finite(trainer.total(total)), tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,30 +250,33 @@ def _accumulate(
         The loss.
     """
     total = 0.0
-    for indices in plan_sequences(trainer.model, sequences, trainer.config.micro_batch_tokens):
+    own = trainer.share(range(len(sequences)))
+    budget = trainer.config.micro_batch_tokens
+    for places in plan_sequences(trainer.model, [sequences[i] for i in own], budget):
+        indices = [own[place] for place in places]
         logps = sequence_logps(trainer.model, [sequences[i] for i in indices]).logps
         loss = torch.stack([loss_of(i, one) for i, one in zip(indices, logps, strict=True)]).sum()
         trainer.accelerator.backward(loss)
-        total += _finite(loss)
-    return total
+        total += float(loss.detach())
+    return _finite(trainer.total(total))
 
 
 def update(trainer: Trainer, optimizer: Optimizer) -> dict[str, float]:
-    """Clip, step, clear; return the figures of the step."""
+    """Add the processes' gradients up, clip, step, clear; return the figures of the step."""
     parameters = [p for p in trainer.model.parameters() if p.requires_grad]
+    trainer.total_gradients(parameters)
     norm = trainer.accelerator.clip_grad_norm_(parameters, trainer.config.max_grad_norm)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return {"grad_norm": float(norm), "lr": optimizer.param_groups[0]["lr"]}
 
 
-def _finite(loss: Tensor) -> float:
-    value = float(loss.detach())
-    if not math.isfinite(value):
+def _finite(loss: float) -> float:
+    if not math.isfinite(loss):
         raise TrainingError(
             "The loss is no longer a number. Start again with a lower learning rate."
         )
-    return value
+    return loss
 
 
 def answer_sequence(trainer: Trainer, prompt: str, completion: str) -> TokenSequence:

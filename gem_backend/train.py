@@ -40,7 +40,7 @@ from gem_backend.order import derived_seed
 from gem_backend.outcome import judge, merit, stop_message
 from gem_backend.reporter import Reporter
 from gem_backend.rounds import begin_round
-from gem_backend.run_dir import RunDir, write_whole
+from gem_backend.run_dir import RunDir
 from gem_backend.sega import is_zero_gradient
 from gem_backend.steps import (
     make_optimizer,
@@ -84,9 +84,10 @@ def run_training(run: RunDir, reporter: Reporter, *, resume: bool) -> tuple[RunS
     started = time.monotonic()
     latest = latest_checkpoint(run.checkpoints_dir) if resume else None
     progress = read_progress(latest) if latest else Progress()
-    prune(run.checkpoints_dir, keep=progress.names if latest else set())
     try:
         trainer = set_up(run, reporter, progress, started)
+        if trainer.is_first:
+            prune(run.checkpoints_dir, keep=progress.names if latest else set())
         baseline = _measure_base(trainer)
         progress = align(trainer, progress)
         result = _finish(trainer, progress, baseline)
@@ -95,7 +96,8 @@ def run_training(run: RunDir, reporter: Reporter, *, resume: bool) -> tuple[RunS
         message = stop_message(read_progress(kept) if kept else None)
         reporter.event("ended", reporter.status.step, state="stopped", message=message)
         return "stopped", message
-    run.write_result(result)
+    if trainer.is_first:
+        run.write_result(result)
     summary = {"verdict": result.verdict, "message": result.message, "wall_s": result.wall_s}
     reporter.event("ended", progress.step, state="done", **summary)
     return "done", result.message
@@ -113,7 +115,7 @@ def _measure_base(trainer: Trainer) -> Baseline:
         if trainer.data.validation:
             _evaluate(trainer, "base", 0, trainer.data.validation)
     baseline = Baseline(evaluation, details.is_preferred, details.is_answer_right)
-    write_whole(saved, _BASELINE.dump_json(baseline))
+    trainer.write(saved, _BASELINE.dump_json(baseline))
     return baseline
 
 
@@ -253,7 +255,8 @@ def _finish(trainer: Trainer, progress: Progress, baseline: Baseline) -> RunResu
     trainer.reporter.say("Measuring the aligned model")
     load_adapter_weights(trainer.run.checkpoints_dir / progress.best_name, trainer.model)
     after = _evaluate_test(trainer, "after", progress.best_round)
-    trainer.model.save_pretrained(str(trainer.run.adapter_dir))
+    if trainer.is_first:
+        trainer.model.save_pretrained(str(trainer.run.adapter_dir))
     result = judge(
         trainer.run.spec().run_id,
         baseline,
@@ -307,6 +310,8 @@ def _evaluate(
 
 def _keep(trainer: Trainer, candidates: Sequence[Candidate], stage: Stage, round_: int) -> None:
     """Write candidates with their scores into the run directory and announce the file."""
+    if not trainer.is_first:
+        return
     name = f"candidates-{stage}-{round_}.parquet" if round_ else f"candidates-{stage}.parquet"
     ranked = ranked_in_groups(candidates, trainer.config.scoring)
     write_candidates(trainer.run.path / name, candidates, stage, round_, ranked)
@@ -324,7 +329,11 @@ def _keep(trainer: Trainer, candidates: Sequence[Candidate], stage: Stage, round
 def _checkpoint(trainer: Trainer, optimizer: Optimizer | None, progress: Progress) -> None:
     """Save, announce, and keep only the warm start, the best and the latest."""
     folder = trainer.run.checkpoints_dir
-    save_checkpoint(folder, trainer.model, optimizer, replace(progress, worked_s=trainer.worked_s))
+    if trainer.is_first:
+        worked = replace(progress, worked_s=trainer.worked_s)
+        save_checkpoint(folder, trainer.model, optimizer, worked)
+        prune(folder, keep=progress.names)
+    trainer.accelerator.wait_for_everyone()
     trainer.reporter.event(
         "checkpoint",
         progress.step,
@@ -332,4 +341,3 @@ def _checkpoint(trainer: Trainer, optimizer: Optimizer | None, progress: Progres
         round=progress.round,
         is_best=progress.best_round == progress.round,
     )
-    prune(folder, keep=progress.names)

@@ -1,33 +1,44 @@
-"""What a run works with: the model under a fresh adapter, the data that fits it, a way to stop."""
+"""What a run works with: the model under a fresh adapter, the data that fits it, a way to stop.
+
+Several processes may carry one run (torchrun): each has everything and does what is not divided
+in the same way as the others; a step's answers and a round's prompts are divided among them.
+"""
 
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import cast
+from pathlib import Path
+from typing import TypeVar, cast
 
+import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import gather_object, set_seed
 from peft import LoraConfig, PeftModel, get_peft_model
+from torch.nn import Parameter
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from gem_backend.checkpoint import Progress
 from gem_backend.config import LoraSettings, RunConfig, SamplingConfig
 from gem_backend.errors import TrainingError
 from gem_backend.forward import context_length
 from gem_backend.generation import OnProgress
-from gem_backend.policy import Policy, load_policy
+from gem_backend.policy import Policy, load_policy, resolve_device
 from gem_backend.prompting import completion_ids, encode_prompt
 from gem_backend.reporter import Reporter
-from gem_backend.run_dir import RunDir
+from gem_backend.run_dir import RunDir, write_whole
 from gem_backend.sampling import Draws, Sampler, TransformersSampler
 from gem_backend.training_data import TrainingData, leave_out_too_long, split_training_data
 from gem_backend.types import Candidate
 
+T = TypeVar("T")
 TOO_LONG = (
     "Too long for this run and left out, nothing was cut: {chosen} of the training pairs, "
     "{held_out} of the held-out pairs, {prompts} of the prompts."
 )
+
+ONE_PROCESS = "Only the method itself trains in several processes; start this run without torchrun."
 
 
 class StopRequestedError(Exception):
@@ -59,6 +70,45 @@ class Trainer:
     def worked_s(self) -> float:
         """Seconds worked on the run: this leg, and the earlier ones up to their last checkpoint."""
         return time.monotonic() - self.since
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes for all; there is always one."""
+        return bool(self.accelerator.is_main_process)
+
+    def write(self, file: Path, content: bytes) -> None:
+        """Have the first process write a file whole; all go on when it is there."""
+        if self.is_first:
+            write_whole(file, content)
+        self.accelerator.wait_for_everyone()
+
+    def share(self, items: Sequence[T]) -> list[T]:
+        """Return this process's part of the items, in their order; where it is alone, all."""
+        with self.accelerator.split_between_processes(list(items)) as own:
+            return list(own)
+
+    def joined(self, own: list[T]) -> list[T]:
+        """Put the processes' results together, in the order of the items that ``share`` divided."""
+        joined: list[T] = gather_object(own)
+        return joined
+
+    def total(self, own: float) -> float:
+        """Return the sum of the processes' figures."""
+        if self.accelerator.num_processes == 1:
+            return own
+        figure = torch.tensor(own, dtype=torch.float64, device=self.accelerator.device)
+        return float(self.accelerator.reduce(figure, "sum"))
+
+    def total_gradients(self, parameters: Sequence[Parameter]) -> None:
+        """Give every process the sum of all gradients; a share without any counts as zero."""
+        if self.accelerator.num_processes == 1:
+            return
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [cast(torch.Tensor, parameter.grad) for parameter in parameters]
+        total = self.accelerator.reduce(parameters_to_vector(gradients), "sum")
+        vector_to_parameters(total, gradients)
 
     def stop_if_asked(self) -> None:
         """Leave the loop if somebody asked for it.
@@ -153,6 +203,9 @@ def set_up(
     spec = run.spec()
     config, data = spec.config, data or split_training_data(spec.pairs, spec.pool)
     _refuse(data)
+    accelerator = Accelerator(cpu=resolve_device(config.device).type == "cpu")
+    if config.method != "gem" and accelerator.num_processes > 1:
+        raise TrainingError(ONE_PROCESS)
     reporter.say("Loading the model", total_steps=_total_steps(config, data))
     policy = load_policy(
         config.model,
@@ -164,7 +217,6 @@ def set_up(
     data = leave_out_too_long(data, count, config.max_length, context_length(policy.model))
     _refuse(data)
     policy = with_adapter(policy, config.lora, config.seed)
-    accelerator = Accelerator(cpu=policy.device.type == "cpu")
     sampler = StoppableSampler(TransformersSampler(policy, config.prompt), reporter)
     since = started - progress.worked_s
     trainer = Trainer(run, reporter, config, data, accelerator, policy, sampler, since)

@@ -1,6 +1,7 @@
 """The run worker: one process that carries one run, writes into its run directory and nowhere else.
 
-Started as ``python -m gem_backend.worker RUN_DIR [--resume]``. It never opens the database.
+Started as ``python -m gem_backend.worker RUN_DIR [--resume]``. It never opens the database. For
+several processes on one run: ``torchrun --nproc-per-node N -m gem_backend.worker RUN_DIR``.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import sys
 from pathlib import Path
 
 from gem_backend.errors import NO_SPACE, GemError
-from gem_backend.reporter import Reporter
+from gem_backend.reporter import Reporter, SilentReporter
 from gem_backend.run_dir import RunDir
 
 logger = logging.getLogger("gem_backend.worker")
@@ -29,7 +30,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     run = RunDir(arguments.run_dir)
-    reporter = Reporter(run)
+    is_first = os.environ.get("RANK", "0") == "0"  # torchrun's number of this process
+    reporter = Reporter(run) if is_first else SilentReporter(run)
     signal.signal(signal.SIGTERM, lambda _number, _frame: run.request_stop())
     return carry(run, reporter, resume=arguments.resume)
 
