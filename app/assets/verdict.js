@@ -18,7 +18,10 @@ function draw() {
   }
   element.querySelector('[data-hint]').hidden = choice !== 'cannot_judge';
   const shown = document.getElementById('label-case');
-  if (shown) shown.dataset.choice = choice || '';
+  if (shown) {
+    shown.dataset.case = id || ''; // from here on a key is a choice for this case
+    shown.dataset.choice = choice || '';
+  }
 }
 
 function set(change) {

@@ -106,6 +106,7 @@ def test_labels_of_the_demo_calibrate_the_ranking_without_held_out_ones(studio):
         studio.start_calibration("demo", "some-run")
 
 
+@pytest.mark.slow
 def test_a_run_takes_the_device_gives_it_back_and_offers_its_adapter(studio, monkeypatch):
     studio.warm_up()
     wait_until(lambda: studio._engine.pid is not None)
@@ -143,6 +144,7 @@ def test_a_run_takes_the_device_gives_it_back_and_offers_its_adapter(studio, mon
         studio.start_sampling(prompt.prompt_id, SamplingConfig(), run_id)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_shows_as_interrupted_and_survives_a_restarted_studio(tmp_path):
     folder = tmp_path / "data"
     with Studio(folder, device="cpu") as studio:

@@ -128,6 +128,7 @@ def carry(run, reporter, resume):
     return state, message, time.monotonic() - started
 
 
+@pytest.mark.slow
 def test_a_run_with_dropout_stopped_anywhere_goes_on_as_the_unbroken_one(tmp_path):
     """Stopped while measuring, in the warm start, and in the middle of a round."""
     config = TINY.model_copy(update={"lora": LoraSettings(rank=2, alpha=4, dropout=0.1)})
@@ -235,6 +236,7 @@ def test_the_paper_presets_are_the_papers_protocol_and_the_others_have_an_anchor
         assert preset_config(preset, model).sega.anchor_weight > 0
 
 
+@pytest.mark.slow
 def test_a_killed_run_shows_as_interrupted_and_resumes_without_a_gap(finished, tmp_path):
     """kill -9 in the first round: the steps after the resume equal those of the unbroken run."""
     run = make_run(tmp_path / "killed")
@@ -257,6 +259,7 @@ def test_a_killed_run_shows_as_interrupted_and_resumes_without_a_gap(finished, t
         assert figures[step] == pytest.approx(values, rel=1e-3, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_stop_saves_and_a_resume_finishes(tmp_path):
     run = make_run(tmp_path / "stopped")
     runner.start_worker(run)
@@ -314,6 +317,7 @@ def wait_until(condition, timeout_s=240):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_full_disk_in_mid_run_is_said_and_the_run_resumes(tmp_path):
     """A limit on the size of files stands for the disk; checkpoints are the first to meet it."""
     run = make_run(tmp_path / "full")

@@ -250,6 +250,7 @@ def test_hostile_text_is_labelled_and_exported_unchanged(tmp_path, open_page, le
     shown = page.eval_on_selector_all("#label-case .gs-answer .gs-text", TEXTS)
     assert sorted(shown) == sorted(answers)
     left_is_first = shown[0] == answers[0]
+    expect(page.locator("#label-case[data-case]:not([data-case=''])")).to_be_visible()
     page.keyboard.press("1")
     page.locator("#label-rationale textarea, #label-rationale input").fill(prompt)
     page.locator("#label-save").click()
