@@ -197,8 +197,9 @@ OPTIONS: tuple[Option, ...] = (
         "anchor",
         "choice",
         "Anchor",
-        "What your pairs say in every step: repeat the better answer, or also keep the worse away.",
-        (("Repeat", "sft"), ("Contrast (DPO)", "dpo")),
+        "What your pairs say in every step: repeat the better answer, or also keep the worse away. "
+        "By source: repeat where most pairs are the model's own answers.",
+        (("By source", "auto"), ("Repeat", "sft"), ("Contrast (DPO)", "dpo")),
         place="update",
     ),
     Option(

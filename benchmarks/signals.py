@@ -1,6 +1,6 @@
 """Which signal knows a better answer from a worse one? Asked of the warmed-up policy's own samples.
 
-Usage: python benchmarks/signals.py [--pairs-from sampled] [--seeds 101,102,103]
+Usage: python -m benchmarks.signals [--pairs-from sampled] [--seeds 101,102,103]
 
 For every two answers to a prompt of the pool that the simulated expert tells apart: how often does
 a feature, a term of equation (1), or a calibrated ranking prefer the better one? Prints a Markdown

@@ -2,10 +2,15 @@
 
 sft   cross-entropy on the chosen answers: holds the policy to what the expert wrote or chose
 dpo   DPO on the pairs, the warm-started policy as reference: also pushes the rejected answers
-      away, but only until the pairs are far enough apart
+      away, but only until the pairs are far enough apart. Divided by beta, so that at the start
+      its pull is half the margin's gradient whatever beta is, and a weight means what it does
+      beside cross-entropy
+auto  dpo, unless most pairs are of the model's own samples: of those the better one is often wrong
+      too, and pushing the other away costs final answers (benchmarks/RESULTS.md)
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from gem_backend.entropy import score_tokens
 from gem_backend.order import endless_batches
@@ -24,7 +29,7 @@ class Anchor:
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
         sega = trainer.config.sega
-        self._is_contrast = sega.anchor == "dpo"
+        self._is_contrast = chosen_anchor(sega.anchor, trainer.data.train) == "dpo"
         self._contrasts = (
             _contrasts(trainer) if self._is_contrast and sega.anchor_weight > 0 else []
         )
@@ -47,12 +52,23 @@ class Anchor:
             return 0.0, 0
         if self._is_contrast:
             contrasts = [self._contrasts[place] for place in places]
-            loss, tokens = contrast_backward(self._trainer, contrasts, weight / len(places))
-            return loss / weight, tokens
+            share = weight / self._trainer.config.baseline.beta
+            loss, tokens = contrast_backward(self._trainer, contrasts, share / len(places))
+            return loss / share, tokens
         pairs = [self._trainer.data.train[place] for place in places]
         loss = sft_backward(self._trainer, pairs, weight)
         chosen = (answer_sequence(self._trainer, pair.prompt, pair.chosen) for pair in pairs)
         return loss, sum(len(sequence.completion_ids) for sequence in chosen)
+
+
+def chosen_anchor(
+    anchor: Literal["auto", "sft", "dpo"], pairs: Sequence[PreferencePair]
+) -> Literal["sft", "dpo"]:
+    """Return the anchor that a run has; "auto" goes by where most pairs come from."""
+    if anchor != "auto":
+        return anchor
+    own = sum(pair.source == "sampled" for pair in pairs)
+    return "sft" if 2 * own > len(pairs) else "dpo"
 
 
 def _contrasts(trainer: Trainer) -> list[Contrast]:

@@ -124,9 +124,10 @@ class SegaConfig(Settings):
     trim: Annotated[int, Field(ge=0, le=63)] = 0  # ours: lowest scores of a group left out
     use_pool: bool = True  # ours: sample from prompts without a label too
     group_labels: bool = False  # ours: the expert's own answers join the group of their prompt
-    anchor: Literal["sft", "dpo"] = "sft"  # ours: what the labelled pairs say beside the loss
+    anchor: Literal["auto", "sft", "dpo"] = "sft"  # ours: what the labelled pairs say beside the
+    # loss; "auto" goes by where they come from
     anchor_weight: NonNegative = 1.0  # ours: of the cross-entropy on the chosen answers, or of DPO
-    # on the pairs with the warm start as reference
+    # over beta on the pairs with the warm start as reference
     kl_weight: NonNegative = 0.0  # ours
     patience: Count = 2  # ours: rounds without a better held-out figure before the run ends
 
@@ -182,11 +183,12 @@ _DEMO_STANDARD = RunConfig(
     sega=SegaConfig(
         rounds=5,
         prompts_per_step=4,
-        learning_rate=1e-3,
+        learning_rate=3e-4,
         reward_mapping="softmax",
         reward_temperature=0.25,
         negative_weight=0.2,
         normalisation="token",
+        anchor="auto",
         anchor_weight=0.1,
         patience=3,
     ),

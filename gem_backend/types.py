@@ -15,6 +15,7 @@ LabelKind = Literal["label", "undo", "skip"]
 Split = Literal["train", "held_out", "pool"]
 Stage = Literal["explore", "before", "after", "round"]
 SpanName = Literal["cot", "marker", "final"]
+CaseSource = Literal["imported", "sampled", "entered"]
 RunState = Literal["queued", "running", "stopping", "stopped", "failed", "done", "interrupted"]
 RunVerdict = Literal["better", "no_change", "worse"]
 Preset = Literal["quick", "standard", "paper"]
@@ -116,7 +117,7 @@ class Comparison:
     answer_a: str
     answer_b: str
     split: Split = "train"
-    source: Literal["imported", "sampled", "entered"] = "imported"
+    source: CaseSource = "imported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ class LabelEvent:
 @dataclass(frozen=True, slots=True)
 class PreferencePair:
     """One judgement as training data: ``chosen`` is the better answer when ``verdict`` is
-    "preferred".
+    "preferred". ``source`` "sampled" says that both answers are the model's own.
     """
 
     prompt: str
@@ -171,6 +172,7 @@ class PreferencePair:
     gold_answer: str | None = None
     is_acceptable: bool = True
     pair_id: str = ""
+    source: CaseSource = "imported"
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,8 @@ SELECT
     if(verdict = 'b', answer_b, answer_a) AS chosen,
     if(verdict = 'b', answer_a, answer_b) AS rejected,
     if(verdict IN ('a', 'b'), 'preferred', verdict) AS verdict,
-    strength, rationale, rater, split, gold_answer, is_acceptable, pair_id
+    strength, rationale, rater, split, gold_answer, is_acceptable, pair_id,
+    source
 FROM labels JOIN pairs USING (pair_id) JOIN prompts USING (prompt_id)
 WHERE pairs.project_id = ?
 ORDER BY pairs.seq, labels.seq

@@ -22,7 +22,7 @@ from gem_backend.demo.scores import final_answer
 from gem_backend.demo.vignettes import Split, Vignette, draw_vignette
 from gem_backend.run_dir import PoolPrompt
 from gem_backend.sampling import Sampler
-from gem_backend.types import PreferencePair
+from gem_backend.types import CaseSource, PreferencePair
 
 PairSource = Literal["expert", "sampled"]
 
@@ -166,7 +166,8 @@ def _expert_pair(vignette: Vignette, seed: int) -> PreferencePair | None:
     rejected = draw_rejected(rng, vignette)
     if rejected is None:
         return None
-    return _pair(vignette, write_chain(vignette, vignette.topic.current), rejected[0])
+    chosen = write_chain(vignette, vignette.topic.current)
+    return _pair(vignette, chosen, rejected[0], "imported")
 
 
 def _sampled_pair(vignette: Vignette, texts: Sequence[str]) -> PreferencePair | None:
@@ -174,10 +175,13 @@ def _sampled_pair(vignette: Vignette, texts: Sequence[str]) -> PreferencePair | 
     for second in texts[1:]:
         verdict = prefers_first(vignette, first, second)
         if verdict is not None:
-            return _pair(vignette, *((first, second) if verdict else (second, first)))
+            chosen, rejected = (first, second) if verdict else (second, first)
+            return _pair(vignette, chosen, rejected, "sampled")
     return None
 
 
-def _pair(vignette: Vignette, chosen: str, rejected: str) -> PreferencePair:
+def _pair(vignette: Vignette, chosen: str, rejected: str, source: CaseSource) -> PreferencePair:
     gold = final_answer(vignette.topic.current, vignette.findings)
-    return PreferencePair(vignette.prompt, chosen, rejected, rater="expert", gold_answer=gold)
+    return PreferencePair(
+        vignette.prompt, chosen, rejected, rater="expert", gold_answer=gold, source=source
+    )

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from gem_backend import demo, rounds
+from gem_backend.anchor import chosen_anchor
 from gem_backend.config import (
     BaselineConfig,
     CalibrationConfig,
@@ -157,6 +158,16 @@ def test_the_ablations_run_and_differ_from_the_whole(changes, tmp_path):
     assert part.status().state == "done"
     losses = [[step["loss"] for step in events(run, "sega_step")] for run in (whole, part)]
     assert losses[0] != losses[1]
+
+
+def test_the_anchor_goes_by_where_most_pairs_come_from():
+    def pairs(*sources):
+        return [PreferencePair("q", "good", "bad", source=source) for source in sources]
+
+    assert chosen_anchor("auto", pairs("sampled", "imported", "sampled")) == "sft"
+    assert chosen_anchor("auto", pairs("sampled", "entered")) == "dpo"
+    assert chosen_anchor("sft", pairs("imported")) == "sft"
+    assert chosen_anchor("dpo", pairs("sampled")) == "dpo"
 
 
 def test_an_anchor_of_pairs_starts_at_ln_2_and_falls(tmp_path):

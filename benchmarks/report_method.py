@@ -1,12 +1,13 @@
-"""Plot the rows of ``launch.py bench method --out FILE``: learning curves and label noise.
+"""Report the rows of ``launch.py bench method --out FILE``: tables, learning curves, label noise.
 
-Usage: python benchmarks/plot_method.py FILE FOLDER
+Usage: python -m benchmarks.report_method FILE FOLDER
 
-Writes method-pairs.png and method-noise.png. A Chromium draws them, the one that the browser tests
-drive.
+Prints a table for each question in Markdown and writes method-pairs.png and method-noise.png. A
+Chromium draws them, the one that the browser tests drive.
 """
 
 import argparse
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,21 +32,62 @@ STYLES = {
 }
 FIGURES = (("preference_accuracy", "preference_ci"), ("final_answer_accuracy", "final_answer_ci"))
 SOURCES = ("expert", "sampled")
+HEADINGS = (
+    "method",
+    "preference accuracy",
+    "less GEM",
+    "final answers",
+    "less GEM",
+    "faultless answers",
+    "learning rate",
+    "kept moments",
+    "tokens trained",
+)
 
 
 def main() -> None:
-    """Draw both pictures."""
+    """Print the tables and draw both pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", type=Path)
     parser.add_argument("folder", type=Path)
     options = parser.parse_args()
     rows = [json.loads(line) for line in options.file.read_text("utf-8").splitlines()]
+    for question, its_rows in itertools.groupby(rows, key=_question):
+        print(f"{question}\n\n{table(list(its_rows))}\n")
     clean = [row for row in rows if row["noise"] == 0]
     draw(figure(clean, "pairs", "labelled pairs"), options.folder / "method-pairs.png")
     most_noise = {row["pairs"] for row in rows if row["noise"] > 0}
     noisy = [row for row in rows if row["pairs"] in most_noise]
-    noise = figure(noisy, "noise", "share of labels turned round")
-    draw(noise, options.folder / "method-noise.png")
+    if noisy:
+        noise = figure(noisy, "noise", "share of labels turned round")
+        draw(noise, options.folder / "method-noise.png")
+
+
+def _question(row: Row) -> str:
+    return f"{row['pairs_from']} pairs, {row['pairs']} of them, noise {row['noise']:g}"
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return a question's rows as a Markdown table; "less GEM" is the paired difference to GEM."""
+    lines = [f"| {' | '.join(HEADINGS)} |", "|" + "---|" * len(HEADINGS)]
+    for row in rows:
+        cells = [row["method"]]
+        for name, interval in FIGURES:
+            low, high = row[interval]
+            cells += [f"{row[name]:.3f} ({low:.3f} to {high:.3f})", _less_gem(row, interval)]
+        kept = ", ".join(map(str, row["best_rounds"]))
+        rate = f"{row['learning_rate']:g}" if row["learning_rate"] else "-"
+        cells += [f"{row['expert_agreement']:.3f}", rate, kept, f"{row['trained_tokens']:,}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _less_gem(row: Row, interval: str) -> str:
+    difference = row.get(interval.replace("_ci", "_vs_gem"))
+    if difference is None or row["method"] == "gem":
+        return "-"
+    value, low, high = difference
+    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def figure(rows: Sequence[Row], along: str, axis: str) -> go.Figure:
