@@ -15,6 +15,7 @@ LabelKind = Literal["label", "undo", "skip"]
 Split = Literal["train", "held_out", "pool"]
 Stage = Literal["explore", "before", "after", "round"]
 SpanName = Literal["cot", "marker", "final"]
+DEFAULT_REASONS = ("accuracy", "safety", "completeness", "clarity")
 CaseSource = Literal["imported", "sampled", "entered"]
 RunState = Literal["queued", "running", "stopping", "stopped", "failed", "done", "interrupted"]
 RunVerdict = Literal["better", "no_change", "worse"]
@@ -87,12 +88,18 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A body of prompts and labels about one question."""
+    """A body of prompts and labels about one question.
+
+    ``guidelines`` (Markdown) and ``reasons`` are what raters are shown; ``is_reason_required`` asks
+    for at least one reason beside every preference.
+    """
 
     project_id: str
     name: str
     guidelines: str = ""
     answer_marker: str = "Final Answer:"
+    reasons: tuple[str, ...] = DEFAULT_REASONS
+    is_reason_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +160,7 @@ class LabelEvent:
     rationale: str = ""
     elapsed_s: float | None = None
     created_at: str = ""
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +181,7 @@ class PreferencePair:
     is_acceptable: bool = True
     pair_id: str = ""
     source: CaseSource = "imported"
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from storage.database import Database
 _LOG = """
 SELECT
     event_id, pair_id, label_events.rater, kind, verdict, "left", strength, is_acceptable,
-    rationale, elapsed_s, label_events.created_at
+    rationale, elapsed_s, label_events.created_at, label_events.reasons
 FROM label_events JOIN pairs USING (pair_id)
 """
 

@@ -129,7 +129,8 @@ class Database:
         with self._reading_cursor() as cursor:
             cursor.execute(sql, parameters)
             names = [column[0] for column in cursor.description or ()]
-            return [record(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+            rows = (map(_frozen, row) for row in cursor.fetchall())
+            return [record(**dict(zip(names, row, strict=True))) for row in rows]
 
     def one(self, record: Callable[..., T], sql: str, parameters: Parameters = ()) -> T | None:
         """Return the record of the first row, None where there is no row."""
@@ -239,6 +240,11 @@ def _storage_error(error: duckdb.Error) -> StorageError:
 
 def _first_line(error: duckdb.Error) -> str:
     return str(error).strip().split("\n", 1)[0]
+
+
+def _frozen(value: object) -> object:
+    """Make a tuple of a list: records do not change."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _count(rows: list[tuple[object, ...]]) -> int:

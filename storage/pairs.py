@@ -61,7 +61,7 @@ SELECT
     if(verdict = 'b', answer_a, answer_b) AS rejected,
     if(verdict IN ('a', 'b'), 'preferred', verdict) AS verdict,
     strength, rationale, rater, split, gold_answer, is_acceptable, pair_id,
-    source
+    source, reasons
 FROM labels JOIN pairs USING (pair_id) JOIN prompts USING (prompt_id)
 WHERE pairs.project_id = ?
 ORDER BY pairs.seq, labels.seq
@@ -77,6 +77,7 @@ class Judgement:
     is_acceptable: bool = True
     rationale: str = ""
     elapsed_s: float | None = None
+    reasons: tuple[str, ...] = ()
 
 
 def add_comparison(
@@ -191,7 +192,7 @@ def _append(
         raise EntryError("Say who you are first: the rater has no name.")
     key = get_comparison(db, case.comparison.pair_id).pair_id
     moment = [new_id(), utc_now(), monotonic_s()]
-    said: list[object] = [None, 1, True, "", None]
+    said: list[object] = [None, 1, True, "", [], None]
     if judgement is not None:
         elapsed = judgement.elapsed_s
         said = [
@@ -199,11 +200,12 @@ def _append(
             judgement.strength,
             judgement.is_acceptable,
             judgement.rationale,
+            list(judgement.reasons),
             elapsed if elapsed is not None and math.isfinite(elapsed) else None,
         ]
     db.execute(
         "INSERT INTO label_events (event_id, created_at, monotonic_s, pair_id, rater, kind,"
-        ' "left", verdict, strength, is_acceptable, rationale, elapsed_s)'
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        ' "left", verdict, strength, is_acceptable, rationale, reasons, elapsed_s)'
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [*moment, key, rater, kind, case.left, *said],
     )

@@ -7,7 +7,9 @@ from storage.identity import new_id, prompt_id, utc_now
 
 DEMO_PROJECT_ID = "demo"
 
-_PROJECT = "SELECT project_id, name, guidelines, answer_marker FROM projects"
+_PROJECT = (
+    "SELECT project_id, name, guidelines, answer_marker, reasons, is_reason_required FROM projects"
+)
 _PROMPT = "SELECT prompt_id, project_id, prompt, split, gold_answer FROM prompts"
 
 
