@@ -16,6 +16,7 @@ Split = Literal["train", "held_out", "pool"]
 Stage = Literal["explore", "before", "after", "round"]
 SpanName = Literal["cot", "marker", "final"]
 DEFAULT_REASONS = ("accuracy", "safety", "completeness", "clarity")
+Role = Literal["admin", "rater"]
 CaseSource = Literal["imported", "sampled", "entered"]
 RunState = Literal["queued", "running", "stopping", "stopped", "failed", "done", "interrupted"]
 RunVerdict = Literal["better", "no_change", "worse"]
@@ -100,6 +101,20 @@ class Project:
     answer_marker: str = "Final Answer:"
     reasons: tuple[str, ...] = DEFAULT_REASONS
     is_reason_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rater:
+    """An account. An admin looks after projects, data and raters; a rater labels.
+
+    ``is_invited`` says that the password is still the one that came with the invitation.
+    """
+
+    rater: str
+    role: Role = "rater"
+    is_invited: bool = False
+    is_active: bool = True
+    created_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,117 @@
+"""Accounts: who may log in, as what, and with which password; only the password's hash is kept."""
+
+import re
+import secrets
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from gem_backend.types import Rater, Role
+from storage.database import Database
+from storage.errors import EntryError, NotFoundError
+from storage.identity import utc_now
+
+MIN_PASSWORD = 10  # characters
+MAX_PASSWORD = 200  # hashing a whole book would keep the machine busy
+MAX_NAME = 60
+_NAME = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?")
+_HASHER = PasswordHasher()
+_NOBODY = _HASHER.hash("nobody's password")  # so that an unknown name takes as long to refuse
+_RATER = "SELECT rater, role, is_invited, is_active, created_at FROM raters"
+
+
+def invite(db: Database, name: str, role: Role = "rater") -> tuple[Rater, str]:
+    """Make an account, or give an account a new one-time password.
+
+    Args:
+        db: the open database.
+        name: under which the person logs in and labels; spaces around it are dropped.
+        role: the first account must be an admin's.
+
+    Returns:
+        The account and its one-time password, which is shown once and never stored.
+
+    Raises:
+        EntryError: the name is empty, too long or not printable, or there would be no admin.
+    """
+    name = name.strip()
+    if not _NAME.fullmatch(name) or len(name) > MAX_NAME:
+        raise EntryError(f"Give the rater a name of 1 to {MAX_NAME} characters, on one line.")
+    password = secrets.token_urlsafe(12)
+    with db.transaction():
+        _keep_an_admin(db, name, role, is_active=True)
+        db.execute(
+            "INSERT INTO raters (rater, role, password_hash, is_invited, is_active, created_at)"
+            " VALUES (?, ?, ?, true, true, ?) ON CONFLICT (rater) DO UPDATE SET"
+            " role = excluded.role, password_hash = excluded.password_hash, is_invited = true,"
+            " is_active = true",
+            [name, role, _HASHER.hash(password), utc_now()],
+        )
+        return get_rater(db, name), password
+
+
+def set_password(db: Database, name: str, old: str, new: str) -> Rater:
+    """Replace an account's password.
+
+    Raises:
+        EntryError: the old password is wrong, or the new one too short or too long.
+    """
+    if not MIN_PASSWORD <= len(new) <= MAX_PASSWORD:
+        raise EntryError(f"Choose a password of {MIN_PASSWORD} to {MAX_PASSWORD} characters.")
+    with db.transaction():
+        if log_in(db, name, old) is None:
+            raise EntryError("The old password is not right; type it again.")
+        db.execute(
+            "UPDATE raters SET password_hash = ?, is_invited = false WHERE rater = ?",
+            [_HASHER.hash(new), name],
+        )
+        return get_rater(db, name)
+
+
+def deactivate(db: Database, name: str) -> Rater:
+    """Keep a person out from now on; what they said stays. A new invitation lets them in again.
+
+    Raises:
+        EntryError: nobody would be left who is an admin.
+        NotFoundError: there is no such account.
+    """
+    with db.transaction():
+        rater = get_rater(db, name)
+        _keep_an_admin(db, name, rater.role, is_active=False)
+        db.execute("UPDATE raters SET is_active = false WHERE rater = ?", [name])
+        return get_rater(db, name)
+
+
+def log_in(db: Database, name: str, password: str) -> Rater | None:
+    """Return the account if name and password are right and it is active, else None."""
+    rows = db.query("SELECT password_hash FROM raters WHERE rater = ? AND is_active", [name])
+    try:
+        _HASHER.verify(str(rows[0][0]) if rows else _NOBODY, password[:MAX_PASSWORD])
+    except (VerificationError, InvalidHashError):
+        return None
+    return get_rater(db, name) if rows else None
+
+
+def list_raters(db: Database) -> list[Rater]:
+    """Return all accounts, the oldest first."""
+    return db.records(Rater, _RATER + " ORDER BY seq")
+
+
+def get_rater(db: Database, name: str) -> Rater:
+    """Return an account.
+
+    Raises:
+        NotFoundError: there is none of that name.
+    """
+    rater = db.one(Rater, _RATER + " WHERE rater = ?", [name])
+    if rater is None:
+        raise NotFoundError(f"There is no rater called '{name}'.")
+    return rater
+
+
+def _keep_an_admin(db: Database, name: str, role: Role, *, is_active: bool) -> None:
+    """Refuse what would leave accounts without an admin among them."""
+    others = "SELECT count(*) FROM raters WHERE role = 'admin' AND is_active AND rater <> ?"
+    if db.count(others, [name]) or (role == "admin" and is_active):
+        return
+    raise EntryError("Somebody must be an admin: make an admin's account first.", "No admin")
