@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from app import cli_bench, cli_types
+from app import cli_bench, cli_raters, cli_types
 from app.cli_words import findings_in_words, in_words
 from app.file_words import refusal
 from gem_backend.errors import GemError, TrainingError
@@ -170,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_runs(commands)
     _add_score(commands)
     _add_data(commands)
+    cli_raters.add(commands, _add_command)
     cli_bench.add(commands, _add_command, _say)
     doctor = _add_command(commands, "doctor", _doctor, "what this machine has, what is missing")
     doctor.set_defaults(in_words=findings_in_words)

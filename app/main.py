@@ -16,14 +16,17 @@ from app.pages.align import build_align_page
 from app.pages.data import build_data_page
 from app.pages.explore import build_explore_page
 from app.pages.label import build_label_page
+from app.pages.raters import AccountLine
 from app.pages.results import build_results_page
 from app.records import Header
 from app.routes import Routes, poll_routes, refresh_routes
 from app.security import DELETE_CACHE, launch_options
 from app.studio import Studio
+from app.text_raters import LOGIN_HINT
 from app.views.frame import brand_html, facts_html, footer_html, notice_html
 
 POLL_S = 1.0
+FOR_ALL = ("label",)  # the other tabs are an admin's
 _BUILDERS: dict[str, Callable[[Studio, gr.State], PageHandles]] = {
     "label": build_label_page,
     "explore": build_explore_page,
@@ -59,7 +62,15 @@ def serve(
     """
     app = build_app(studio)
     options = launch_options(port=port, blocked=blocked, open_browser=open_browser)
-    app.launch(prevent_thread_lock=not wait, theme=theme(), css=style(), head=head(), **options)
+    app.launch(
+        prevent_thread_lock=not wait,
+        theme=theme(),
+        css=style(),
+        head=head(),
+        auth=studio.access.admits if studio.access.asks_for_login else None,
+        auth_message=LOGIN_HINT,
+        **options,
+    )
     return app
 
 
@@ -70,6 +81,7 @@ def build_app(studio: Studio) -> gr.Blocks:
     )
     with app:
         header = _Header(studio)
+        account = AccountLine(studio)
         pages: dict[str, PageHandles] = {}
         items: dict[str, gr.Tab] = {}
         with gr.Tabs(elem_id="pages") as tabs:
@@ -77,6 +89,7 @@ def build_app(studio: Studio) -> gr.Blocks:
                 with gr.Tab(text.TABS[name], id=name, elem_id=f"page-{name}") as items[name]:
                     pages[name] = build(studio, header.project)
         gr.HTML(footer_html(), apply_default_css=False, elem_id="foot")
+        _connect_account(studio, account, items, app)
         _connect_pages(header, refresh_routes(pages), items, tabs, app)
         _connect_polls(header, poll_routes(pages))
     return app
@@ -124,7 +137,8 @@ class _Header:
         wanted = request.query_params.get("project", "")
         project_id = wanted if wanted in known else next(iter(known), "")
         tab = request.query_params.get("tab", "")
-        opened = (tab, gr.Tabs(selected=tab)) if tab in _BUILDERS else (gr.skip(), gr.skip())
+        is_known = tab in _BUILDERS and (tab in FOR_ALL or self._studio.access.is_admin)
+        opened = (tab, gr.Tabs(selected=tab)) if is_known else (gr.skip(), gr.skip())
         return project_id, self._choices(project_id), *opened
 
     @property
@@ -148,6 +162,19 @@ class _Header:
 
 def _show_form() -> gr.Row:
     return gr.Row(visible=True)
+
+
+def _connect_account(
+    studio: Studio, account: AccountLine, items: dict[str, gr.Tab], app: gr.Blocks
+) -> None:
+    """Show who is logged in, and the tabs that are theirs, when the browser loads."""
+    guarded = [name for name in items if name not in FOR_ALL]
+
+    def show_account() -> tuple[object, ...]:
+        is_admin = studio.access.is_admin
+        return *account.values(), *(gr.Tab(visible=is_admin) for _ in guarded)
+
+    listen(app.load, show_account, [], [*account.outputs, *(items[name] for name in guarded)])
 
 
 def _connect_pages(

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Self
 
+from app.access import Access, for_admins
 from app.calibration_desk import CalibrationDesk
 from app.demo_project import ensure_demo_project
+from app.raters_desk import RatersDesk
 from app.records import AlignPlan, CalibrationView, Header, RunView, TaskState
 from app.runs_desk import RunsDesk, StudioModel
 from app.sampling_desk import SamplingDesk
@@ -25,6 +27,8 @@ from gem_backend.types import (
     Preset,
     Project,
     Prompt,
+    Rater,
+    Role,
     RunSummary,
     Verdict,
 )
@@ -33,7 +37,6 @@ from storage.database import Database
 from storage.errors import NotFoundError
 from storage.runs import RunTraits
 
-RATER = "expert"  # one person, no login: the studio is on this machine alone
 DATABASE_FILE = "studio.duckdb"
 
 
@@ -65,6 +68,8 @@ class Studio:
         self._exports_dir = data_dir / "exports"
         self._db = Database(data_dir / DATABASE_FILE)
         ensure_demo_project(self._db)
+        self.access = Access(self._db)
+        self._raters = RatersDesk(self._db, self.access)
         self._engine = Engine(EngineConfig(self._model, device, trust_remote_code))
         self._tasks = Tasks()
         self._supervisor = Supervisor(self._db, on_idle=self._take_device_back)
@@ -94,6 +99,10 @@ class Studio:
         self._db.close()
 
     @property
+    def _rater(self) -> str:
+        return self.access.current().rater
+
+    @property
     def model(self) -> str:
         """The name by which records know the studio's model."""
         return self._model
@@ -113,6 +122,7 @@ class Studio:
         """Return all projects, the demo first."""
         return projects.list_projects(self._db)
 
+    @for_admins
     def create_project(self, name: str) -> Project:
         """Make an empty project. Raises StorageError if the name is taken or empty."""
         return projects.create_project(self._db, name)
@@ -125,7 +135,7 @@ class Studio:
             project=projects.get_project(self._db, project_id).name,
             model=model,
             adapter=f"newest: run of {local_time(latest.created_at)}" if latest else "none yet",
-            rater=RATER,
+            rater=self._rater,
             activity=self._activity(),
         )
 
@@ -141,7 +151,7 @@ class Studio:
 
     def next_case(self, project_id: str) -> Case | None:
         """Return the next case to label: skipped ones come back last; None when all are done."""
-        return pairs.next_case(self._db, project_id, RATER)
+        return pairs.next_case(self._db, project_id, self._rater)
 
     def save_label(
         self,
@@ -154,26 +164,26 @@ class Studio:
     ) -> LabelProgress:
         """Store a verdict (already translated from side to answer) durably before returning."""
         judgement = pairs.Judgement(verdict, strength, True, rationale, elapsed_s)
-        return pairs.save_label(self._db, case, RATER, judgement)
+        return pairs.save_label(self._db, case, self._rater, judgement)
 
     def skip_case(self, case: Case) -> LabelProgress:
         """Put a case at the end of the queue."""
-        return pairs.skip(self._db, case, RATER)
+        return pairs.skip(self._db, case, self._rater)
 
     def undo(self, project_id: str) -> Case | None:
         """Withdraw the rater's last label and return its case; None where there is none."""
-        return pairs.undo(self._db, project_id, RATER)
+        return pairs.undo(self._db, project_id, self._rater)
 
     def label_progress(self, project_id: str) -> LabelProgress:
         """Return the counts of the queue."""
-        return pairs.label_progress(self._db, project_id, RATER)
+        return pairs.label_progress(self._db, project_id, self._rater)
 
     def enter_pair(
         self, project_id: str, prompt: str, answer_a: str, answer_b: str, preferred: Answer | None
     ) -> Case:
         """Store a typed pair; with ``preferred`` it is labelled at once. Raises on empty texts."""
         comparison = pairs.add_comparison(self._db, project_id, prompt, answer_a, answer_b)
-        case = pairs.show_case(comparison, RATER)
+        case = pairs.show_case(comparison, self._rater)
         if preferred is not None:
             answer = answer_a if preferred == "a" else answer_b
             # The pair may have been there already, with its answers the other way round.
@@ -203,6 +213,7 @@ class Studio:
         """Whether a run offers an adapter, and for this very model."""
         return _adapter_of(run) is not None and run.model == self._model
 
+    @for_admins
     def start_sampling(
         self, prompt_id: str, config: SamplingConfig, adapter: str | None
     ) -> TaskState:
@@ -215,6 +226,7 @@ class Studio:
         """Return how sampling for a prompt stands."""
         return self._sampling.state(prompt_id)
 
+    @for_admins
     def candidates(self, prompt_id: str) -> list[Candidate]:
         """Return the newest group of candidates of a prompt, empty if none was sampled."""
         group = candidates.latest_group(self._db, prompt_id)
@@ -229,6 +241,7 @@ class Studio:
             raise NotFoundError("That run has no adapter for this model.")
         return _adapter_of(run)
 
+    @for_admins
     def start_calibration(self, project_id: str, adapter: str | None) -> TaskState:
         """Begin to learn from the project's comparisons how much each feature counts.
 
@@ -265,14 +278,17 @@ class Studio:
         """Return in numbers what a run with these settings would do."""
         return self._runs.plan(project_id, config)
 
+    @for_admins
     def start_run(self, project_id: str, config: RunConfig) -> str:
         """Start a detached run and return its id; raises if one is active or pairs are too few."""
         return self._runs.start(project_id, config)
 
+    @for_admins
     def stop_run(self, run_id: str) -> None:
         """Ask a run to save and stop."""
         self._runs.stop(run_id)
 
+    @for_admins
     def resume_run(self, run_id: str) -> None:
         """Continue a stopped or interrupted run from its last checkpoint."""
         self._runs.resume(run_id)
@@ -289,10 +305,12 @@ class Studio:
         """Return the method, the ranking and the labels of each run of the history, by run id."""
         return self._runs.traits(project_id)
 
+    @for_admins
     def run(self, run_id: str) -> RunView:
         """Return a run with its events so far."""
         return self._runs.view(run_id)
 
+    @for_admins
     def examples(self, run_id: str) -> list[BeforeAfter]:
         """Return one before/after example per held-out prompt, empty until the run has ended."""
         return self._runs.examples(run_id)
@@ -303,10 +321,12 @@ class Studio:
 
     # --- data ---
 
+    @for_admins
     def import_file(self, project_id: str, path: Path) -> ImportReport:
         """Import JSONL or CSV. Raises StorageError when the file as a whole cannot be read."""
         return exchange.import_file(self._db, project_id, path)
 
+    @for_admins
     def export_file(self, project_id: str, file_format: export.ExportFormat) -> Path:
         """Write the project's labelled pairs and return the file."""
         name = projects.get_project(self._db, project_id).name
@@ -315,6 +335,27 @@ class Studio:
         path.parent.mkdir(parents=True, exist_ok=True)
         export.export_pairs(self._db, project_id, path, file_format)
         return path
+
+    # --- raters ---
+
+    @for_admins
+    def raters(self) -> list[Rater]:
+        """Return all accounts, the oldest first."""
+        return self._raters.all()
+
+    @for_admins
+    def invite_rater(self, name: str, role: Role) -> tuple[Rater, str]:
+        """Make or renew an account; its one-time password is returned once."""
+        return self._raters.invite(name, role)
+
+    @for_admins
+    def remove_rater(self, name: str) -> Rater:
+        """Close an account; what its owner said stays."""
+        return self._raters.remove(name)
+
+    def set_password(self, old: str, new: str) -> Rater:
+        """Change the password of who is logged in."""
+        return self._raters.set_password(old, new)
 
 
 def _adapter_of(run: RunSummary) -> str | None:

@@ -371,6 +371,26 @@ def test_unknown_project_is_refused(command, tmp_path):
     _assert_refused(done, "Ward 9")
 
 
+def test_accounts_are_made_shown_and_closed(tmp_path, capsys):
+    where = ["--data-dir", str(tmp_path / "data"), "--json"]
+
+    def raters(*words):
+        return cli.main(["raters", *words, *where]), capsys.readouterr()
+
+    code, said = raters("invite", "bob")
+    assert (code, said.out) == (2, "")
+    assert "admin" in said.err
+    code, said = raters("invite", "anna", "--admin")
+    made = json.loads(said.out)
+    assert (code, made["rater"], made["role"]) == (0, "anna", "admin")
+    assert len(made["one_time_password"]) >= 12
+    raters("invite", "bob")
+    assert json.loads(raters("remove", "bob")[1].out)["is_active"] is False
+    listed = json.loads(raters("list")[1].out)["raters"]
+    assert [(one["rater"], one["is_active"]) for one in listed] == [("anna", True), ("bob", False)]
+    assert made["one_time_password"] not in json.dumps(listed)
+
+
 def test_file_that_is_no_table_is_refused(command, tmp_path):
     picture = tmp_path / "picture.jsonl"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n\x00\xff\xfe" * 50)

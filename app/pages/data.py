@@ -7,9 +7,11 @@ from typing import Literal
 import gradio as gr
 from gradio.processing_utils import save_file_to_cache
 
+from app import text_raters
 from app import text_runs as say
 from app.events import listen
 from app.pages import PageHandles
+from app.pages.raters import RatersCard
 from app.studio import Studio
 from app.views import tables
 from gem_backend.errors import DataError
@@ -90,10 +92,20 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
                 file_format = gr.Radio(FORMATS, value="jsonl", label=say.EXPORT_FORMAT)
                 export = gr.Button(say.EXPORT_BUTTON)
                 download = gr.File(label=say.EXPORT_FILE, visible=False, interactive=False)
+        with gr.Column(elem_classes="gem-card"):
+            _heading(text_raters.RATERS_TITLE, text_raters.RATERS_HINT)
+            accounts = RatersCard(studio)
     handlers = DataHandlers(studio, download.GRADIO_CACHE)
     listen(upload.upload, handlers.import_file, [project_id, upload], [counts, report, upload])
     listen(export.click, handlers.export_file, [project_id, file_format], [download])
-    return PageHandles(refresh=handlers.refresh, outputs=[counts, report, upload, download])
+
+    def refresh(project_id: str) -> tuple[object, ...]:
+        return *handlers.refresh(project_id), *accounts.values()
+
+    return PageHandles(
+        refresh=refresh,
+        outputs=[counts, report, upload, download, accounts.table, accounts.said],
+    )
 
 
 def _heading(title: str, hint: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
+from app.access import Access
 from app.calibration_desk import CONFIG, fitted, gather
 from app.records import AlignPlan, CalibrationView, Header, LeftOut, RunView, TaskState
 from app.studio import Studio
@@ -29,6 +30,7 @@ from gem_backend.types import (
     Project,
     Prompt,
     Provenance,
+    Rater,
     RunEvent,
     RunResult,
     RunStatus,
@@ -153,6 +155,13 @@ class Saved:
     elapsed_s: float | None
 
 
+class NoAccounts(Access):
+    """What a studio without accounts says of who is there."""
+
+    def __init__(self) -> None:
+        self.asks_for_login = False
+
+
 @dataclass
 class FakeStudio(Studio):
     """Everything in lists; sampling is finished at the second question about it."""
@@ -174,10 +183,14 @@ class FakeStudio(Studio):
     is_stale: bool = False
 
     model: ClassVar[str] = "demo"  # type: ignore[misc]
+    access: ClassVar[Access] = NoAccounts()  # type: ignore[misc]
     texts: ClassVar[tuple[str, ...]] = (GOOD, POOR, GOOD, POOR.replace("Final Answer:", "So"), GOOD)
 
     def projects(self) -> list[Project]:
         return list(self.all_projects)
+
+    def raters(self) -> list[Rater]:
+        return []
 
     def create_project(self, name: str) -> Project:
         if not name.strip():

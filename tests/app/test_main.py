@@ -12,6 +12,7 @@ from app.pages import PageHandles
 from app.routes import poll_routes, refresh_routes
 from gem_backend.errors import DataError
 from tests.app.fakes import FakeStudio
+from tests.app.serving import call
 
 
 # --- errors -----------------------------------------------------------------------------------
@@ -111,19 +112,6 @@ def test_wrong_number_of_values_is_an_error(pages):
 
 
 # --- the whole page ---------------------------------------------------------------------------
-def call(client, app, name, data):
-    """Runs the event whose handler is called ``name``, as the browser does; returns its output."""
-    index = next(
-        place for place, block in app.fns.items() if getattr(block.fn, "__name__", "") == name
-    )
-    body = {"fn_index": index, "data": data, "session_hash": "test", "event_data": None}
-    client.post("/gradio_api/queue/join", json=body).raise_for_status()
-    with client.stream("GET", "/gradio_api/queue/data?session_hash=test") as lines:
-        for line in lines.iter_lines():
-            message = json.loads(line.removeprefix("data: ")) if line else {}
-            if message.get("msg") == "process_completed":
-                return message
-    raise AssertionError("the event did not complete")
 
 
 def test_all_pages_are_built_without_torch(run_python):

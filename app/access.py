@@ -1,0 +1,81 @@
+"""Who is at the page, and what they may do: by their login, never by a name somebody typed.
+
+Without accounts the studio belongs to the one person who sits at it. Whether there are any is
+looked up once, at the start: nobody is locked out of a page in mid-work.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Protocol, TypeVar, cast
+
+from gradio.context import LocalContext
+
+from app import text_raters
+from gem_backend.types import Rater
+from storage import raters
+from storage.database import Database
+from storage.errors import StorageError
+
+ALONE = Rater("expert", "admin")
+
+_Method = TypeVar("_Method", bound=Callable[..., object])
+
+
+class AccessError(StorageError):
+    """Somebody asked for what their account may not do."""
+
+    title = "Not yours to do"
+
+
+class Access:
+    """Answers who is there.
+
+    Args:
+        db: the open database.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.asks_for_login = bool(raters.list_raters(db))
+
+    def current(self) -> Rater:
+        """Return the account behind the event that is being handled.
+
+        Raises:
+            AccessError: nobody is logged in, or the account was removed.
+        """
+        if not self.asks_for_login:
+            return ALONE
+        request = LocalContext.request.get(None)
+        name = request.username if request is not None else None
+        found = [one for one in raters.list_raters(self._db) if one.rater == name and one.is_active]
+        if not found:
+            raise AccessError(text_raters.LOG_IN_FIRST)
+        return found[0]
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether who is there may do everything."""
+        return self.current().role == "admin"
+
+    def admits(self, name: str, password: str) -> bool:
+        """Whether name and password open the page."""
+        return raters.log_in(self._db, name.strip(), password) is not None
+
+
+class HasAccess(Protocol):
+    """What ``for_admins`` guards the methods of."""
+
+    access: Access
+
+
+def for_admins(method: _Method) -> _Method:
+    """Guard a use case that only an admin may ask for."""
+
+    @functools.wraps(method)
+    def guarded(self: HasAccess, *args: object, **kwargs: object) -> object:
+        if not self.access.is_admin:
+            raise AccessError(text_raters.ADMINS_ONLY)
+        return method(self, *args, **kwargs)
+
+    return cast(_Method, guarded)

@@ -1,0 +1,95 @@
+"""The raters' card on the Data page, and the line in the header where a rater looks after a
+password.
+"""
+
+import gradio as gr
+
+from app import text_raters as say
+from app.events import listen
+from app.studio import Studio
+from app.views import raters as views
+from gem_backend.errors import DataError
+from gem_backend.types import Role
+
+
+class RatersCard:
+    """Who may log in: seen and changed by admins.
+
+    Args:
+        studio: the use cases behind it.
+    """
+
+    def __init__(self, studio: Studio) -> None:
+        """Build the components inside the open column, and wire them."""
+        self._studio = studio
+        self.table = gr.HTML("")
+        self.said = gr.HTML("", elem_id="raters-said")
+        with gr.Row(elem_classes="gs-actions"):
+            name = gr.Textbox(label=say.RATER_NAME, max_lines=1, elem_id="rater-name", scale=2)
+            role = gr.Dropdown(
+                say.ROLES, value="rater", label=say.RATER_ROLE, filterable=False, scale=2
+            )
+            invite = gr.Button(say.INVITE, elem_id="rater-invite", scale=0)
+            remove = gr.Button(say.REMOVE, elem_id="rater-remove", scale=0)
+        outputs = [self.table, self.said, name]
+        listen(invite.click, self.invite, [name, role], outputs)
+        listen(remove.click, self.remove, [name], outputs)
+
+    def values(self) -> tuple[str, str]:
+        """Return the table, and nothing of what was said before."""
+        return views.raters_table(self._studio.raters()), ""
+
+    def invite(self, name: str, role: Role) -> tuple[object, ...]:
+        """Make or renew an account and show its one-time password."""
+        rater, password = self._studio.invite_rater(_named(name), role)
+        return self.values()[0], views.invitation_html(rater, password), ""
+
+    def remove(self, name: str) -> tuple[object, ...]:
+        """Close an account."""
+        rater = self._studio.remove_rater(_named(name))
+        return self.values()[0], views.removal_html(rater), ""
+
+
+def _named(name: str) -> str:
+    if not name.strip():
+        raise DataError(say.NO_NAME)
+    return name.strip()
+
+
+class AccountLine:
+    """A rater's own account: empty while the studio asks nobody to log in.
+
+    Args:
+        studio: the use cases behind it.
+    """
+
+    def __init__(self, studio: Studio) -> None:
+        """Build the components inside the open blocks, and wire them."""
+        self._studio = studio
+        with gr.Row(visible=False, elem_id="account") as self.row:
+            self.line = gr.HTML("", apply_default_css=False, elem_id="account-line")
+            old = gr.Textbox(label=say.OLD_PASSWORD, type="password", max_lines=1, scale=0)
+            new = gr.Textbox(label=say.NEW_PASSWORD, type="password", max_lines=1, scale=0)
+            change = gr.Button(say.SET_PASSWORD, elem_id="account-change", scale=0)
+        listen(change.click, self.change, [old, new], [self.line, old, new])
+
+    @property
+    def outputs(self) -> list[gr.blocks.Block]:
+        """What ``values`` fills."""
+        return [self.row, self.line]
+
+    def values(self) -> tuple[object, ...]:
+        """Return the row, shown where there is a login, and its line."""
+        if not self._studio.access.asks_for_login:
+            return gr.Row(visible=False), ""
+        return gr.Row(visible=True), self._line()
+
+    def change(self, old: str, new: str) -> tuple[object, ...]:
+        """Change the password of who is logged in."""
+        self._studio.set_password(old, new)
+        gr.Info(say.PASSWORD_SET)
+        return self._line(), "", ""
+
+    def _line(self) -> str:
+        me = self._studio.access.current()
+        return views.account_html(me.rater, is_invited=me.is_invited)

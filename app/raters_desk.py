@@ -1,0 +1,35 @@
+"""What the studio does about accounts."""
+
+from app.access import Access
+from gem_backend.types import Rater, Role
+from storage import raters
+from storage.database import Database
+
+
+class RatersDesk:
+    """Accounts, as the studio's pages see them.
+
+    Args:
+        db: the open database.
+        access: who is there.
+    """
+
+    def __init__(self, db: Database, access: Access) -> None:
+        self._db = db
+        self._access = access
+
+    def all(self) -> list[Rater]:
+        """Return all accounts, the oldest first."""
+        return raters.list_raters(self._db)
+
+    def invite(self, name: str, role: Role) -> tuple[Rater, str]:
+        """Make or renew an account; its one-time password is returned once and stored nowhere."""
+        return raters.invite(self._db, name, role)
+
+    def remove(self, name: str) -> Rater:
+        """Close an account; what its owner said stays."""
+        return raters.deactivate(self._db, name)
+
+    def set_password(self, old: str, new: str) -> Rater:
+        """Change the password of who is logged in."""
+        return raters.set_password(self._db, self._access.current().rater, old, new)
