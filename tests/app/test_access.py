@@ -104,7 +104,7 @@ def test_an_account_that_was_closed_is_refused_at_the_next_press(tmp_path):
             serving(studio) as app,
             httpx.Client(base_url=app.local_url, trust_env=False) as client,
         ):
-            assert log_in(page, "bob", password) == 200
-            assert call(page, app, "show_account", [])["success"]
+            assert log_in(client, "bob", password) == 200
+            assert call(client, app, "show_account", [])["success"]
             deactivate(studio._db, "bob")
-            assert not call(page, app, "show_account", [])["success"]
+            assert not call(client, app, "show_account", [])["success"]
