@@ -10,7 +10,7 @@ from gradio.blocks import Block
 from app import text
 from app.errors import polled
 from app.events import listen, run_in_browser
-from app.look import head, style, theme
+from app.look import asset, head, style, theme
 from app.pages import PageHandles
 from app.pages.align import build_align_page
 from app.pages.data import build_data_page
@@ -68,7 +68,7 @@ def serve(
         css=style(),
         head=head(),
         auth=studio.access.admits if studio.access.asks_for_login else None,
-        auth_message=LOGIN_HINT,
+        auth_message=f"<style>{asset('login.css')}</style>{LOGIN_HINT}",
         **options,
     )
     return app
@@ -89,7 +89,7 @@ def build_app(studio: Studio) -> gr.Blocks:
                 with gr.Tab(text.TABS[name], id=name, elem_id=f"page-{name}") as items[name]:
                     pages[name] = build(studio, header.project)
         gr.HTML(footer_html(), apply_default_css=False, elem_id="foot")
-        _connect_account(studio, account, items, app)
+        listen(app.load, account.values, [], account.outputs)
         _connect_pages(header, refresh_routes(pages), items, tabs, app)
         _connect_polls(header, poll_routes(pages))
     return app
@@ -162,19 +162,6 @@ class _Header:
 
 def _show_form() -> gr.Row:
     return gr.Row(visible=True)
-
-
-def _connect_account(
-    studio: Studio, account: AccountLine, items: dict[str, gr.Tab], app: gr.Blocks
-) -> None:
-    """Show who is logged in, and the tabs that are theirs, when the browser loads."""
-    guarded = [name for name in items if name not in FOR_ALL]
-
-    def show_account() -> tuple[object, ...]:
-        is_admin = studio.access.is_admin
-        return *account.values(), *(gr.Tab(visible=is_admin) for _ in guarded)
-
-    listen(app.load, show_account, [], [*account.outputs, *(items[name] for name in guarded)])
 
 
 def _connect_pages(

@@ -8,7 +8,7 @@ LOGIN_HINT: Final = "Log in with your name and the password you were given."
 LOG_IN_FIRST: Final = "Log in first: your account is not known here any more."
 ADMINS_ONLY: Final = "Only an admin may do this; ask the person who invited you."
 
-ACCOUNT: Final = "Password"
+CHANGE_PASSWORD: Final = "Change password"
 LOG_OUT: Final = "Log out"
 OLD_PASSWORD: Final = "Password until now"
 NEW_PASSWORD: Final = "New password"

@@ -3,6 +3,7 @@ password.
 """
 
 import gradio as gr
+from gradio.blocks import Block
 
 from app import text_raters as say
 from app.events import listen
@@ -68,13 +69,16 @@ class AccountLine:
         self._studio = studio
         with gr.Row(visible=False, elem_id="account") as self.row:
             self.line = gr.HTML("", apply_default_css=False, elem_id="account-line")
+            more = gr.Button(say.CHANGE_PASSWORD, elem_id="account-more", scale=0, size="sm")
+        with gr.Row(visible=False, elem_id="account-form") as form:
             old = gr.Textbox(label=say.OLD_PASSWORD, type="password", max_lines=1, scale=0)
             new = gr.Textbox(label=say.NEW_PASSWORD, type="password", max_lines=1, scale=0)
             change = gr.Button(say.SET_PASSWORD, elem_id="account-change", scale=0)
-        listen(change.click, self.change, [old, new], [self.line, old, new])
+        listen(more.click, lambda: gr.Row(visible=True), [], [form])
+        listen(change.click, self.change, [old, new], [self.line, old, new, form])
 
     @property
-    def outputs(self) -> list[gr.blocks.Block]:
+    def outputs(self) -> list[Block]:
         """What ``values`` fills."""
         return [self.row, self.line]
 
@@ -82,14 +86,9 @@ class AccountLine:
         """Return the row, shown where there is a login, and its line."""
         if not self._studio.access.asks_for_login:
             return gr.Row(visible=False), ""
-        return gr.Row(visible=True), self._line()
+        return gr.Row(visible=True), views.account_html(self._studio.access.current())
 
     def change(self, old: str, new: str) -> tuple[object, ...]:
         """Change the password of who is logged in."""
-        self._studio.set_password(old, new)
-        gr.Info(say.PASSWORD_SET)
-        return self._line(), "", ""
-
-    def _line(self) -> str:
-        me = self._studio.access.current()
-        return views.account_html(me.rater, is_invited=me.is_invited)
+        me = self._studio.set_password(old, new)
+        return views.account_html(me, said=say.PASSWORD_SET), "", "", gr.Row(visible=False)

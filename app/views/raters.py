@@ -30,9 +30,13 @@ def removal_html(rater: Rater) -> str:
     return f'<p role="status">{escape(say.removed(rater))}</p>'
 
 
-def account_html(name: str, *, is_invited: bool) -> str:
-    """Return the way out, and a reminder of a password that is not one's own; empty alone."""
-    if not name:
-        return ""
-    reminder = f'<span role="note">{say.CHOOSE_PASSWORD}</span>' if is_invited else ""
-    return f'{reminder}<a href="./logout" id="log-out">{say.LOG_OUT}</a>'
+def account_html(me: Rater, said: str = "") -> str:
+    """Return what there is to say about who is logged in, and the way out.
+
+    The role is in the page for the style sheet, which hides the tabs that are an admin's.
+    """
+    words = say.CHOOSE_PASSWORD if me.is_invited else said
+    return (
+        f'<p class="gs-account" data-role="{me.role}"><span role="status">{words}</span>'
+        f'<a href="./logout" id="log-out">{say.LOG_OUT}</a></p>'
+    )

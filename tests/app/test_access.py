@@ -69,13 +69,16 @@ def test_nobody_gets_in_without_a_password(client, passwords):
         assert log_in(client, name, password) == 400
 
 
-@pytest.mark.parametrize(("name", "is_admin"), [("anna", True), ("bob", False)])
-def test_the_login_decides_which_tabs_are_shown(client, app, passwords, name, is_admin):
+@pytest.mark.parametrize(("name", "role"), [("anna", "admin"), ("bob", "rater")])
+def test_the_page_knows_who_logged_in(client, app, passwords, name, role):
     assert log_in(client, name, passwords[1][name]) == 200
-    row, line, *tabs = call(client, app, "show_account", [])["output"]["data"]
+    row, line = call(client, app, "values", [])["output"]["data"]
     assert row["visible"]
     assert text_raters.CHOOSE_PASSWORD in line
-    assert [tab["visible"] for tab in tabs] == [is_admin] * 4
+    assert f'data-role="{role}"' in line
+    assert client.get("/config").status_code == 200
+    client.get("/logout")
+    assert client.get("/config").status_code == 401
 
 
 def test_a_rater_may_not_do_what_is_an_admins(monkeypatch, tmp_path):
@@ -105,6 +108,6 @@ def test_an_account_that_was_closed_is_refused_at_the_next_press(tmp_path):
             httpx.Client(base_url=app.local_url, trust_env=False) as client,
         ):
             assert log_in(client, "bob", password) == 200
-            assert call(client, app, "show_account", [])["success"]
+            assert call(client, app, "values", [])["success"]
             deactivate(studio._db, "bob")
-            assert not call(client, app, "show_account", [])["success"]
+            assert not call(client, app, "values", [])["success"]
