@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Self
 
 from app.access import Access, for_admins
+from app.agreement_desk import AgreementDesk, AgreementView
 from app.calibration_desk import CalibrationDesk
 from app.demo_project import ensure_demo_project
 from app.raters_desk import RatersDesk
@@ -70,6 +71,7 @@ class Studio:
         ensure_demo_project(self._db)
         self.access = Access(self._db)
         self._raters = RatersDesk(self._db, self.access)
+        self._agreement = AgreementDesk(self._db)
         self._engine = Engine(EngineConfig(self._model, device, trust_remote_code))
         self._tasks = Tasks()
         self._supervisor = Supervisor(self._db, on_idle=self._take_device_back)
@@ -337,6 +339,11 @@ class Studio:
         return path
 
     # --- raters ---
+
+    @for_admins
+    def agreement(self, project_id: str) -> AgreementView:
+        """Return what the raters agree on, and what the labels give away."""
+        return self._agreement.view(project_id)
 
     @for_admins
     def raters(self) -> list[Rater]:

@@ -7,12 +7,13 @@ from typing import Literal
 import gradio as gr
 from gradio.processing_utils import save_file_to_cache
 
-from app import text_raters
+from app import text_agreement, text_raters
 from app import text_runs as say
 from app.events import listen
 from app.pages import PageHandles
 from app.pages.raters import RatersCard
 from app.studio import Studio
+from app.views import agreement as views
 from app.views import tables
 from gem_backend.errors import DataError
 
@@ -53,6 +54,13 @@ class DataHandlers:
     def refresh(self, project_id: str) -> tuple[object, ...]:
         """Draw the page for a project, without what an earlier import or export left on it."""
         return counts_panel(self.studio, project_id), "", None, gr.File(None, visible=False)
+
+    def judged(self, project_id: str) -> tuple[str, str]:
+        """Draw what the raters agree on, and what the labels give away."""
+        if not project_id:
+            return "", ""
+        view = self.studio.agreement(project_id)
+        return views.agreement_html(view), views.health_html(view)
 
     def import_file(self, project_id: str, path: str | None) -> tuple[object, ...]:
         """Import the file that was just chosen and say what became of each row."""
@@ -95,16 +103,29 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
         with gr.Column(elem_classes="gem-card"):
             _heading(text_raters.RATERS_TITLE, text_raters.RATERS_HINT)
             accounts = RatersCard(studio)
+        with gr.Column(elem_classes="gem-card"):
+            _heading(text_agreement.AGREEMENT_TITLE, text_agreement.AGREEMENT_HINT)
+            agreement = gr.HTML("", elem_id="agreement")
+            _heading(text_agreement.HEALTH_TITLE, text_agreement.HEALTH_HINT)
+            health = gr.HTML("", elem_id="label-health")
     handlers = DataHandlers(studio, download.GRADIO_CACHE)
-    listen(upload.upload, handlers.import_file, [project_id, upload], [counts, report, upload])
+    imported = listen(
+        upload.upload, handlers.import_file, [project_id, upload], [counts, report, upload]
+    )
+    listen(imported.then, handlers.judged, [project_id], [agreement, health])
     listen(export.click, handlers.export_file, [project_id, file_format], [download])
 
     def refresh(project_id: str) -> tuple[object, ...]:
-        return *handlers.refresh(project_id), *accounts.values()
+        judged = handlers.judged(project_id)
+        return *handlers.refresh(project_id), *accounts.values(), *judged
 
     return PageHandles(
         refresh=refresh,
-        outputs=[counts, report, upload, download, accounts.table, accounts.said],
+        outputs=[
+            *(counts, report, upload, download),
+            *(accounts.table, accounts.said),
+            *(agreement, health),
+        ],
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from app.access import Access
+from app.agreement_desk import AgreementView, agreement_view
 from app.calibration_desk import CONFIG, fitted, gather
 from app.records import AlignPlan, CalibrationView, Header, LeftOut, RunView, TaskState
 from app.studio import Studio
@@ -191,6 +192,9 @@ class FakeStudio(Studio):
 
     def raters(self) -> list[Rater]:
         return []
+
+    def agreement(self, project_id: str) -> AgreementView:
+        return agreement_view([])
 
     def create_project(self, name: str) -> Project:
         if not name.strip():

@@ -1,0 +1,71 @@
+"""What the raters of a project agree on, and how healthy its labels are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gem_backend.agreement import (
+    PairAgreement,
+    RaterAgreement,
+    Rating,
+    fleiss_kappa,
+    krippendorff_alpha,
+    pairwise_agreement,
+    rating_table,
+)
+from gem_backend.label_health import HealthReport, JudgedCase, label_health
+from storage import judgements
+from storage.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementView:
+    """Figures for a page; ``num_raters`` counts those who judged anything."""
+
+    num_raters: int
+    fleiss: RaterAgreement
+    krippendorff: RaterAgreement
+    pairs: tuple[PairAgreement, ...]
+    health: HealthReport
+
+
+class AgreementDesk:
+    """Works a project's figures out once for each new event of its log.
+
+    Args:
+        db: the open database.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._known: dict[str, tuple[int, AgreementView]] = {}
+
+    def view(self, project_id: str) -> AgreementView:
+        """Return agreement and health of a project's labels."""
+        last = judgements.last_event(self._db, project_id)
+        known = self._known.get(project_id)
+        if known is None or known[0] != last:
+            known = self._known[project_id] = (last, _view(self._db, project_id))
+        return known[1]
+
+
+def _view(db: Database, project_id: str) -> AgreementView:
+    return agreement_view(
+        judgements.ratings(db, project_id), judgements.judged_cases(db, project_id)
+    )
+
+
+def agreement_view(ratings: Sequence[Rating], cases: Sequence[JudgedCase] = ()) -> AgreementView:
+    """Work all figures out.
+
+    Args:
+        ratings: each rater's verdict on each case, as it stands.
+        cases: every judgement that was not taken back.
+    """
+    table = rating_table(ratings)
+    return AgreementView(
+        num_raters=len(table.raters),
+        fleiss=fleiss_kappa(table),
+        krippendorff=krippendorff_alpha(table),
+        pairs=pairwise_agreement(table),
+        health=label_health(cases),
+    )

@@ -1,0 +1,96 @@
+"""Agreement among raters and label health as HTML."""
+
+from collections.abc import Iterator
+from html import escape
+
+from app import text_agreement as say
+from app.agreement_desk import AgreementView
+from app.text_runs import percent
+from app.views import tables
+from gem_backend.agreement import PairAgreement, RaterAgreement
+from gem_backend.label_health import LabelHealth, ShareCheck, TimeCheck
+from gem_backend.types import Estimate
+
+_DASH = "\N{EN DASH}"
+
+
+def agreement_html(view: AgreementView) -> str:
+    """Return every coefficient with interval, n and a sentence; undefined ones explain themselves.
+
+    Two raters have Cohen's kappa and Krippendorff's alpha, more have Fleiss' kappa too.
+    """
+    if view.num_raters < 2:
+        return tables.empty(say.ONE_RATER)
+    rows = [_coefficient(say.KRIPPENDORFF, view.krippendorff)]
+    if view.num_raters > 2:
+        rows.insert(0, _coefficient(say.FLEISS, view.fleiss))
+    rows += [_of_two(pair) for pair in view.pairs]
+    return tables.table("gem-agreement", say.AGREEMENT_HEAD, rows, say.AGREEMENT_TITLE)
+
+
+def _of_two(pair: PairAgreement) -> str:
+    row = _coefficient(say.raters_of(pair.first, pair.second), pair.kappa)
+    if pair.raw is None:
+        return row
+    raw = f"{say.RAW} {percent(pair.raw.value)}"
+    return row.replace("</th>", f'<span class="gem-hint">{escape(raw)}</span></th>', 1)
+
+
+def _coefficient(name: str, found: RaterAgreement) -> str:
+    value, span = say.UNDEFINED, _DASH
+    if found.estimate is not None:
+        value = f"{found.estimate.value:.2f}"
+        span = f"{found.estimate.low:.2f} to {found.estimate.high:.2f}"
+    return _row(name, value, span, found.n, found.note)
+
+
+def health_html(view: AgreementView) -> str:
+    """Return the checks of the whole project, then those of each rater where there are several."""
+    parts = [_health_table(say.ALL_RATERS, view.health.project)]
+    if len(view.health.raters) > 1:
+        parts += [
+            f"<details><summary>{escape(rater)}</summary>{_health_table(rater, checks)}</details>"
+            for rater, checks in view.health.raters.items()
+        ]
+    return "".join(parts)
+
+
+def _health_table(rater: str, checks: LabelHealth) -> str:
+    caption = f"{say.HEALTH_TITLE}: {rater}"
+    return tables.table("gem-health", say.HEALTH_HEAD, _checks(checks), caption)
+
+
+def _checks(checks: LabelHealth) -> Iterator[str]:
+    yield _share(say.CYCLES, checks.cycles.share)
+    yield _share(say.CONTRADICTIONS, checks.contradictions)
+    yield _share(say.SIDE, checks.side)
+    yield _share(say.LENGTH, checks.length)
+    yield _share(say.STYLE, checks.style_only)
+    yield _time(checks.time)
+
+
+def _share(name: str, check: ShareCheck) -> str:
+    value, span = _DASH, _DASH
+    if check.estimate is not None:
+        value = percent(check.estimate.value)
+        span = f"{100 * check.estimate.low:.0f} to {percent(check.estimate.high)}"
+    return _row(name, value, span, check.n, check.note)
+
+
+def _time(check: TimeCheck) -> str:
+    value, span = _DASH, _DASH
+    if check.median_s is not None:
+        value, span = f"{check.median_s.value:.0f} s", _seconds(check.median_s)
+    return _row(say.TIME, value, span, check.n, check.note)
+
+
+def _seconds(figure: Estimate) -> str:
+    return f"{figure.low:.0f} to {figure.high:.0f} s"
+
+
+def _row(name: str, value: str, span: str, n: int, note: str) -> str:
+    return (
+        f'<tr><th scope="row">{escape(name)}</th><td class=gem-num><b>{escape(value)}</b></td>'
+        f"<td class=gem-num>{escape(span)}</td><td class=gem-num>{n:,}</td>"
+        f"<td>{escape(note)}</td></tr>"
+    )

@@ -1,0 +1,43 @@
+"""What raters said, as the statistics of agreement and label health take it."""
+
+from gem_backend.agreement import Rating
+from gem_backend.label_health import JudgedCase
+from storage.database import Database
+
+_RATINGS = """
+SELECT pair_id AS case_id, rater, verdict AS category
+FROM labels JOIN pairs USING (pair_id) WHERE project_id = ? ORDER BY labels.seq
+"""
+
+# Every judgement of a rater that was not taken back; the same case judged again stands twice. An
+# undo takes back the rater's last label of that pair before it.
+_JUDGED = """
+SELECT
+    pair_id, prompt, answer_a, answer_b, rater, verdict, "left", strength, reasons, rationale,
+    elapsed_s
+FROM (
+    SELECT *, lead(kind) OVER (PARTITION BY pair_id, rater ORDER BY seq) AS next_kind
+    FROM label_events WHERE kind <> 'skip'
+) AS said JOIN pairs USING (pair_id) JOIN prompts USING (prompt_id)
+WHERE pairs.project_id = ? AND kind = 'label' AND next_kind IS DISTINCT FROM 'undo'
+ORDER BY said.seq
+"""
+
+_LAST = """
+SELECT max(label_events.seq) FROM label_events JOIN pairs USING (pair_id) WHERE project_id = ?
+"""
+
+
+def ratings(db: Database, project_id: str) -> list[Rating]:
+    """Return each rater's verdict on each case, in terms of the answers, as it stands."""
+    return db.records(Rating, _RATINGS, [project_id])
+
+
+def judged_cases(db: Database, project_id: str) -> list[JudgedCase]:
+    """Return every judgement that was not taken back, the oldest first."""
+    return db.records(JudgedCase, _JUDGED, [project_id])
+
+
+def last_event(db: Database, project_id: str) -> int:
+    """Return the number of a project's newest event; it grows with every event."""
+    return db.count(_LAST, [project_id])
