@@ -13,8 +13,8 @@ from gem_backend.types import ImportReport, SkippedRow
 from storage.database import Database
 from storage.errors import ImportFileError
 from storage.identity import is_held_out, monotonic_s, pair_id, prompt_id, utc_now
-from storage.import_files import NOT_JSON, NOT_NAMED, RawRow, read_rows
-from storage.import_rows import NO_PROMPT, ImportRow, RowError, parse_row
+from storage.import_files import NOT_JSON, NOT_NAMED, read_rows
+from storage.import_rows import NO_PROMPT, ImportRow, RawRow, RowError, parse_row
 from storage.projects import get_project
 
 _BATCH = 500  # rows; the most that is in memory at once
@@ -28,14 +28,19 @@ _STAGED = pa.schema(
         *((field.name, pa.string()) for field in fields(ImportRow)),
     ]
 )
-for _name, _type in (("strength", pa.int32()), ("is_acceptable", pa.bool_())):
+for _name, _type in (
+    ("strength", pa.int32()),
+    ("is_acceptable", pa.bool_()),
+    ("reasons", pa.list_(pa.string())),
+):
     _STAGED = _STAGED.set(_STAGED.get_field_index(_name), pa.field(_name, _type))
 
 _CREATE_STAGED = """
 CREATE TEMP TABLE staged (
     line BIGINT, prompt_id VARCHAR, pair_id VARCHAR, is_held_out BOOLEAN, kind VARCHAR,
     prompt VARCHAR, answer_a VARCHAR, answer_b VARCHAR, verdict VARCHAR, strength INTEGER,
-    is_acceptable BOOLEAN, rationale VARCHAR, rater VARCHAR, split VARCHAR, gold_answer VARCHAR
+    is_acceptable BOOLEAN, rationale VARCHAR, rater VARCHAR, split VARCHAR, gold_answer VARCHAR,
+    reasons VARCHAR[]
 )
 """
 
@@ -113,29 +118,29 @@ _COUNT_CASES = (
 # holds now, or if it was imported before, even when the rater has changed their mind since.
 _SAVE_LABELS = """
 INSERT INTO label_events (event_id, pair_id, rater, kind, verdict, strength, is_acceptable,
-    rationale, is_imported, created_at, monotonic_s)
+    rationale, reasons, is_imported, created_at, monotonic_s)
 WITH said AS (
     SELECT
-        line, pair_id, rater, strength, staged.is_acceptable, rationale,
+        line, pair_id, rater, strength, staged.is_acceptable, rationale, reasons,
         CASE
             WHEN verdict <> 'a' OR staged.answer_a = pairs.answer_a THEN verdict ELSE 'b'
         END AS verdict
     FROM staged JOIN pairs USING (pair_id)
     WHERE kind = 'label'
 ), new AS (
-    SELECT min(line) AS line, pair_id, rater, strength, is_acceptable, rationale, verdict
+    SELECT min(line) AS line, pair_id, rater, strength, is_acceptable, rationale, reasons, verdict
     FROM said
     ANTI JOIN (
-        SELECT pair_id, rater, verdict, strength, is_acceptable, rationale FROM labels
+        SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons FROM labels
         UNION ALL
-        SELECT pair_id, rater, verdict, strength, is_acceptable, rationale FROM label_events
-        WHERE is_imported
-    ) USING (pair_id, rater, verdict, strength, is_acceptable, rationale)
+        SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons
+        FROM label_events WHERE is_imported
+    ) USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons)
     GROUP BY ALL
 )
 SELECT
     replace(CAST(uuid() AS VARCHAR), '-', ''), pair_id, rater, 'label', verdict, strength,
-    is_acceptable, rationale, true, $now, $monotonic
+    is_acceptable, rationale, reasons, true, $now, $monotonic
 FROM new ORDER BY line
 """
 

@@ -4,9 +4,10 @@ import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 from storage.errors import ImportFileError
+from storage.import_rows import RawRow
 from storage.spreadsheet import unguard
 
 MAX_LINE_BYTES = 16 * 2**20  # a hundred times the longest text that anybody reads
@@ -16,14 +17,6 @@ NOT_NAMED = "This line is not a JSON object with named values."
 csv.field_size_limit(MAX_LINE_BYTES)  # the module's own limit is 128 KiB
 
 _DELIMITERS = (",", ";", "\t")  # the second is what spreadsheets write in much of Europe
-
-
-class RawRow(NamedTuple):
-    """A row as it was read: named values, or the reason why there are none."""
-
-    line: int
-    values: dict[str, object] | None
-    reason: str = ""
 
 
 def read_rows(path: Path) -> Iterator[RawRow]:
