@@ -3,8 +3,9 @@
 What is there already is left as it is, so importing a file twice adds nothing.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, fields
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,196 +13,120 @@ import pyarrow as pa
 from gem_backend.types import ImportReport, SkippedRow
 from storage.database import Database
 from storage.errors import ImportFileError
-from storage.identity import is_held_out, monotonic_s, pair_id, prompt_id, utc_now
-from storage.import_files import NOT_JSON, NOT_NAMED, RawRow, read_rows
-from storage.import_rows import NO_PROMPT, ImportRow, RowError, parse_row
+from storage.identity import is_held_out, pair_id, prompt_id
+from storage.import_files import NOT_JSON, NOT_NAMED
+from storage.import_names import check_mapping, missing_columns
+from storage.import_rows import NO_PROMPT
+from storage.import_source import CheckedRow, checked_rows
+from storage.import_store import CREATE_STAGED, store_staged
 from storage.projects import get_project
 
 _BATCH = 500  # rows; the most that is in memory at once
 
 _STAGED = pa.schema(
     [
+        ("place", pa.int64()),
         ("line", pa.int64()),
         ("prompt_id", pa.string()),
         ("pair_id", pa.string()),
         ("is_held_out", pa.bool_()),
-        *((field.name, pa.string()) for field in fields(ImportRow)),
+        ("kind", pa.string()),
+        ("prompt", pa.string()),
+        ("answer_a", pa.string()),
+        ("answer_b", pa.string()),
+        ("verdict", pa.string()),
+        ("strength", pa.int32()),
+        ("is_acceptable", pa.bool_()),
+        ("rationale", pa.string()),
+        ("rater", pa.string()),
+        ("split", pa.string()),
+        ("gold_answer", pa.string()),
+        ("reasons", pa.list_(pa.string())),
     ]
 )
-for _name, _type in (("strength", pa.int32()), ("is_acceptable", pa.bool_())):
-    _STAGED = _STAGED.set(_STAGED.get_field_index(_name), pa.field(_name, _type))
-
-_CREATE_STAGED = """
-CREATE TEMP TABLE staged (
-    line BIGINT, prompt_id VARCHAR, pair_id VARCHAR, is_held_out BOOLEAN, kind VARCHAR,
-    prompt VARCHAR, answer_a VARCHAR, answer_b VARCHAR, verdict VARCHAR, strength INTEGER,
-    is_acceptable BOOLEAN, rationale VARCHAR, rater VARCHAR, split VARCHAR, gold_answer VARCHAR
-)
-"""
-
-# One split for each prompt: the one it has, or the first that a row names, or one by its hash.
-_DECIDE_SPLITS = """
-CREATE TEMP TABLE decided AS
-WITH asked AS (
-    SELECT
-        prompt_id,
-        min(line) AS line,
-        arg_min(split, line) FILTER (split <> 'pool') AS named,
-        bool_and(kind = 'prompt') AS is_pool,
-        bool_and(kind <> 'case') AND bool_and(is_held_out) AS is_held_out
-    FROM staged GROUP BY prompt_id
-)
-SELECT
-    prompt_id, line,
-    prompts.prompt_id IS NULL AS is_new,
-    CASE
-        WHEN prompts.split <> 'pool' THEN prompts.split
-        WHEN named IS NOT NULL THEN named
-        WHEN is_pool THEN 'pool'
-        WHEN is_held_out
-            AND NOT EXISTS (FROM staged WHERE split IS NOT NULL AND kind <> 'prompt')
-            THEN 'held_out'
-        ELSE 'train'
-    END AS split
-FROM asked LEFT JOIN prompts USING (prompt_id)
-"""
-
-_CONFLICTS = """
-SELECT staged.line, decided.split FROM staged JOIN decided USING (prompt_id)
-WHERE kind <> 'prompt' AND staged.split <> decided.split
-"""
-
-_DROP_CONFLICTS = """
-DELETE FROM staged USING decided
-WHERE staged.prompt_id = decided.prompt_id
-    AND staged.kind <> 'prompt' AND staged.split <> decided.split
-"""
-
-_SAVE_PROMPTS = """
-INSERT INTO prompts (prompt_id, project_id, prompt, split, gold_answer, created_at)
-SELECT
-    prompt_id, $project, any_value(prompt), any_value(decided.split),
-    arg_min(gold_answer, staged.line), $now
-FROM staged JOIN decided USING (prompt_id)
-GROUP BY prompt_id ORDER BY min(staged.line)
-ON CONFLICT (prompt_id) DO UPDATE SET
-    split = excluded.split, gold_answer = coalesce(gold_answer, excluded.gold_answer)
-"""
-
-_COUNT_PROMPTS = """
-SELECT count(*) FROM staged JOIN decided USING (prompt_id, line) WHERE kind = 'prompt' AND is_new
-"""
-
-_NEW_PAIRS = """
-CREATE TEMP TABLE new_pairs AS
-SELECT pair_id, min(line) AS line FROM staged
-WHERE kind <> 'prompt' AND pair_id NOT IN (SELECT pair_id FROM pairs)
-GROUP BY pair_id
-"""
-
-_SAVE_PAIRS = """
-INSERT INTO pairs (pair_id, project_id, prompt_id, answer_a, answer_b, source, created_at)
-SELECT pair_id, $project, prompt_id, answer_a, answer_b, 'imported', $now
-FROM staged JOIN new_pairs USING (pair_id, line) ORDER BY line
-"""
-
-_COUNT_CASES = (
-    "SELECT count(*) FROM staged JOIN new_pairs USING (pair_id, line) WHERE kind = 'case'"
-)
-
-# A pair may be stored with its answers the other way round. A judgement is there already if it
-# holds now, or if it was imported before, even when the rater has changed their mind since.
-_SAVE_LABELS = """
-INSERT INTO label_events (event_id, pair_id, rater, kind, verdict, strength, is_acceptable,
-    rationale, is_imported, created_at, monotonic_s)
-WITH said AS (
-    SELECT
-        line, pair_id, rater, strength, staged.is_acceptable, rationale,
-        CASE
-            WHEN verdict <> 'a' OR staged.answer_a = pairs.answer_a THEN verdict ELSE 'b'
-        END AS verdict
-    FROM staged JOIN pairs USING (pair_id)
-    WHERE kind = 'label'
-), new AS (
-    SELECT min(line) AS line, pair_id, rater, strength, is_acceptable, rationale, verdict
-    FROM said
-    ANTI JOIN (
-        SELECT pair_id, rater, verdict, strength, is_acceptable, rationale FROM labels
-        UNION ALL
-        SELECT pair_id, rater, verdict, strength, is_acceptable, rationale FROM label_events
-        WHERE is_imported
-    ) USING (pair_id, rater, verdict, strength, is_acceptable, rationale)
-    GROUP BY ALL
-)
-SELECT
-    replace(CAST(uuid() AS VARCHAR), '-', ''), pair_id, rater, 'label', verdict, strength,
-    is_acceptable, rationale, true, $now, $monotonic
-FROM new ORDER BY line
-"""
-
-_SPLIT_WORDS = {"train": "training", "held_out": "evaluation"}
 
 
-def import_file(db: Database, project_id: str, path: Path) -> ImportReport:
-    """Import a JSONL or CSV file; bad rows are left out and named, good ones are stored together.
+def import_file(
+    db: Database,
+    project_id: str,
+    path: Path,
+    mapping: Mapping[str, str] | None = None,
+    on_progress: Callable[[int], None] = lambda _: None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> ImportReport:
+    """Import a file or folder; bad rows are left out and named, good ones are stored together.
 
     Args:
         db: the open database.
         project_id: the project that gets the rows.
-        path: ``.csv`` and ``.tsv`` are read as tables, all else as JSON Lines; UTF-8.
+        path: what ``storage.import_files.read_rows`` takes, in our columns or in one of
+            ``storage.import_formats``.
+        mapping: from their column names to ours; the other columns keep their names.
+        on_progress: told now and then how many rows are read.
+        is_cancelled: asked as often whether to stop.
 
     Raises:
-        ImportFileError: nothing of the file can be read; nothing is stored.
+        ImportFileError: nothing of the file can be read, the mapping does not fit it, or
+            ``is_cancelled``; nothing is stored.
         NotFoundError: there is no such project.
     """
+    progress = _Progress(on_progress, is_cancelled)
+    renames = check_mapping(mapping or {})
     with db.transaction():
         get_project(db, project_id)
-        db.execute_script(_CREATE_STAGED)
+        db.execute_script(CREATE_STAGED)
+        columns: dict[str, None] = {}
         skipped: list[SkippedRow] = []
-        for batch in _batches(_checked_rows(project_id, path, skipped)):
+        rows = checked_rows(path, renames, columns, skipped, progress.on_row)
+        for batch in _batches(_staged_rows(project_id, rows)):
+            progress.report()
             db.insert("staged", batch)
+        progress.report()
+        if missing := missing_columns(renames, columns):
+            raise ImportFileError(f"The file has no column '{missing[0]}' to map.")
         _refuse_unreadable(db, skipped)
-        report = _store(db, project_id, skipped)
-        db.execute_script("DROP TABLE staged; DROP TABLE decided; DROP TABLE new_pairs")
-        return report
+        return store_staged(db, project_id, skipped)
 
 
-def _checked_rows(
-    project_id: str, path: Path, skipped: list[SkippedRow]
-) -> Iterator[dict[str, object]]:
-    """Yield the good rows ready to stage and note the others in ``skipped``."""
-    for raw in read_rows(path):
-        try:
-            yield _staged_row(project_id, raw)
-        except RowError as error:
-            skipped.append(SkippedRow(raw.line, str(error)))
+class _Progress:
+    """Counts the rows that are read; tells and asks now and then."""
+
+    def __init__(
+        self, on_progress: Callable[[int], None], is_cancelled: Callable[[], bool]
+    ) -> None:
+        self._rows = 0
+        self._on_progress = on_progress
+        self._is_cancelled = is_cancelled
+
+    def on_row(self) -> None:
+        self._rows += 1
+        if self._rows % _BATCH == 0:
+            self.report()
+
+    def report(self) -> None:
+        if self._is_cancelled():
+            raise ImportFileError("The import was stopped; nothing was stored.", "Import stopped")
+        self._on_progress(self._rows)
 
 
-def _staged_row(project_id: str, raw: RawRow) -> dict[str, object]:
-    if raw.values is None:
-        raise RowError(raw.reason)
-    row = parse_row(raw.values)
-    prompt_key = prompt_id(project_id, row.prompt)
-    has_answers = row.answer_a is not None and row.answer_b is not None
-    return {
-        "line": raw.line,
-        "prompt_id": prompt_key,
-        "pair_id": pair_id(prompt_key, row.answer_a or "", row.answer_b or "")
-        if has_answers
-        else None,
-        "is_held_out": is_held_out(row.prompt),
-        **asdict(row),
-    }
+def _staged_rows(project_id: str, rows: Iterator[CheckedRow]) -> Iterator[dict[str, object]]:
+    for place, (line, row) in enumerate(rows):
+        key = prompt_id(project_id, row.prompt)
+        has_answers = row.answer_a is not None and row.answer_b is not None
+        yield {
+            "place": place,
+            "line": line,
+            "prompt_id": key,
+            "pair_id": pair_id(key, row.answer_a or "", row.answer_b or "")
+            if has_answers
+            else None,
+            "is_held_out": is_held_out(row.prompt),
+            **asdict(row),
+        }
 
 
 def _batches(rows: Iterator[dict[str, object]]) -> Iterator[pa.Table]:
-    batch: list[dict[str, object]] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == _BATCH:
-            yield pa.Table.from_pylist(batch, schema=_STAGED)
-            batch = []
-    if batch:
+    while batch := list(itertools.islice(rows, _BATCH)):
         yield pa.Table.from_pylist(batch, schema=_STAGED)
 
 
@@ -218,25 +143,3 @@ def _refuse_unreadable(db: Database, skipped: list[SkippedRow]) -> None:
         raise ImportFileError(
             "No row has a value 'prompt'; name the values prompt, chosen, rejected."
         )
-
-
-def _store(db: Database, project_id: str, skipped: list[SkippedRow]) -> ImportReport:
-    moment = {"now": utc_now()}
-    owner = {"project": project_id, **moment}
-    db.execute_script(_DECIDE_SPLITS)
-    for line, split in db.query(_CONFLICTS):
-        skipped.append(SkippedRow(int(str(line)), _conflict(str(split))))
-    db.execute(_DROP_CONFLICTS)
-    rows = db.count("SELECT count(*) FROM staged")
-    imported = db.count(_COUNT_PROMPTS)
-    db.execute(_SAVE_PROMPTS, owner)
-    db.execute_script(_NEW_PAIRS)
-    imported += db.count(_COUNT_CASES)
-    db.execute(_SAVE_PAIRS, owner)
-    imported += db.execute(_SAVE_LABELS, {**moment, "monotonic": monotonic_s()})
-    skipped.sort(key=lambda row: row.line)
-    return ImportReport(imported, rows - imported, tuple(skipped))
-
-
-def _conflict(split: str) -> str:
-    return f"This question is already used for {_SPLIT_WORDS[split]}; it cannot be in two splits."

@@ -15,6 +15,7 @@ from storage.database import Database
 from storage.errors import ExportError
 from storage.pairs import TRAINING_PAIRS
 from storage.projects import get_project
+from storage.reasons import join_reasons
 from storage.spreadsheet import guard
 
 ExportFormat = Literal["jsonl", "csv", "parquet", "hf"]
@@ -30,7 +31,13 @@ COLUMNS = (
     "split",
     "gold_answer",
     "is_acceptable",
+    "reasons",
 )
+_TYPES = {
+    "strength": pa.int32(),
+    "is_acceptable": pa.bool_(),
+    "reasons": pa.list_(pa.string()),
+}
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM ({TRAINING_PAIRS})"  # noqa: S608 - our own text
 
 _CARD = """---
@@ -42,7 +49,8 @@ configs:
 # {name}
 
 Preference pairs from GEM Studio: for each judgement the question, the better and the other answer,
-the verdict, how much better (1 to 3), the reason, who judged, and if it may be used.
+the verdict, how much better (1 to 3), why, in words and as reasons of a list, who judged, and if it
+may be used.
 """
 
 
@@ -100,18 +108,17 @@ def _write_csv(path: Path, batches: Iterator[pa.RecordBatch]) -> int:
 
 
 def _cells(row: dict[str, object]) -> list[object]:
-    values = (row[name] for name in COLUMNS)
-    return [guard(value) if isinstance(value, str) else value for value in values]
+    return [_cell(row[name]) for name in COLUMNS]
+
+
+def _cell(value: object) -> object:
+    text = join_reasons(value) if isinstance(value, list) else value
+    return guard(text) if isinstance(text, str) else text
 
 
 def _write_parquet(path: Path, batches: Iterator[pa.RecordBatch]) -> int:
     count = 0
-    schema = pa.schema(
-        [
-            (name, {"strength": pa.int32(), "is_acceptable": pa.bool_()}.get(name, pa.string()))
-            for name in COLUMNS
-        ]
-    )
+    schema = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for batch in batches:
             writer.write_table(pa.Table.from_batches([batch]).cast(schema))

@@ -7,9 +7,10 @@ a lone ``prompt`` a question of the pool. Texts may be lists of chat messages in
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from gem_backend.types import PairVerdict, Split, Verdict
+from storage.reasons import split_reasons
 
 DEFAULT_RATER = "import"
 NO_PROMPT = "This row has no 'prompt'."
@@ -23,6 +24,14 @@ Row = Mapping[str, object]
 
 class RowError(ValueError):
     """A row cannot be taken; its text is the reason."""
+
+
+class RawRow(NamedTuple):
+    """A row as it was read: named values, or the reason why there are none."""
+
+    line: int
+    values: Row | None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,7 @@ class ImportRow:
     rater: str = DEFAULT_RATER
     split: Split | None = None
     gold_answer: str | None = None
+    reasons: tuple[str, ...] = ()
 
 
 def parse_row(values: Row) -> ImportRow:
@@ -71,6 +81,7 @@ def parse_row(values: Row) -> ImportRow:
         rater=_text(values, "rater") or DEFAULT_RATER,
         split=split,
         gold_answer=gold_answer,
+        reasons=_reasons(values),
     )
 
 
@@ -140,6 +151,15 @@ def _is_acceptable(values: Row) -> bool:
     if word in _NO:
         return False
     raise RowError("The value of 'is_acceptable' must be true or false.")
+
+
+def _reasons(values: Row) -> tuple[str, ...]:
+    value = values.get("reasons")
+    if not isinstance(value, list):
+        return split_reasons(_text(values, "reasons") or "")
+    if not all(isinstance(reason, str) for reason in value):
+        raise RowError("The value of 'reasons' is not a list of texts.")
+    return tuple(_storable(reason, "reasons") for reason in value if reason)
 
 
 def _split(values: Row) -> Split | None:

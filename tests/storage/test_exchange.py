@@ -83,6 +83,7 @@ def test_hard_texts_survive_import_store_export_import(
 ):
     rows = [
         pair(f"{text}?", text, f"{text}!", rationale=text, gold_answer=text, rater=text)
+        | {"reasons": [text, "safety"]}
         for text in HARD_TEXTS
     ]
     assert import_file(db, project_id, write(*rows)).imported == len(rows)
@@ -110,6 +111,7 @@ def test_hard_texts_survive_import_store_export_import(
 def test_export_holds_the_rows_and_nothing_else(db, project_id, write, tmp_path):
     row = pair("Wie geht's?", "grün", "no", verdict="preferred", strength=2, rationale="é")
     row |= {"rater": "ann", "split": "train", "gold_answer": None, "is_acceptable": True}
+    row |= {"reasons": ["accuracy", "safety"]}
     import_file(db, project_id, write(row))
     export_pairs(db, project_id, tmp_path / "out.jsonl", "jsonl")
     assert (tmp_path / "out.jsonl").read_bytes() == (
@@ -118,7 +120,7 @@ def test_export_holds_the_rows_and_nothing_else(db, project_id, write, tmp_path)
     export_pairs(db, project_id, tmp_path / "out.csv", "csv")
     assert (tmp_path / "out.csv").read_bytes().decode().splitlines() == [
         ",".join(f'"{name}"' for name in COLUMNS),
-        '"Wie geht\'s?","grün","no","preferred","2","é","ann","train","","True"',
+        '"Wie geht\'s?","grün","no","preferred","2","é","ann","train","","True","accuracy; safety"',
     ]
 
 
@@ -145,6 +147,13 @@ def test_importing_again_adds_nothing(db, project_id, write, tmp_path, name):
         report = import_file(db, project_id, path)
         assert (report.imported, report.already_there) == (0, 3)
     assert label_log(db, project_id) == before
+
+
+def test_a_judgement_with_other_reasons_is_another_judgement(db, project_id, write):
+    import_file(db, project_id, write(pair()))
+    rows = (pair(reasons=["safety"]), pair(reasons="safety"), pair(reasons=" safety ; clarity"))
+    assert import_file(db, project_id, write(*rows)).imported == 2
+    assert [p.reasons for p in training_pairs(db, project_id)] == [("safety", "clarity")]
 
 
 def test_same_row_twice_in_a_file_counts_once(db, project_id, write):
@@ -263,6 +272,7 @@ def test_bad_rows_are_named_with_line_and_reason_and_good_ones_kept(db, project_
         pair(split="test"),
         pair(is_acceptable="maybe"),
         pair(split="pool"),
+        pair(reasons=["safety", 5]),
         {"prompt": "x"},
         pair(chosen="\ud800"),
         "[" * 100_000,
@@ -285,9 +295,10 @@ def test_bad_rows_are_named_with_line_and_reason_and_good_ones_kept(db, project_
         (14, "The split 'test' is none of train, held_out, pool."),
         (15, "The value of 'is_acceptable' must be true or false."),
         (16, "The split 'pool' is for questions without answers."),
-        (17, "This row has no answers; a question alone needs the split 'pool'."),
-        (18, "The value of 'chosen' has a broken character (half of a pair)."),
-        (19, "This line is not valid JSON."),
+        (17, "The value of 'reasons' is not a list of texts."),
+        (18, "This row has no answers; a question alone needs the split 'pool'."),
+        (19, "The value of 'chosen' has a broken character (half of a pair)."),
+        (20, "This line is not valid JSON."),
     ]
 
 

@@ -1,0 +1,80 @@
+"""From a file to checked rows: read, renamed, recognised, checked."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from gem_backend.types import SkippedRow
+from storage.import_files import read_rows
+from storage.import_formats import find_format, is_graded
+from storage.import_grades import GradedAnswers
+from storage.import_names import rename
+from storage.import_rows import ImportRow, RawRow, RowError, parse_row
+
+
+class CheckedRow(NamedTuple):
+    """A good row and the line of the file that it comes from."""
+
+    line: int
+    row: ImportRow
+
+
+def checked_rows(
+    path: Path,
+    mapping: Mapping[str, str],
+    columns: dict[str, None],
+    skipped: list[SkippedRow],
+    on_row: Callable[[], None] = lambda: None,
+) -> Iterator[CheckedRow]:
+    """Yield the good rows of a file and note the others.
+
+    Args:
+        path: the file or folder.
+        mapping: from ``check_mapping``.
+        columns: gets the file's column names, in order, as they are found.
+        skipped: gets the rows that cannot be taken; a row is taken whole or not at all.
+        on_row: called for every row that is read.
+
+    Raises:
+        ImportFileError: nothing of the file can be read, or no more of it.
+    """
+    graded = GradedAnswers()
+
+    def is_header(names: list[str]) -> bool:
+        columns.update(dict.fromkeys(names))
+        ours = rename(dict.fromkeys(names), mapping)
+        return "prompt" in ours or find_format(ours) is not None
+
+    for raw in read_rows(path, is_header):
+        on_row()
+        columns.update(dict.fromkeys(raw.values or ()))
+        yield from _noted(raw, skipped, lambda raw: _rows(raw, mapping, graded))
+    for raw in graded.judgements():
+        yield from _noted(raw, skipped, lambda raw: [parse_row(_values(raw))])
+
+
+def _noted(
+    raw: RawRow, skipped: list[SkippedRow], read: Callable[[RawRow], list[ImportRow]]
+) -> list[CheckedRow]:
+    try:
+        return [CheckedRow(raw.line, row) for row in read(raw)]
+    except RowError as error:
+        skipped.append(SkippedRow(raw.line, str(error)))
+        return []
+
+
+def _rows(raw: RawRow, mapping: Mapping[str, str], graded: GradedAnswers) -> list[ImportRow]:
+    """Return what a row says; a graded answer says nothing before the end of the file."""
+    values = rename(_values(raw), mapping)
+    if found := find_format(values):
+        return [parse_row(row) for row in found.read(values)]
+    if is_graded(values):
+        graded.add(raw.line, values)
+        return []
+    return [parse_row(values)]
+
+
+def _values(raw: RawRow) -> Mapping[str, object]:
+    if raw.values is None:
+        raise RowError(raw.reason)
+    return raw.values

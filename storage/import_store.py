@@ -1,0 +1,149 @@
+"""Storing staged rows: prompts with their splits, pairs, and labels, all at once.
+
+What is there already is left as it is.
+"""
+
+from gem_backend.types import ImportReport, SkippedRow
+from storage.database import Database
+from storage.identity import monotonic_s, utc_now
+
+CREATE_STAGED = """
+CREATE TEMP TABLE staged (
+    place BIGINT, line BIGINT, prompt_id VARCHAR, pair_id VARCHAR, is_held_out BOOLEAN,
+    kind VARCHAR, prompt VARCHAR, answer_a VARCHAR, answer_b VARCHAR, verdict VARCHAR,
+    strength INTEGER, is_acceptable BOOLEAN, rationale VARCHAR, rater VARCHAR, split VARCHAR,
+    gold_answer VARCHAR, reasons VARCHAR[]
+)
+"""
+
+# One split for each prompt: the one it has, or the first that a row names, or one by its hash.
+_DECIDE_SPLITS = """
+CREATE TEMP TABLE decided AS
+WITH asked AS (
+    SELECT
+        prompt_id,
+        min(place) AS place,
+        arg_min(split, place) FILTER (split <> 'pool') AS named,
+        bool_and(kind = 'prompt') AS is_pool,
+        bool_and(kind <> 'case') AND bool_and(is_held_out) AS is_held_out
+    FROM staged GROUP BY prompt_id
+)
+SELECT
+    prompt_id, place,
+    prompts.prompt_id IS NULL AS is_new,
+    CASE
+        WHEN prompts.split <> 'pool' THEN prompts.split
+        WHEN named IS NOT NULL THEN named
+        WHEN is_pool THEN 'pool'
+        WHEN is_held_out
+            AND NOT EXISTS (FROM staged WHERE split IS NOT NULL AND kind <> 'prompt')
+            THEN 'held_out'
+        ELSE 'train'
+    END AS split
+FROM asked LEFT JOIN prompts USING (prompt_id)
+"""
+
+_CONFLICTS = """
+SELECT DISTINCT staged.line, decided.split FROM staged JOIN decided USING (prompt_id)
+WHERE kind <> 'prompt' AND staged.split <> decided.split
+"""
+
+_DROP_CONFLICTS = """
+DELETE FROM staged USING decided
+WHERE staged.prompt_id = decided.prompt_id
+    AND staged.kind <> 'prompt' AND staged.split <> decided.split
+"""
+
+_SAVE_PROMPTS = """
+INSERT INTO prompts (prompt_id, project_id, prompt, split, gold_answer, created_at)
+SELECT
+    prompt_id, $project, any_value(prompt), any_value(decided.split),
+    arg_min(gold_answer, staged.place), $now
+FROM staged JOIN decided USING (prompt_id)
+GROUP BY prompt_id ORDER BY min(staged.place)
+ON CONFLICT (prompt_id) DO UPDATE SET
+    split = excluded.split, gold_answer = coalesce(gold_answer, excluded.gold_answer)
+"""
+
+_COUNT_PROMPTS = """
+SELECT count(*) FROM staged JOIN decided USING (prompt_id, place) WHERE kind = 'prompt' AND is_new
+"""
+
+_NEW_PAIRS = """
+CREATE TEMP TABLE new_pairs AS
+SELECT pair_id, min(place) AS place FROM staged
+WHERE kind <> 'prompt' AND pair_id NOT IN (SELECT pair_id FROM pairs)
+GROUP BY pair_id
+"""
+
+_SAVE_PAIRS = """
+INSERT INTO pairs (pair_id, project_id, prompt_id, answer_a, answer_b, source, created_at)
+SELECT pair_id, $project, prompt_id, answer_a, answer_b, 'imported', $now
+FROM staged JOIN new_pairs USING (pair_id, place) ORDER BY place
+"""
+
+_COUNT_CASES = (
+    "SELECT count(*) FROM staged JOIN new_pairs USING (pair_id, place) WHERE kind = 'case'"
+)
+
+# A pair may be stored with its answers the other way round. A judgement is there already if it
+# holds now, or if it was imported before, even when the rater has changed their mind since.
+_SAVE_LABELS = """
+INSERT INTO label_events (event_id, pair_id, rater, kind, verdict, strength, is_acceptable,
+    rationale, reasons, is_imported, created_at, monotonic_s)
+WITH said AS (
+    SELECT
+        place, pair_id, rater, strength, staged.is_acceptable, rationale, reasons,
+        CASE
+            WHEN verdict <> 'a' OR staged.answer_a = pairs.answer_a THEN verdict ELSE 'b'
+        END AS verdict
+    FROM staged JOIN pairs USING (pair_id)
+    WHERE kind = 'label'
+), new AS (
+    SELECT min(place) AS place, pair_id, rater, strength, is_acceptable, rationale, reasons, verdict
+    FROM said
+    ANTI JOIN (
+        SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons FROM labels
+        UNION ALL
+        SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons
+        FROM label_events WHERE is_imported
+    ) USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons)
+    GROUP BY ALL
+)
+SELECT
+    replace(CAST(uuid() AS VARCHAR), '-', ''), pair_id, rater, 'label', verdict, strength,
+    is_acceptable, rationale, reasons, true, $now, $monotonic
+FROM new ORDER BY place
+"""
+
+_SPLIT_WORDS = {"train": "training", "held_out": "evaluation"}
+
+
+def store_staged(db: Database, project_id: str, skipped: list[SkippedRow]) -> ImportReport:
+    """Store what is staged, drop the staging tables, and say what became of every row.
+
+    Args:
+        db: the open database, in a transaction.
+        project_id: the project that gets the rows.
+        skipped: the rows that were refused before; rows refused here join them.
+    """
+    moment = {"now": utc_now()}
+    owner = {"project": project_id, **moment}
+    db.execute_script(_DECIDE_SPLITS)
+    for line, split in db.query(_CONFLICTS):
+        skipped.append(SkippedRow(int(str(line)), _conflict(str(split))))
+    db.execute(_DROP_CONFLICTS)
+    rows = db.count("SELECT count(*) FROM staged")
+    imported = db.count(_COUNT_PROMPTS)
+    db.execute(_SAVE_PROMPTS, owner)
+    db.execute_script(_NEW_PAIRS)
+    imported += db.count(_COUNT_CASES)
+    db.execute(_SAVE_PAIRS, owner)
+    imported += db.execute(_SAVE_LABELS, {**moment, "monotonic": monotonic_s()})
+    db.execute_script("DROP TABLE staged; DROP TABLE decided; DROP TABLE new_pairs")
+    skipped.sort(key=lambda row: row.line)
+    return ImportReport(imported, rows - imported, tuple(skipped))
+
+
+def _conflict(split: str) -> str:
+    return f"This question is already used for {_SPLIT_WORDS[split]}; it cannot be in two splits."
