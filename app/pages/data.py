@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Literal
 
 import gradio as gr
+from gradio.blocks import Block
 from gradio.processing_utils import save_file_to_cache
 
 from app import text_runs as say
 from app.events import listen
 from app.pages import PageHandles
+from app.pages.rater_form import build_rater_form
 from app.studio import Studio
 from app.views import tables
 from gem_backend.errors import DataError
@@ -90,10 +92,17 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
                 file_format = gr.Radio(FORMATS, value="jsonl", label=say.EXPORT_FORMAT)
                 export = gr.Button(say.EXPORT_BUTTON)
                 download = gr.File(label=say.EXPORT_FILE, visible=False, interactive=False)
+        with gr.Column(elem_classes="gem-card"):
+            form = build_rater_form(studio, project_id)
     handlers = DataHandlers(studio, download.GRADIO_CACHE)
     listen(upload.upload, handlers.import_file, [project_id, upload], [counts, report, upload])
     listen(export.click, handlers.export_file, [project_id, file_format], [download])
-    return PageHandles(refresh=handlers.refresh, outputs=[counts, report, upload, download])
+
+    def refresh(project_id: str) -> tuple[object, ...]:
+        return *handlers.refresh(project_id), *form.values(project_id)
+
+    outputs: list[Block] = [counts, report, upload, download, *form.outputs]
+    return PageHandles(refresh=refresh, outputs=outputs)
 
 
 def _heading(title: str, hint: str) -> None:
