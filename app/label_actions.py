@@ -6,21 +6,41 @@ from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from app import text
-from app.records import TaskState
+from app.records import RecentLine, TaskState
 from app.studio import Studio
-from gem_backend.types import Answer, Case, LabelProgress, Verdict
+from gem_backend.types import Answer, Case, LabelProgress, Project, Verdict
+from storage.pairs import Judgement
+from storage.recent import StoredLabel
 
 _KEPT_DRAFTS = 500
 _LONGEST_CASE_S = 24 * 3600.0
+_QUESTION_CHARACTERS = 80
+_NO_PROJECT = Project("", "", reasons=())
 
 
 class Choice(TypedDict, total=False):
-    """What the five buttons hold: the case they were pressed for, the side, the strength."""
+    """What the buttons hold: the case they were pressed for, and what was pressed.
+
+    ``words`` are the reasons that can be ticked, and ``needs_reason`` that one must be;
+    ``elapsed_s`` comes with a save.
+    """
 
     case: str
     choice: str | None
     strength: int
+    is_acceptable: bool
+    reasons: list[str]
+    words: list[str]
+    needs_reason: bool
     elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a rater typed: why, and a better answer where both are bad."""
+
+    rationale: str = ""
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +49,22 @@ class Draft:
 
     verdict: Verdict | None = None
     strength: int = 1
-    rationale: str = ""
+    is_acceptable: bool = True
+    reasons: tuple[str, ...] = ()
+    words: Words = Words()
 
 
 @dataclass(frozen=True, slots=True)
 class LabelScreen:
-    """Everything the page shows at one moment."""
+    """Everything the page shows at one moment; ``pace_s`` is None before a label was timed."""
 
     case: Case | None
     progress: LabelProgress
     draft: Draft = Draft()
     receipt: str = ""
+    project: Project = _NO_PROJECT
+    recent: tuple[RecentLine, ...] = ()
+    pace_s: float | None = None
 
 
 class Drafts:
@@ -59,6 +84,10 @@ class Drafts:
         self._drafts.move_to_end(case.comparison.pair_id)
         while len(self._drafts) > _KEPT_DRAFTS:
             self._drafts.popitem(last=False)
+
+    def drop(self, case: Case) -> None:
+        """Forget a draft: it is a label now."""
+        self._drafts.pop(case.comparison.pair_id, None)
 
 
 def to_verdict(choice: str, case: Case) -> Verdict | None:
@@ -90,55 +119,71 @@ class LabelActions:
         self._drafts = drafts
 
     def show(
-        self, project_id: str, case: Case | None, choice: Choice | None = None, rationale: str = ""
+        self,
+        project_id: str,
+        case: Case | None,
+        choice: Choice | None = None,
+        words: Words = Words(),
     ) -> LabelScreen:
         """Show the case at hand as it stood, or the next one when there is none of this project."""
         if case is None or case.comparison.project_id != project_id:
             return self._next(project_id, "")
-        self.keep_draft(case, choice or Choice(), rationale)
-        return self._stay(project_id, case, "")
+        self.keep_draft(case, choice or Choice(), words)
+        return self._screen(project_id, case, "")
 
-    def save(
-        self, project_id: str, case: Case | None, choice: Choice, rationale: str
-    ) -> LabelScreen:
+    def save(self, project_id: str, case: Case | None, choice: Choice, words: Words) -> LabelScreen:
         """Store the verdict, then show the next case; the receipt follows the stored label only."""
         if case is None:
             return self._next(project_id, "")
-        draft = _draft(case, choice, rationale)
+        draft = self._read(case, choice, words)
         self._drafts.put(case, draft)
         if choice.get("case") != case.comparison.pair_id:
-            return self._stay(project_id, case, text.CASE_CHANGED)
+            return self._screen(project_id, case, text.CASE_CHANGED)
         if draft.verdict is None:
-            return self._stay(project_id, case, text.CHOOSE_FIRST)
-        self._studio.save_label(
-            case,
-            draft.verdict,
-            strength=draft.strength,
-            rationale=rationale.strip(),
-            elapsed_s=_seconds(choice.get("elapsed_s")),
-        )
-        return self._next(project_id, _receipt(case, draft))
+            return self._screen(project_id, case, text.CHOOSE_FIRST)
+        if self._studio.own_label(case) is not None:
+            return self._next(project_id, text.LABELLED_ELSEWHERE)
+        if self._lacks_reason(project_id, draft):
+            return self._screen(project_id, case, text.REASON_FIRST)
+        judgement = _judgement(draft.verdict, draft, choice.get("elapsed_s"))
+        self._studio.save_label(case, judgement)
+        self._drafts.drop(case)
+        return self._next(project_id, _receipt(case, judgement))
 
-    def skip(self, project_id: str, case: Case | None) -> LabelScreen:
-        """Put the case at the end of the queue."""
+    def skip(self, project_id: str, case: Case | None, choice: Choice, words: Words) -> LabelScreen:
+        """Put the case at the end of the queue, with what was said about it so far."""
         if case is not None:
+            self.keep_draft(case, choice, words)
             self._studio.skip_case(case)
         return self._next(project_id, text.SKIPPED)
 
-    def undo(self, project_id: str, case: Case | None) -> LabelScreen:
+    def undo(self, project_id: str, case: Case | None, choice: Choice, words: Words) -> LabelScreen:
         """Reopen the last labelled case with what was said about it."""
-        reopened = self._studio.undo(project_id)
-        if reopened is None:
-            return replace(self.show(project_id, case), receipt=text.NOTHING_TO_UNDO)
-        return self._stay(project_id, reopened, text.UNDONE)
+        return self.reopen(project_id, case, choice, words, None)
 
-    def keep_draft(self, case: Case | None, choice: Choice, rationale: str) -> None:
+    def reopen(
+        self,
+        project_id: str,
+        case: Case | None,
+        choice: Choice,
+        words: Words,
+        pair_id: str | None,
+    ) -> LabelScreen:
+        """Withdraw the label of one case, or the last one, and show its case as it was said."""
+        self.keep_draft(case, choice, words)
+        label = self._studio.undo(project_id, pair_id)
+        if label is None:
+            return replace(self.show(project_id, case, choice, words), receipt=text.NOTHING_TO_UNDO)
+        self._drafts.put(label.case, _as_draft(label.judgement))
+        return self._screen(project_id, label.case, text.REOPENED if pair_id else text.UNDONE)
+
+    def keep_draft(self, case: Case | None, choice: Choice, words: Words) -> None:
         """Keep what is being said, so that a reload of the page does not lose it.
 
         Words that left the browser before this case was on its screen belong to another one.
         """
         if case is not None and choice.get("case") == case.comparison.pair_id:
-            self._drafts.put(case, _draft(case, choice, rationale))
+            self._drafts.put(case, self._read(case, choice, words))
 
     def enter(
         self, project_id: str, texts: tuple[str, str, str], preferred: str | None
@@ -159,28 +204,102 @@ class LabelActions:
 
     def _next(self, project_id: str, receipt: str) -> LabelScreen:
         case = self._studio.next_case(project_id) if project_id else None
-        if case is None:
-            return LabelScreen(None, self._progress(project_id), receipt=receipt)
-        return self._stay(project_id, case, receipt)
+        return self._screen(project_id, case, receipt)
 
-    def _stay(self, project_id: str, case: Case, receipt: str) -> LabelScreen:
-        return LabelScreen(case, self._progress(project_id), self._drafts.get(case), receipt)
+    def _screen(self, project_id: str, case: Case | None, receipt: str) -> LabelScreen:
+        draft = self._drafts.get(case) if case else Draft()
+        if not project_id:
+            return LabelScreen(case, LabelProgress(0, 0, 0), draft, receipt)
+        return LabelScreen(
+            case,
+            self._studio.label_progress(project_id),
+            draft,
+            receipt,
+            self._studio.project(project_id),
+            tuple(_line(label) for label in self._studio.recent_labels(project_id)),
+            self._studio.pace_s(project_id),
+        )
 
-    def _progress(self, project_id: str) -> LabelProgress:
-        return self._studio.label_progress(project_id) if project_id else LabelProgress(0, 0, 0)
+    def _read(self, case: Case, choice: Choice, words: Words) -> Draft:
+        """Read what the browser sent; what was pressed for another case does not count here."""
+        if choice.get("case") != case.comparison.pair_id:
+            return Draft(words=words)
+        verdict = to_verdict(choice.get("choice") or "", case)
+        return Draft(
+            verdict,
+            _strength(choice.get("strength")) if verdict in ("a", "b") else 1,
+            choice.get("is_acceptable") is not False or verdict in ("both_bad", "cannot_judge"),
+            self._known_reasons(case, choice.get("reasons")),
+            words,
+        )
+
+    def _known_reasons(self, case: Case, ticked: object) -> tuple[str, ...]:
+        """Keep the project's own reasons and those the case has already, in that order."""
+        if not isinstance(ticked, list):
+            return ()
+        offered = offered_reasons(
+            self._studio.project(case.comparison.project_id), self._drafts.get(case)
+        )
+        return tuple(word for word in offered if word in ticked)
+
+    def _lacks_reason(self, project_id: str, draft: Draft) -> bool:
+        is_preference = draft.verdict in ("a", "b")
+        is_required = self._studio.project(project_id).is_reason_required
+        return is_preference and is_required and not draft.reasons
 
 
-def _draft(case: Case, choice: Choice, rationale: str) -> Draft:
-    """Read what the browser sent; a choice pressed for another case does not count for this one."""
-    if choice.get("case") != case.comparison.pair_id:
-        return Draft(rationale=rationale)
-    verdict = to_verdict(choice.get("choice") or "", case)
-    is_clear = verdict in ("a", "b") and choice.get("strength") == 2
-    return Draft(verdict, 2 if is_clear else 1, rationale)
+def offered_reasons(project: Project, draft: Draft) -> list[str]:
+    """Return the reasons to tick: the project's, then those ticked before the list changed."""
+    return [*project.reasons, *(word for word in draft.reasons if word not in project.reasons)]
 
 
-def _receipt(case: Case, draft: Draft) -> str:
-    return text.saved_receipt(to_choice(draft.verdict, case) or "", draft.strength)
+def _judgement(verdict: Verdict, draft: Draft, elapsed: object) -> Judgement:
+    return Judgement(
+        verdict,
+        draft.strength,
+        draft.is_acceptable,
+        draft.words.rationale.strip(),
+        _seconds(elapsed),
+        draft.reasons,
+        draft.words.written.strip() if verdict == "both_bad" else "",
+    )
+
+
+def _as_draft(said: Judgement) -> Draft:
+    words = Words(said.rationale, said.written)
+    return Draft(said.verdict, said.strength, said.is_acceptable, said.reasons, words)
+
+
+def _receipt(case: Case, said: Judgement) -> str:
+    return text.saved_receipt(_in_words(case, said), said.reasons, bool(said.written))
+
+
+def _line(label: StoredLabel) -> RecentLine:
+    question = shortened(label.case.comparison.prompt)
+    verdict = _in_words(label.case, label.judgement)
+    return RecentLine(
+        label.case.comparison.pair_id, question, verdict, text.local_time(label.created_at)
+    )
+
+
+def _in_words(case: Case, said: Judgement) -> str:
+    choice = to_choice(said.verdict, case) or ""
+    return text.verdict_words(choice, said.strength, said.is_acceptable)
+
+
+def shortened(question: str) -> str:
+    """Return the beginning of a question, on one line."""
+    line = " ".join(question.split())
+    if len(line) <= _QUESTION_CHARACTERS:
+        return line
+    return line[:_QUESTION_CHARACTERS].rsplit(" ", 1)[0] + " …"
+
+
+def _strength(value: object) -> int:
+    """Accept a step that there is; anything else is the first."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 3:
+        return value
+    return 1
 
 
 def _seconds(value: object) -> float | None:

@@ -29,6 +29,16 @@ class TaskState:
 
 
 @dataclass(frozen=True, slots=True)
+class RecentLine:
+    """One of the rater's last labels, in words."""
+
+    pair_id: str
+    question: str
+    verdict: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """Why some pairs do not train, and how many."""
 

@@ -1,5 +1,6 @@
 """The one object that pages call: the studio's use cases over storage, engine and runs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -31,11 +32,12 @@ from gem_backend.types import (
     Rater,
     Role,
     RunSummary,
-    Verdict,
 )
-from storage import candidates, exchange, export, pairs, projects, runs
+from storage import candidates, exchange, export, pairs, projects, recent, runs
 from storage.database import Database
 from storage.errors import NotFoundError
+from storage.pairs import Judgement
+from storage.recent import StoredLabel
 from storage.runs import RunTraits
 
 DATABASE_FILE = "studio.duckdb"
@@ -129,6 +131,22 @@ class Studio:
         """Make an empty project. Raises StorageError if the name is taken or empty."""
         return projects.create_project(self._db, name)
 
+    def project(self, project_id: str) -> Project:
+        """Return a project: its guidelines, its reasons."""
+        return projects.get_project(self._db, project_id)
+
+    def update_project(
+        self, project_id: str, *, guidelines: str, reasons: Sequence[str], is_reason_required: bool
+    ) -> Project:
+        """Change what raters are told and asked. Raises StorageError where that cannot be."""
+        return projects.update_project(
+            self._db,
+            project_id,
+            guidelines=guidelines,
+            reasons=reasons,
+            is_reason_required=is_reason_required,
+        )
+
     def header(self, project_id: str) -> Header:
         """Return where the user is: project, model, adapter in use, rater, what runs now."""
         latest = next(iter(self.adapters(project_id)), None)
@@ -155,26 +173,29 @@ class Studio:
         """Return the next case to label: skipped ones come back last; None when all are done."""
         return pairs.next_case(self._db, project_id, self._rater)
 
-    def save_label(
-        self,
-        case: Case,
-        verdict: Verdict,
-        *,
-        strength: int = 1,
-        rationale: str = "",
-        elapsed_s: float | None = None,
-    ) -> LabelProgress:
-        """Store a verdict (already translated from side to answer) durably before returning."""
-        judgement = pairs.Judgement(verdict, strength, True, rationale, elapsed_s)
+    def save_label(self, case: Case, judgement: Judgement) -> LabelProgress:
+        """Store a judgement (in terms of answers, not of sides) durably before returning."""
         return pairs.save_label(self._db, case, self._rater, judgement)
+
+    def own_label(self, case: Case) -> StoredLabel | None:
+        """Return what the rater's label on a case says; None where there is none that holds."""
+        return recent.own_label(self._db, case, self._rater)
 
     def skip_case(self, case: Case) -> LabelProgress:
         """Put a case at the end of the queue."""
         return pairs.skip(self._db, case, self._rater)
 
-    def undo(self, project_id: str) -> Case | None:
-        """Withdraw the rater's last label and return its case; None where there is none."""
-        return pairs.undo(self._db, project_id, self._rater)
+    def undo(self, project_id: str, pair_id: str | None = None) -> StoredLabel | None:
+        """Withdraw the rater's label on a pair, or the last one; None where there is none."""
+        return recent.undo(self._db, project_id, self._rater, pair_id)
+
+    def recent_labels(self, project_id: str) -> list[StoredLabel]:
+        """Return the rater's last ten labels that hold, the newest first."""
+        return recent.recent_labels(self._db, project_id, self._rater)
+
+    def pace_s(self, project_id: str) -> float | None:
+        """Return how long a case takes the rater, in seconds: the median of their last labels."""
+        return recent.median_elapsed_s(self._db, project_id, self._rater)
 
     def label_progress(self, project_id: str) -> LabelProgress:
         """Return the counts of the queue."""
@@ -189,7 +210,8 @@ class Studio:
         if preferred is not None:
             answer = answer_a if preferred == "a" else answer_b
             # The pair may have been there already, with its answers the other way round.
-            self.save_label(case, "a" if answer == comparison.answer_a else "b")
+            verdict: Answer = "a" if answer == comparison.answer_a else "b"
+            self.save_label(case, Judgement(verdict))
         return case
 
     def start_sampled_case(self, project_id: str) -> TaskState:

@@ -1,5 +1,6 @@
 """Every sentence of the header, of Label and of Explore, and those that all pages share."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -63,18 +64,44 @@ CHOICES: Final = (
 )
 CANNOT_JUDGE_HINT: Final = "Information is missing. Such a case never trains the model."
 STRENGTH_QUESTION: Final = "By how much?"
-STRENGTHS: Final = ((1, "Slightly"), (2, "Clearly"))
+STRENGTHS: Final = ((1, "Slightly"), (2, "Clearly"), (3, "Very much"))
 STRENGTH_HINT: Final = "press the number again"
-RATIONALE: Final = "Why? (optional)"
-RATIONALE_HINT: Final = "What decided it: accuracy, safety, completeness, clarity …"
+ACCEPTABLE_QUESTION: Final = "Is the better one acceptable to use?"
+ACCEPTABLE_TIE: Final = "Are they acceptable to use?"
+ACCEPTABLE: Final = "Yes"
+NOT_ACCEPTABLE: Final = "No"
+REASONS: Final = "What decided it?"
+REASON_REQUIRED: Final = "(needed)"
+RATIONALE: Final = "In your words (optional)"
+RATIONALE_HINT: Final = "What should the next reader know?"
+WRITTEN: Final = "Write the better answer (optional)"
+WRITTEN_HINT: Final = "It becomes the preferred answer over each of these two."
+GUIDELINES: Final = "Guidelines"
+NO_GUIDELINES: Final = "This project has no guidelines yet. Write them on the Data page."
+RATER_FORM: Final = "For those who label"
+RATER_FORM_HINT: Final = "What the Label page shows beside each case of this project."
+GUIDELINES_FIELD: Final = "Guidelines (Markdown)"
+REASONS_FIELD: Final = "Reasons to choose from, one a line (the first four get a key)"
+REASON_REQUIRED_FIELD: Final = "Ask for a reason beside every preference"
+RATER_FORM_SAVE: Final = "Save for this project"
+RATER_FORM_SAVED: Final = "Saved. The Label page shows it from now on."
+RECENT: Final = "Your last ten"
+NO_RECENT: Final = "Labels you save are listed here; each can be reopened."
+REOPEN: Final = "Reopen"
 SAVE: Final = "Save"
 SKIP: Final = "Skip"
 UNDO: Final = "Undo"
 CHOOSE_FIRST: Final = "Choose one of the five answers first."
 CASE_CHANGED: Final = "The case on screen had changed. Please judge the one you see now."
+REASON_FIRST: Final = "This project asks for a reason: choose what decided it, then save."
+LABELLED_ELSEWHERE: Final = (
+    "You labelled that case already, in another window. Reopen it under “Your last ten” to change "
+    "it."
+)
 NOTHING_TO_UNDO: Final = "There is nothing to undo."
 SKIPPED: Final = "Skipped. The case comes back at the end."
 UNDONE: Final = "Reopened your last case. The label was withdrawn."
+REOPENED: Final = "Reopened. The label was withdrawn; save to label the case again."
 PAIR_ADDED: Final = "Added. The pair waits in the queue."
 PAIR_LABELLED: Final = "Saved: your pair with your choice."
 ALL_DONE: Final = "Every case is labelled"
@@ -96,14 +123,17 @@ ENTER_WHICH: Final = "Which is better?"
 ENTER_CHOICES: Final = (("A", "a"), ("B", "b"), ("Decide later", "later"))
 ADD_PAIR: Final = "Add this pair"
 KEY_LIST: Final = (
-    ("1", "left is better (again: clearly better)"),
-    ("2", "right is better (again: clearly better)"),
+    ("1", "left is better (again: clearly, then very much, then slightly)"),
+    ("2", "right is better (again: clearly, then very much, then slightly)"),
     ("3", "equally good"),
-    ("4", "both are bad"),
+    ("4", "both are bad (again: write a better answer)"),
     ("5", "cannot judge"),
+    ("a", "the better one is acceptable to use: yes or no"),
+    ("q w e r", "the first four reasons"),
     ("Enter", "save and go on"),
     ("Backspace", "undo the last label"),
     ("s", "skip this case"),
+    ("g", "show or hide the guidelines"),
     ("Esc", "leave a text field, so that the keys work again"),
     ("← →", "in a candidate: one token back or on"),
     ("n  p", "in a candidate: next or previous fork"),
@@ -112,22 +142,41 @@ KEY_LIST: Final = (
 KEYS_NOTE: Final = "Keys rest while you type in a field."
 
 
-def saved_receipt(choice: str, strength: int) -> str:
-    """Return the line that confirms a stored label."""
+def verdict_words(choice: str, strength: int, is_acceptable: bool) -> str:
+    """Return a verdict in words, in lower case: side, how much, and whether it may be used."""
     words = {name: label for name, _, label in CHOICES}[choice].lower()
     if choice in ("left", "right"):
         words = f"{words}, {dict(STRENGTHS)[strength].lower()}"
-    return f"Saved: {words}."
+    if choice in ("left", "right", "tie"):
+        words = f"{words}, {'acceptable' if is_acceptable else 'not acceptable'} to use"
+    return words
 
 
-def progress_line(done: int, skipped: int, pending: int) -> str:
-    """Return how far the rater is, in words."""
+def saved_receipt(verdict: str, reasons: Sequence[str], has_written: bool) -> str:
+    """Return the line that confirms a stored label."""
+    line = f"Saved: {verdict}."
+    if reasons:
+        line += f" {'Reason' if len(reasons) == 1 else 'Reasons'}: {', '.join(reasons)}."
+    if has_written:
+        line += " Your answer is preferred to both."
+    return line
+
+
+def progress_line(done: int, skipped: int, pending: int, pace_s: float | None = None) -> str:
+    """Return how far the rater is and how long a case takes them, in words."""
     parts = [f"{done} of {done + skipped + pending} labelled"]
     if skipped:
-        parts.append(f"{skipped} skipped")
+        parts.append(f"{skipped} skipped" if pending else f"{skipped} skipped, back now")
     if pending:
         parts.append(f"{pending} to do")
+    if pace_s is not None:
+        parts.append(f"about {pace_words(pace_s)} a case")
     return " · ".join(parts)
+
+
+def pace_words(seconds: float) -> str:
+    """Return a time in seconds, or in minutes where it is long."""
+    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
 
 
 # --- explore ----------------------------------------------------------------------------------

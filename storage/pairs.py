@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gem_backend.types import (
+    Answer,
     Case,
     Comparison,
     LabelKind,
@@ -37,19 +38,26 @@ WHERE project_id = $project AND is_pending
 ORDER BY skipped_at NULLS FIRST, is_first DESC, seq LIMIT 1
 """  # noqa: S608 - our own text
 
-_LAST_LABEL = """
-SELECT max(labels.seq) FROM labels JOIN pairs USING (pair_id)
+# The rater's own labels that hold, one for each case.
+OWN_LABELS = """
+FROM labels JOIN pairs USING (pair_id)
 WHERE labels.rater = $rater AND pairs.project_id = $project AND NOT labels.is_imported
+    AND labels.part_of IS NULL
 """
 
-_LAST_LABELLED = f"SELECT pair_id FROM label_events WHERE seq = ({_LAST_LABEL})"  # noqa: S608 - ours
+# The labels that hold and came with another one; their preferred answer is the written one.
+PARTS = """
+SELECT pair_id, if(verdict = 'b', answer_b, answer_a) AS written
+FROM labels JOIN pairs USING (pair_id)
+WHERE part_of = ? ORDER BY labels.seq
+"""
 
 _PROGRESS = f"""{_SKIPS}
 SELECT
     count(*) FILTER (NOT is_pending) AS done,
     count(*) FILTER (is_pending AND skipped_at IS NOT NULL) AS skipped,
     count(*) FILTER (is_pending AND skipped_at IS NULL) AS pending,
-    ({_LAST_LABEL}) IS NOT NULL AS can_undo
+    EXISTS (SELECT 1 {OWN_LABELS}) AS can_undo
 FROM queue LEFT JOIN skips USING (pair_id)
 WHERE project_id = $project
 """  # noqa: S608 - our own text
@@ -70,7 +78,10 @@ ORDER BY pairs.seq, labels.seq
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a rater says about a case; ``strength`` runs from 1, slightly better, to 3."""
+    """What a rater says about a case; ``strength`` runs from 1, slightly better, to 3.
+
+    ``written`` is the better answer that the rater wrote where both are bad, empty without one.
+    """
 
     verdict: Verdict
     strength: int = 1
@@ -78,6 +89,7 @@ class Judgement:
     rationale: str = ""
     elapsed_s: float | None = None
     reasons: tuple[str, ...] = ()
+    written: str = ""
 
 
 def add_comparison(
@@ -96,19 +108,37 @@ def add_comparison(
         EntryError: a text is empty, or the answers are equal.
         NotFoundError: there is no such project.
     """
+    with db.transaction():
+        comparison = _add_pair(db, project_id, prompt, (answer_a, answer_b), source)
+        # Somebody asks for it by itself now, so it is a case.
+        db.execute(
+            "UPDATE pairs SET is_written = false WHERE pair_id = ? AND is_written",
+            [comparison.pair_id],
+        )
+        return comparison
+
+
+def _add_pair(
+    db: Database,
+    project_id: str,
+    prompt: str,
+    answers: tuple[str, str],
+    source: Literal["sampled", "entered"],
+    is_written: bool = False,
+) -> Comparison:
+    answer_a, answer_b = answers
     if not answer_a.strip() or not answer_b.strip():
         raise EntryError("An answer is empty; write both answers first.")
     if answer_a == answer_b:
         raise EntryError("Both answers are the same; change one of them first.")
-    with db.transaction():
-        stored = upsert_prompt(db, project_id, prompt, "train")
-        key = pair_id(stored.prompt_id, answer_a, answer_b)
-        db.execute(
-            "INSERT INTO pairs (pair_id, project_id, prompt_id, answer_a, answer_b, source,"
-            " created_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            [key, project_id, stored.prompt_id, answer_a, answer_b, source, utc_now()],
-        )
-        return get_comparison(db, key)
+    stored = upsert_prompt(db, project_id, prompt, "train")
+    key = pair_id(stored.prompt_id, answer_a, answer_b)
+    db.execute(
+        "INSERT INTO pairs (pair_id, project_id, prompt_id, answer_a, answer_b, source,"
+        " created_at, is_written) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [key, project_id, stored.prompt_id, answer_a, answer_b, source, utc_now(), is_written],
+    )
+    return get_comparison(db, key)
 
 
 def get_comparison(db: Database, pair_id: str) -> Comparison:
@@ -137,15 +167,39 @@ def next_case(db: Database, project_id: str, rater: str) -> Case | None:
 def save_label(db: Database, case: Case, rater: str, judgement: Judgement) -> LabelProgress:
     """Add a judgement to the log; it is on the disk when this returns.
 
+    With an answer ``written`` where both are bad, two more pairs are stored and labelled: that
+    answer is very much better than either. All of it is stored, or nothing.
+
     Raises:
-        EntryError: the strength is not 1, 2 or 3, or nobody is named as the rater.
+        EntryError: the strength is not 1, 2 or 3, nobody is named as the rater, or the written
+            answer is one of the two.
         NotFoundError: the case is no longer there.
     """
     if judgement.strength not in (1, 2, 3):
         raise EntryError("Say how much better the answer is: slightly, clearly or very much.")
     with db.transaction():
-        _append(db, case, rater, "label", judgement)
+        before = _label_of(db, case, rater)
+        if before is not None:
+            withdraw_parts(db, before, rater)
+        event_id = append_event(db, case, rater, "label", judgement)
+        if judgement.verdict == "both_bad" and judgement.written.strip():
+            _prefer_written(db, case, rater, judgement.written, event_id)
         return label_progress(db, case.comparison.project_id, rater)
+
+
+def _prefer_written(db: Database, case: Case, rater: str, written: str, event_id: str) -> None:
+    """Store two pairs in which the written answer is very much better."""
+    given = case.comparison
+    if written in (given.answer_a, given.answer_b):
+        raise EntryError("The better answer is one of the two; change it, or leave it empty.")
+    for answer in (given.answer_a, given.answer_b):
+        pair = _add_pair(
+            db, given.project_id, given.prompt, (written, answer), "entered", is_written=True
+        )
+        verdict: Answer = "a" if pair.answer_a == written else "b"
+        append_event(
+            db, Case(pair, verdict), rater, "label", Judgement(verdict, 3), part_of=event_id
+        )
 
 
 def skip(db: Database, case: Case, rater: str) -> LabelProgress:
@@ -156,22 +210,8 @@ def skip(db: Database, case: Case, rater: str) -> LabelProgress:
         NotFoundError: the case is no longer there.
     """
     with db.transaction():
-        _append(db, case, rater, "skip")
+        append_event(db, case, rater, "skip")
         return label_progress(db, case.comparison.project_id, rater)
-
-
-def undo(db: Database, project_id: str, rater: str) -> Case | None:
-    """Withdraw the rater's newest label that still holds and return its case, None without one.
-
-    Called again it goes one label further back. Imported labels are left alone.
-    """
-    with db.transaction():
-        rows = db.query(_LAST_LABELLED, {"project": project_id, "rater": rater})
-        if not rows:
-            return None
-        case = show_case(get_comparison(db, str(rows[0][0])), rater)
-        _append(db, case, rater, "undo")
-        return case
 
 
 def label_progress(db: Database, project_id: str, rater: str) -> LabelProgress:
@@ -185,13 +225,36 @@ def training_pairs(db: Database, project_id: str) -> list[PreferencePair]:
     return db.records(PreferencePair, TRAINING_PAIRS, [project_id])
 
 
-def _append(
-    db: Database, case: Case, rater: str, kind: LabelKind, judgement: Judgement | None = None
-) -> None:
+def _label_of(db: Database, case: Case, rater: str) -> str | None:
+    """Return the event of a rater's label on a case that holds, imported or not."""
+    rows = db.query(
+        "SELECT event_id FROM labels WHERE pair_id = ? AND rater = ?",
+        [case.comparison.pair_id, rater],
+    )
+    return str(rows[0][0]) if rows else None
+
+
+def withdraw_parts(db: Database, event_id: str, rater: str) -> None:
+    """Take back the labels that are part of a label; inside the caller's transaction."""
+    for key, _ in db.query(PARTS, [event_id]):
+        append_event(db, show_case(get_comparison(db, str(key)), rater), rater, "undo")
+
+
+def append_event(
+    db: Database,
+    case: Case,
+    rater: str,
+    kind: LabelKind,
+    judgement: Judgement | None = None,
+    *,
+    part_of: str | None = None,
+) -> str:
+    """Add an event and return its id. One that is part of another was never seen on two sides."""
     if not rater.strip():
         raise EntryError("Say who you are first: the rater has no name.")
     key = get_comparison(db, case.comparison.pair_id).pair_id
-    moment = [new_id(), utc_now(), monotonic_s()]
+    event_id = new_id()
+    moment = [event_id, utc_now(), monotonic_s()]
     said: list[object] = [None, 1, True, "", [], None]
     if judgement is not None:
         elapsed = judgement.elapsed_s
@@ -203,9 +266,11 @@ def _append(
             list(judgement.reasons),
             elapsed if elapsed is not None and math.isfinite(elapsed) else None,
         ]
+    left = None if part_of else case.left
     db.execute(
         "INSERT INTO label_events (event_id, created_at, monotonic_s, pair_id, rater, kind,"
-        ' "left", verdict, strength, is_acceptable, rationale, reasons, elapsed_s)'
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [*moment, key, rater, kind, case.left, *said],
+        ' "left", verdict, strength, is_acceptable, rationale, reasons, elapsed_s, part_of)'
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [*moment, key, rater, kind, left, *said, part_of],
     )
+    return event_id

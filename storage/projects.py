@@ -1,11 +1,15 @@
 """Projects and their prompts."""
 
+from collections.abc import Sequence
+
 from gem_backend.types import Project, Prompt, Split
 from storage.database import Database
 from storage.errors import EntryError, NotFoundError
 from storage.identity import new_id, prompt_id, utc_now
 
 DEMO_PROJECT_ID = "demo"
+MAX_REASONS = 12  # ours: what can be read at a glance
+MAX_REASON_LENGTH = 40  # characters, ours: a word or two
 
 _PROJECT = (
     "SELECT project_id, name, guidelines, answer_marker, reasons, is_reason_required FROM projects"
@@ -46,6 +50,55 @@ def create_project(
             [project.project_id, name, guidelines, answer_marker, utc_now()],
         )
     return project
+
+
+def update_project(
+    db: Database,
+    project_id: str,
+    *,
+    guidelines: str,
+    reasons: Sequence[str],
+    is_reason_required: bool,
+) -> Project:
+    """Change what raters are told and asked; labels keep the reasons they were given.
+
+    Args:
+        db: the open database.
+        project_id: the project.
+        guidelines: what raters are told, Markdown.
+        reasons: words to tick beside a verdict; spaces around them, empty and repeated ones go.
+        is_reason_required: ask for a reason beside every preference.
+
+    Raises:
+        EntryError: there are too many reasons, one is too long, or none can be chosen though one
+            is required.
+        NotFoundError: there is no such project.
+    """
+    words = _distinct(reasons)
+    if len(words) > MAX_REASONS:
+        raise EntryError(f"A project has at most {MAX_REASONS} reasons; leave some out.")
+    if any(len(word) > MAX_REASON_LENGTH for word in words):
+        raise EntryError(f"A reason has at most {MAX_REASON_LENGTH} characters; shorten it.")
+    if is_reason_required and not words:
+        raise EntryError("Name at least one reason, or do not require one.")
+    with db.transaction():
+        get_project(db, project_id)
+        db.execute(
+            "UPDATE projects SET guidelines = ?, reasons = ?, is_reason_required = ?"
+            " WHERE project_id = ?",
+            [guidelines, words, is_reason_required, project_id],
+        )
+        return get_project(db, project_id)
+
+
+def _distinct(words: Sequence[str]) -> list[str]:
+    """Return the words in their order, each once in whatever case it is written."""
+    kept: dict[str, str] = {}
+    for word in words:
+        trimmed = " ".join(word.split())
+        if trimmed:
+            kept.setdefault(trimmed.casefold(), trimmed)
+    return list(kept.values())
 
 
 def list_projects(db: Database) -> list[Project]:

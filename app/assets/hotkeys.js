@@ -1,15 +1,63 @@
 // Single keys for the visible buttons they name. Never chords; silent while somebody types.
 (() => {
-  const CLICKS = {
-    1: 'choice-left', 2: 'choice-right', 3: 'choice-tie', 4: 'choice-both_bad',
-    5: 'choice-cannot_judge', Enter: 'label-save', Backspace: 'label-undo', s: 'label-skip',
-    '?': 'keys-open',
+  const LABEL = {
+    1: '#choice-left', 2: '#choice-right', 3: '#choice-tie', 4: '#choice-both_bad',
+    5: '#choice-cannot_judge', a: '[data-acceptable][aria-pressed=false]',
+    q: '#reason-0', w: '#reason-1', e: '#reason-2', r: '#reason-3',
+    Enter: '#label-save', Backspace: '#label-undo', s: '#label-skip',
   };
+  const ALWAYS = { g: '#label-guidelines .label-wrap', '?': '#keys-open' };
   const TYPING = 'input,textarea,select,[contenteditable],[role=textbox],[role=combobox],[role=slider]';
   const PRESSED_BY_KEY = 'button,a,[role=button],[role=tab],summary';
+  const CHOSEN = '#label-choice [aria-pressed=true]';
+  const ANSWERED_BY_SERVER = '#label-save,#label-skip,#label-undo,#label-recent ol button';
+  const LONGEST_ANSWER_MS = 15000; // then a lost answer no longer keeps the keys waiting
 
-  function visible(id) {
-    const found = document.getElementById(id);
+  // A case's text and its buttons arrive one after the other, and the answer to "save" ends after
+  // both. What is pressed in between waits, and counts only for the case whose text was on screen.
+  const studio = (window.gemStudio = window.gemStudio || {});
+  const waiting = [];
+  let askedAt = -Infinity;
+  studio.settle = () => { askedAt = -Infinity; };
+
+  const shownCase = () => document.querySelector('#label-case [data-pair]')?.dataset.pair;
+
+  function isSettled() {
+    if (performance.now() - askedAt < LONGEST_ANSWER_MS) return false;
+    const shown = shownCase();
+    return shown === undefined || shown === studio.caseId;
+  }
+
+  function whenSettled(act) {
+    if (isSettled() && !waiting.length) return act();
+    waiting.push({ act, shown: shownCase() });
+    if (waiting.length === 1) requestAnimationFrame(goOn);
+  }
+
+  function goOn() {
+    if (isSettled()) {
+      const { act, shown } = waiting[0];
+      if (shown === shownCase()) act();
+      waiting.shift();
+    }
+    if (waiting.length) requestAnimationFrame(goOn);
+  }
+
+  // Clicks of a pointer wait as keys do. One answer at a time: a second click judges no unseen case.
+  function guard(event) {
+    const button = event.target.closest?.(`${ANSWERED_BY_SERVER},#label-choice button`);
+    if (!button) return;
+    if (!isSettled()) {
+      event.stopImmediatePropagation();
+      event.preventDefault();
+      if (event.isTrusted) whenSettled(() => button.click());
+    } else if (button.matches(ANSWERED_BY_SERVER)) {
+      askedAt = performance.now();
+    }
+  }
+
+  function visible(selector) {
+    const found = document.querySelector(selector);
     return found && found.offsetParent !== null && !found.disabled ? found : null;
   }
 
@@ -19,17 +67,17 @@
     if (document.querySelector('dialog[open]')) return;
     if (event.key === 'Escape' && event.target.closest(TYPING)) event.target.blur();
     if (event.target.closest(TYPING)) return;
-    const isChosen = event.target.closest('[data-choice][aria-pressed=true],[data-strength][aria-pressed=true]');
     if ((event.key === 'Enter' || event.key === ' ') && event.target.closest(PRESSED_BY_KEY)) {
-      if (!(event.key === 'Enter' && isChosen)) return;
+      if (!(event.key === 'Enter' && event.target.closest(CHOSEN))) return;
     }
-    const id = CLICKS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    const button = id && visible(id);
-    if (!button) return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const isLabel = Object.hasOwn(LABEL, key) && visible('#label-actions');
+    if (!isLabel && !(Object.hasOwn(ALWAYS, key) && visible(ALWAYS[key]))) return;
     event.preventDefault();
     // A button that kept the focus of an earlier click would take the next Enter for itself.
     if (event.target.closest(PRESSED_BY_KEY)) event.target.blur();
-    button.click();
+    if (isLabel) whenSettled(() => visible(LABEL[key])?.click());
+    else visible(ALWAYS[key]).click();
   }
 
   // Arrow keys between tabs, as the tab pattern asks.
@@ -55,6 +103,7 @@
     if (event.target.matches('input[role=listbox],input[role=combobox]')) event.target.select();
   }
 
+  document.addEventListener('click', guard, true);
   document.addEventListener('click', selectOld);
   document.addEventListener('keydown', moveTab);
   document.addEventListener('keydown', press);

@@ -1,21 +1,65 @@
-// The five answers and the strength: choosing is local and instant, Python reads the value on save.
-const clock = (window.gemStudio = window.gemStudio || {});
+// What is said of a case: choosing is local and instant, Python reads the value on save.
+const studio = (window.gemStudio = window.gemStudio || {});
 const current = () => props.value || {};
+const SIDED = ['left', 'right'];
+const USABLE = ['left', 'right', 'tie']; // what somebody may or may not put to use
+const REASON_KEYS = ['q', 'w', 'e', 'r'];
+let drawnWords = '';
+
+function each(selector, draw) {
+  for (const found of element.querySelectorAll(selector)) draw(found);
+}
+
+function mark(button, isPressed, isDisabled = false) {
+  button.disabled = isDisabled;
+  button.setAttribute('aria-pressed', String(isPressed));
+}
+
+// Reasons are people's words: they are written with textContent.
+function drawReasons({ words = [], reasons = [], needs_reason: isNeeded }) {
+  const box = element.querySelector('[data-reasons]');
+  if (drawnWords !== JSON.stringify(words)) {
+    drawnWords = JSON.stringify(words);
+    box.replaceChildren(...words.map(chip));
+  }
+  box.parentElement.hidden = words.length === 0;
+  element.querySelector('[data-required]').hidden = !isNeeded;
+  each('[data-reason]', (button) => mark(button, reasons.includes(words[button.dataset.reason])));
+}
+
+function chip(word, place) {
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.id = `reason-${place}`;
+  button.dataset.reason = place;
+  const words = document.createElement('span');
+  words.textContent = word;
+  if (place < REASON_KEYS.length) {
+    const key = document.createElement('kbd');
+    key.setAttribute('aria-hidden', 'true');
+    key.textContent = REASON_KEYS[place];
+    button.append(key);
+  }
+  button.append(words);
+  return button;
+}
 
 function draw() {
-  const { case: id, choice, strength } = current();
-  if (clock.caseId !== id) {
-    clock.caseId = id;
-    clock.shownAt = performance.now();
+  const value = current();
+  const { case: id, choice, strength, is_acceptable: isAcceptable } = value;
+  if (studio.caseId !== id) {
+    studio.caseId = id;
+    studio.shownAt = performance.now();
   }
-  for (const button of element.querySelectorAll('[data-choice]')) {
-    button.setAttribute('aria-pressed', String(button.dataset.choice === choice));
-  }
-  const isSided = choice === 'left' || choice === 'right';
-  for (const button of element.querySelectorAll('[data-strength]')) {
-    button.disabled = !isSided;
-    button.setAttribute('aria-pressed', String(isSided && Number(button.dataset.strength) === strength));
-  }
+  const isSided = SIDED.includes(choice);
+  const isUsable = USABLE.includes(choice);
+  each('[data-choice]', (button) => mark(button, button.dataset.choice === choice));
+  each('[data-strength]', (button) =>
+    mark(button, isSided && Number(button.dataset.strength) === strength, !isSided));
+  each('[data-acceptable]', (button) =>
+    mark(button, isUsable && (button.dataset.acceptable === 'yes') === (isAcceptable !== false), !isUsable));
+  each('[data-for]', (words) => { words.hidden = (words.dataset.for === 'tie') !== (choice === 'tie'); });
+  drawReasons(value);
   element.querySelector('[data-hint]').hidden = choice !== 'cannot_judge';
   const shown = document.getElementById('label-case');
   if (shown) {
@@ -27,16 +71,31 @@ function draw() {
 function set(change) {
   props.value = { ...current(), ...change };
   draw();
+  trigger('said');
+}
+
+// A key pressed again goes on: slightly, clearly, very much, slightly; "both bad" goes to the field.
+// hotkeys.js clicks without a pointer, so its clicks are untrusted.
+function choose(choice, isKey) {
+  const { choice: before, strength } = current();
+  if (choice !== before) set({ choice, strength: 1 });
+  else if (isKey && SIDED.includes(choice)) set({ strength: (strength % 3) + 1 });
+  else if (isKey && choice === 'both_bad') document.querySelector('#label-written textarea')?.focus();
+}
+
+function toggle(word) {
+  const { reasons = [] } = current();
+  set({ reasons: reasons.includes(word) ? reasons.filter((kept) => kept !== word) : [...reasons, word] });
 }
 
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (!button) return;
-  const { choice, strength } = button.dataset;
-  if (strength) set({ strength: Number(strength) });
-  // A key pressed again says "clearly"; hotkeys.js clicks without a pointer (detail 0 and untrusted).
-  else if (!event.isTrusted && choice === current().choice) set({ strength: 3 - current().strength });
-  else set({ choice, strength: choice === current().choice ? current().strength : 1 });
+  const { choice, strength, acceptable, reason } = button.dataset;
+  if (choice) choose(choice, !event.isTrusted);
+  else if (strength) set({ strength: Number(strength) });
+  else if (acceptable) set({ is_acceptable: acceptable === 'yes' });
+  else if (reason) toggle(current().words[reason]);
 });
 
 draw();

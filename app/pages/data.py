@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Literal
 
 import gradio as gr
+from gradio.blocks import Block
 from gradio.processing_utils import save_file_to_cache
 
 from app import text_agreement, text_raters
 from app import text_runs as say
 from app.events import listen
 from app.pages import PageHandles
+from app.pages.rater_form import build_rater_form
 from app.pages.raters import RatersCard
 from app.studio import Studio
 from app.views import agreement as views
@@ -101,6 +103,8 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
                 export = gr.Button(say.EXPORT_BUTTON)
                 download = gr.File(label=say.EXPORT_FILE, visible=False, interactive=False)
         with gr.Column(elem_classes="gem-card"):
+            form = build_rater_form(studio, project_id)
+        with gr.Column(elem_classes="gem-card"):
             _heading(text_raters.RATERS_TITLE, text_raters.RATERS_HINT)
             accounts = RatersCard(studio)
         with gr.Column(elem_classes="gem-card"):
@@ -117,16 +121,16 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
 
     def refresh(project_id: str) -> tuple[object, ...]:
         judged = handlers.judged(project_id)
-        return *handlers.refresh(project_id), *accounts.values(), *judged
+        own = (*form.values(project_id), *accounts.values(), *judged)
+        return *handlers.refresh(project_id), *own
 
-    return PageHandles(
-        refresh=refresh,
-        outputs=[
-            *(counts, report, upload, download),
-            *(accounts.table, accounts.said),
-            *(agreement, health),
-        ],
-    )
+    outputs: list[Block] = [
+        *(counts, report, upload, download),
+        *form.outputs,
+        *(accounts.table, accounts.said),
+        *(agreement, health),
+    ]
+    return PageHandles(refresh=refresh, outputs=outputs)
 
 
 def _heading(title: str, hint: str) -> None:

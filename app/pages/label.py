@@ -1,37 +1,47 @@
 """Label: one case at a time, two answers side by side, five verdicts on five keys."""
 
-import functools
 from collections.abc import Callable
-from typing import ParamSpec
 
 import gradio as gr
 from gradio.blocks import Block
 
 from app import text
-from app.events import listen
-from app.label_actions import Choice, Drafts, LabelActions, LabelScreen, to_choice
+from app.events import listen, run_in_browser
+from app.label_actions import (
+    Choice,
+    Drafts,
+    LabelActions,
+    LabelScreen,
+    Words,
+    offered_reasons,
+    to_choice,
+)
 from app.live_text import live_text, said
-from app.look import asset
 from app.pages import PageHandles
 from app.records import TaskState
 from app.studio import Studio
-from app.views.cases import case_html, empty_html, progress_html, task_line
-
-_Given = ParamSpec("_Given")
+from app.verdict_component import RecentList, recent_list, recent_value, verdict_buttons
+from app.views.cases import (
+    case_html,
+    empty_html,
+    guidelines_markdown,
+    progress_html,
+    task_line,
+)
+from gem_backend.types import Case
 
 # The time from the case's appearance to the press, measured where it is seen.
-_WITH_ELAPSED = """(project, held, choice, why) => [project, held,
-  {...choice, elapsed_s: (performance.now() - window.gemStudio.shownAt) / 1000}, why]"""
+_WITH_ELAPSED = """(project, held, choice, ...words) => [project, held,
+  {...choice, elapsed_s: (performance.now() - window.gemStudio.shownAt) / 1000}, ...words]"""
+_SETTLE = "() => window.gemStudio.settle()"
+
+_Act = Callable[[str, Case | None, Choice, Words], LabelScreen]
+_Handler = Callable[[str, Case | None, Choice, str, str], tuple[object, ...]]
 
 
 def screen_values(screen: LabelScreen) -> tuple[object, ...]:
     """Return a screen as one value for each of the page's outputs."""
     case = screen.case
-    choice = Choice(
-        case=case.comparison.pair_id if case else "",
-        choice=to_choice(screen.draft.verdict, case) if case else None,
-        strength=screen.draft.strength,
-    )
     words = (
         (text.ALL_DONE, text.ALL_DONE_NEXT)
         if screen.progress.done
@@ -40,24 +50,41 @@ def screen_values(screen: LabelScreen) -> tuple[object, ...]:
     return (
         case,
         case_html(case),
-        choice,
-        screen.draft.rationale,
+        _choice(screen),
+        screen.draft.words.rationale,
+        screen.draft.words.written,
         gr.Column(visible=case is not None),
         gr.HTML(empty_html(*words), visible=case is None),
-        progress_html(screen.progress),
+        progress_html(screen.progress, screen.pace_s),
         said(screen.receipt),
         gr.Button(visible=case is not None),
         gr.Button(visible=case is not None),
         gr.Button(interactive=screen.progress.can_undo),
+        guidelines_markdown(screen.project.guidelines),
+        recent_value(screen.recent),
     )
 
 
-def _shows(act: Callable[_Given, LabelScreen]) -> Callable[_Given, tuple[object, ...]]:
+def _choice(screen: LabelScreen) -> Choice:
+    case, draft = screen.case, screen.draft
+    return Choice(
+        case=case.comparison.pair_id if case else "",
+        choice=to_choice(draft.verdict, case) if case else None,
+        strength=draft.strength,
+        is_acceptable=draft.is_acceptable,
+        reasons=list(draft.reasons),
+        words=offered_reasons(screen.project, draft),
+        needs_reason=screen.project.is_reason_required,
+    )
+
+
+def _shows(act: _Act) -> _Handler:
     """Make a handler out of an action: its screen becomes the outputs' values."""
 
-    @functools.wraps(act)
-    def handler(*args: _Given.args, **kwargs: _Given.kwargs) -> tuple[object, ...]:
-        return screen_values(act(*args, **kwargs))
+    def handler(
+        project_id: str, case: Case | None, choice: Choice, rationale: str, written: str
+    ) -> tuple[object, ...]:
+        return screen_values(act(project_id, case, choice, Words(rationale, written)))
 
     return handler
 
@@ -69,10 +96,19 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
     with gr.Row(elem_classes="gs-line"):
         progress = gr.HTML(elem_id="label-progress", apply_default_css=False)
         receipt = live_text("label-receipt")
+    with gr.Accordion(text.GUIDELINES, open=False, elem_id="label-guidelines"):
+        guidelines = gr.Markdown(latex_delimiters=[], elem_id="label-guidelines-text")
     empty = gr.HTML(visible=False, apply_default_css=False)
     with gr.Column(visible=False, elem_id="label-panel") as panel:
         shown = gr.HTML(elem_id="label-case", apply_default_css=False)
-        choice = _verdict_buttons()
+        choice = verdict_buttons()
+        written = gr.Textbox(
+            label=text.WRITTEN,
+            placeholder=text.WRITTEN_HINT,
+            lines=3,
+            max_lines=12,
+            elem_id="label-written",
+        )
         rationale = gr.Textbox(
             label=text.RATIONALE,
             placeholder=text.RATIONALE_HINT,
@@ -84,33 +120,40 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
         save = gr.Button(text.SAVE, variant="primary", elem_id="label-save", scale=0)
         skip = gr.Button(text.SKIP, elem_id="label-skip", scale=0)
         undo = gr.Button(text.UNDO, elem_id="label-undo", interactive=False, scale=0)
+    last_ten = recent_list()
     outputs: list[Block] = [
-        *(case, shown, choice, rationale, panel, empty, progress, receipt),
-        *(save, skip, undo),
+        *(case, shown, choice, rationale, written, panel, empty, progress, receipt),
+        *(save, skip, undo, guidelines, last_ten),
     ]
-    # Events run "once" on purpose: a key pressed while a save is under way judges no unseen case.
-    listen(
-        save.click,
-        _shows(actions.save),
-        [project_id, case, choice, rationale],
-        outputs,
-        js=_WITH_ELAPSED,
+    said_so_far = [case, choice, rationale, written]
+    # One at a time, which the page's script sees to: Gradio's "once" would lose an early key.
+    listening = [
+        listen(trigger, _shows(act), [project_id, *said_so_far], outputs, mode="multiple", js=js)
+        for trigger, act, js in (
+            (save.click, actions.save, _WITH_ELAPSED),
+            (skip.click, actions.skip, None),
+            (undo.click, actions.undo, None),
+        )
+    ]
+    listening.append(
+        listen(
+            last_ten.reopen,
+            _reopener(actions),
+            [project_id, *said_so_far, last_ten],
+            outputs,
+            mode="multiple",
+        )
     )
-    listen(skip.click, _shows(actions.skip), [project_id, case], outputs)
-    listen(undo.click, _shows(actions.undo), [project_id, case], outputs)
-    listen(
-        rationale.input,
-        actions.keep_draft,
-        [case, choice, rationale],
-        [],
-        mode="always_last",
-    )
+    for answered in listening:
+        run_in_browser(answered.then, [], _SETTLE)
+    for changed in (choice.said, rationale.input, written.input):
+        listen(changed, _keeper(actions), said_so_far, [], mode="always_last")
     poll, poll_inputs, poll_outputs = _more_cases(actions, project_id, case, outputs)
     seen, asked, *_ = poll_outputs
     listen(save.click, _forget_sampled, [seen], [asked])
     return PageHandles(
         refresh=_shows(actions.show),
-        refresh_inputs=[case, choice, rationale],
+        refresh_inputs=said_so_far,
         outputs=outputs,
         poll=poll,
         poll_inputs=poll_inputs,
@@ -118,37 +161,34 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
     )
 
 
+def _reopener(
+    actions: LabelActions,
+) -> Callable[[str, Case | None, Choice, str, str, RecentList], tuple[object, ...]]:
+    def reopen(
+        project_id: str,
+        case: Case | None,
+        choice: Choice,
+        rationale: str,
+        written: str,
+        listed: RecentList,
+    ) -> tuple[object, ...]:
+        words = Words(rationale, written)
+        pair_id = listed.get("reopen", "")
+        return screen_values(actions.reopen(project_id, case, choice, words, pair_id))
+
+    return reopen
+
+
+def _keeper(actions: LabelActions) -> Callable[[Case | None, Choice, str, str], None]:
+    def keep_draft(case: Case | None, choice: Choice, rationale: str, written: str) -> None:
+        actions.keep_draft(case, choice, Words(rationale, written))
+
+    return keep_draft
+
+
 def _forget_sampled(seen: TaskState | None) -> object:
     """Clear the line that announced the model's answers, once the rater went on."""
     return said("") if seen and seen.state == "done" else gr.skip()
-
-
-def _verdict_buttons() -> gr.HTML:
-    choices = "".join(
-        f'<button type="button" id="choice-{name}" data-choice="{name}" aria-pressed="false">'
-        f'<kbd aria-hidden="true">{key}</kbd><span>{label}</span></button>'
-        for name, key, label in text.CHOICES
-    )
-    strengths = "".join(
-        f'<button type="button" data-strength="{level}" aria-pressed="false" disabled>'
-        f"{label}</button>"
-        for level, label in text.STRENGTHS
-    )
-    return gr.HTML(
-        Choice(case="", choice=None, strength=1),
-        html_template=(
-            f'<h2 id="choice-question">{text.VERDICT_QUESTION}</h2>'
-            '<div role="group" aria-labelledby="choice-question" class="gs-choices">'
-            f"{choices}</div>"
-            f'<div role="group" aria-labelledby="strength-question" class="gs-strength">'
-            f'<span id="strength-question">{text.STRENGTH_QUESTION}</span>{strengths}'
-            f"<small>{text.STRENGTH_HINT}</small></div>"
-            f"<p data-hint hidden>{text.CANNOT_JUDGE_HINT}</p>"
-        ),
-        js_on_load=asset("verdict.js"),
-        apply_default_css=False,
-        elem_id="label-choice",
-    )
 
 
 Poll = Callable[[str, object, TaskState | None], tuple[object, ...]]

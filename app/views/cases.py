@@ -11,7 +11,7 @@ def case_html(case: Case | None) -> str:
     """Return the question above the two answers; empty without a case.
 
     Texts are shown as written, line breaks kept, nothing interpreted. Where an answer comes from is
-    not in the page.
+    not in the page. ``data-pair`` names the case whose texts these are: keys count for no other.
     """
     if case is None:
         return ""
@@ -26,7 +26,8 @@ def case_html(case: Case | None) -> str:
         )
     )
     return (
-        f'<article class="gs-question"><h2>{text.PROMPT}</h2>{question}</article>'
+        f'<article class="gs-question" data-pair="{escape(case.comparison.pair_id)}">'
+        f"<h2>{text.PROMPT}</h2>{question}</article>"
         f'<div class="gs-answers">{answers}</div>'
     )
 
@@ -43,9 +44,9 @@ def prompt_html(prompt: str) -> str:
     return _text_block(text.PROMPT, prompt) if prompt else ""
 
 
-def progress_html(progress: LabelProgress) -> str:
+def progress_html(progress: LabelProgress, pace_s: float | None = None) -> str:
     """Return how far the rater is, in words and as a bar."""
-    words = text.progress_line(progress.done, progress.skipped, progress.pending)
+    words = text.progress_line(progress.done, progress.skipped, progress.pending, pace_s)
     share = 100 * progress.done / progress.total if progress.total else 0
     return (
         f'<div class="gs-progress"><span>{words}</span>'
@@ -53,6 +54,16 @@ def progress_html(progress: LabelProgress) -> str:
         f'aria-valuemax="{progress.total}" aria-valuenow="{progress.done}">'
         f'<div style="width:{share:.1f}%"></div></div></div>'
     )
+
+
+def guidelines_markdown(guidelines: str) -> str:
+    """Return a project's guidelines as Markdown without HTML or pictures.
+
+    A picture would be fetched from somewhere, and tags are no part of what people write here.
+    """
+    if not guidelines.strip():
+        return text.NO_GUIDELINES
+    return guidelines.replace("<", "&lt;").replace("![", "!\\[")
 
 
 def empty_html(title: str, next_step: str) -> str:

@@ -3,6 +3,7 @@
 import math
 import random
 import re
+import statistics
 from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,9 +39,10 @@ from gem_backend.types import (
     RunSummary,
     Span,
     Spans,
-    Verdict,
 )
 from storage.calibrations import Evidence
+from storage.pairs import Judgement
+from storage.recent import StoredLabel
 from storage.runs import RunTraits
 
 PROJECT = Project("demo", "Demo: bedside scores")
@@ -145,17 +147,6 @@ def make_run(run_id: str = "run-1", config: RunConfig | None = None) -> RunSumma
     )
 
 
-@dataclass
-class Saved:
-    """What ``save_label`` was given."""
-
-    case: Case
-    verdict: Verdict
-    strength: int
-    rationale: str
-    elapsed_s: float | None
-
-
 class NoAccounts(Access):
     """What a studio without accounts says of who is there."""
 
@@ -168,7 +159,7 @@ class FakeStudio(Studio):
     """Everything in lists; sampling is finished at the second question about it."""
 
     cases: deque[Case] = field(default_factory=deque)
-    saved: list[Saved] = field(default_factory=list)
+    saved: list[StoredLabel] = field(default_factory=list)
     skipped: list[Case] = field(default_factory=list)
     groups: dict[str, list[Candidate]] = field(default_factory=dict)
     task: TaskState = field(default_factory=lambda: TaskState("idle"))
@@ -212,20 +203,34 @@ class FakeStudio(Studio):
             return None
         return self.cases[0] if self.cases else (self.skipped[0] if self.skipped else None)
 
-    def save_label(
-        self,
-        case: Case,
-        verdict: Verdict,
-        *,
-        strength: int = 1,
-        rationale: str = "",
-        elapsed_s: float | None = None,
-    ) -> LabelProgress:
+    def project(self, project_id: str) -> Project:
+        return next(p for p in self.all_projects if p.project_id == project_id)
+
+    def update_project(self, project_id: str, **changes: object) -> Project:
+        if self.refuses:
+            raise self.refuses
+        found = self.project(project_id)
+        changed = replace(found, **{**changes, "reasons": tuple(changes["reasons"])})
+        self.all_projects[self.all_projects.index(found)] = changed
+        return changed
+
+    def save_label(self, case: Case, judgement: Judgement) -> LabelProgress:
         if self.refuses:
             raise self.refuses
         self._forget(case)
-        self.saved.append(Saved(case, verdict, strength, rationale, elapsed_s))
+        self.saved.append(StoredLabel(case, judgement, "2026-11-20T10:00:00+00:00"))
         return self.label_progress(case.comparison.project_id)
+
+    def own_label(self, case: Case) -> StoredLabel | None:
+        return next((label for label in self.saved if label.case == case), None)
+
+    def recent_labels(self, project_id: str) -> list[StoredLabel]:
+        return self.saved[:-11:-1]
+
+    def pace_s(self, project_id: str) -> float | None:
+        times = [label.judgement.elapsed_s for label in self.saved]
+        known = [time for time in times if time is not None]
+        return statistics.median(known) if known else None
 
     def _forget(self, case: Case) -> None:
         for queue in (self.cases, self.skipped):
@@ -237,12 +242,15 @@ class FakeStudio(Studio):
         self.skipped.append(case)
         return self.label_progress(case.comparison.project_id)
 
-    def undo(self, project_id: str) -> Case | None:
-        if not self.saved:
+    def undo(self, project_id: str, pair_id: str | None = None) -> StoredLabel | None:
+        fitting = [
+            label for label in self.saved if pair_id in (None, label.case.comparison.pair_id)
+        ]
+        if not fitting:
             return None
-        case = self.saved.pop().case
-        self.cases.appendleft(case)
-        return case
+        self.saved.remove(fitting[-1])
+        self.cases.appendleft(fitting[-1].case)
+        return fitting[-1]
 
     def label_progress(self, project_id: str) -> LabelProgress:
         return LabelProgress(
@@ -267,7 +275,7 @@ class FakeStudio(Studio):
             "a",
         )
         if preferred:
-            self.saved.append(Saved(case, preferred, 1, "", None))
+            self.saved.append(StoredLabel(case, Judgement(preferred), ""))
         else:
             self.cases.append(case)
         return case

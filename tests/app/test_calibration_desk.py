@@ -13,8 +13,9 @@ from gem_backend.engine import ScoredAnswer
 from gem_backend.errors import EngineError
 from gem_backend.types import Case, ExpertOrder, PreferencePair
 from storage.database import Database
-from storage.pairs import Judgement, add_comparison, save_label, undo
+from storage.pairs import Judgement, add_comparison, save_label
 from storage.projects import create_project, upsert_prompt
+from storage.recent import undo
 from tests.app.fakes import make_candidate
 
 LIKED, DISLIKED = "It is so.\nFinal Answer: 2", "It may be so.\nFinal Answer: 3"

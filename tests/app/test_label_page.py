@@ -4,13 +4,19 @@ import gradio as gr
 import pytest
 
 from app import text
-from app.label_actions import Choice, Draft, Drafts, LabelActions, to_choice, to_verdict
+from app.label_actions import Choice, Draft, Drafts, LabelActions, Words, to_choice, to_verdict
 from app.pages.label import build_label_page, screen_values
 from app.records import Header, TaskState
-from app.views.cases import case_html, empty_html, progress_html, task_line
+from app.views.cases import (
+    case_html,
+    empty_html,
+    progress_html,
+    task_line,
+)
 from app.views.frame import facts_html, notice_html
 from gem_backend.errors import DataError
 from gem_backend.types import Case, Comparison, LabelProgress
+from storage.pairs import Judgement
 from tests.app.fakes import make_case
 from tests.app.test_heatmap import HOSTILE
 
@@ -113,43 +119,37 @@ def test_case_at_hand_stays_when_the_page_is_shown_again(actions, studio):
 
 def test_save_stores_answer_strength_rationale_and_time(actions, studio):
     case = studio.next_case("demo")
-    screen = actions.save("demo", case, chose(case, "left", 2, elapsed_s=4.0004), " dose ")
-    saved = studio.saved[0]
-    assert (saved.verdict, saved.strength, saved.rationale, saved.elapsed_s) == (
-        case.left,
-        2,
-        "dose",
-        4.0,
-    )
-    assert screen.receipt == "Saved: left is better, clearly."
+    screen = actions.save("demo", case, chose(case, "left", 2, elapsed_s=4.0004), Words(" dose "))
+    assert studio.saved[0].judgement == Judgement(case.left, 2, True, "dose", 4.0)
+    assert screen.receipt == "Saved: left is better, clearly, acceptable to use."
     assert screen.case.comparison.pair_id == "case-1"
 
 
 def test_strength_belongs_to_a_better_answer_only(actions, studio):
     case = studio.next_case("demo")
-    actions.save("demo", case, chose(case, "tie", 2), "")
-    assert studio.saved[0].strength == 1
+    actions.save("demo", case, chose(case, "tie", 2), Words(""))
+    assert studio.saved[0].judgement.strength == 1
 
 
 def test_no_receipt_when_the_label_was_not_stored(actions, studio):
     studio.refuses = DataError("The disk is full.")
     case = studio.next_case("demo")
     with pytest.raises(DataError):
-        actions.save("demo", case, chose(case, "left"), "")
+        actions.save("demo", case, chose(case, "left"), Words(""))
     assert actions.show("demo", case).draft.verdict == case.left
 
 
 def test_save_without_a_choice_keeps_case_and_words(actions, studio):
     case = studio.next_case("demo")
-    screen = actions.save("demo", case, chose(case, None), "because")
+    screen = actions.save("demo", case, chose(case, None), Words("because"))
     assert studio.saved == []
     assert (screen.case, screen.receipt) == (case, text.CHOOSE_FIRST)
-    assert screen.draft.rationale == "because"
+    assert screen.draft.words.rationale == "because"
 
 
 def test_choice_made_for_another_case_is_not_saved(actions, studio):
     case, other = studio.cases[0], studio.cases[1]
-    screen = actions.save("demo", case, chose(other, "left"), "")
+    screen = actions.save("demo", case, chose(other, "left"), Words(""))
     assert studio.saved == []
     assert (screen.receipt, screen.draft.verdict) == (text.CASE_CHANGED, None)
 
@@ -157,61 +157,61 @@ def test_choice_made_for_another_case_is_not_saved(actions, studio):
 @pytest.mark.parametrize("elapsed", [math.nan, math.inf, -1, 1e9, "4", None, [1]])
 def test_implausible_time_is_left_out(actions, studio, elapsed):
     case = studio.next_case("demo")
-    actions.save("demo", case, chose(case, "left", elapsed_s=elapsed), "")
-    assert studio.saved[0].elapsed_s is None
+    actions.save("demo", case, chose(case, "left", elapsed_s=elapsed), Words(""))
+    assert studio.saved[0].judgement.elapsed_s is None
 
 
 def test_undo_reopens_the_case_with_what_was_said(actions, studio):
     case = studio.next_case("demo")
-    after = actions.save("demo", case, chose(case, "right", 2), "dose")
-    screen = actions.undo("demo", after.case)
+    after = actions.save("demo", case, chose(case, "right", 2), Words("dose"))
+    screen = actions.undo("demo", after.case, Choice(), Words())
     assert screen.case == case
-    assert screen.draft == Draft(to_verdict("right", case), 2, "dose")
+    assert screen.draft == Draft(to_verdict("right", case), 2, words=Words("dose"))
     assert studio.saved == []
 
 
 def test_undo_with_nothing_to_undo_says_so(actions, studio):
     case = studio.next_case("demo")
-    screen = actions.undo("demo", case)
+    screen = actions.undo("demo", case, Choice(), Words())
     assert (screen.case, screen.receipt) == (case, text.NOTHING_TO_UNDO)
 
 
 def test_skipped_case_comes_back_last(actions, studio):
     case = studio.next_case("demo")
-    screen = actions.skip("demo", case)
+    screen = actions.skip("demo", case, Choice(), Words())
     assert screen.case != case
     assert screen.progress.skipped == 1
 
 
 def test_draft_survives_a_new_page(actions, studio):
     case = studio.next_case("demo")
-    actions.keep_draft(case, chose(case, "tie"), "half a sent")
-    assert actions.show("demo", None).draft == Draft("tie", 1, "half a sent")
+    actions.keep_draft(case, chose(case, "tie"), Words("half a sent"))
+    assert actions.show("demo", None).draft == Draft("tie", words=Words("half a sent"))
 
 
 def test_words_typed_for_the_case_before_are_not_this_cases(actions, studio):
     before, case = studio.cases[0], studio.cases[1]
-    actions.keep_draft(case, chose(before, "left"), "about the case before")
+    actions.keep_draft(case, chose(before, "left"), Words("about the case before"))
     assert actions.show("demo", case).draft == Draft()
 
 
 def test_choice_survives_a_visit_to_another_tab(actions, studio):
     case = studio.cases[1]
-    screen = actions.show("demo", case, chose(case, "left", 2), "dose")
-    assert screen.draft == Draft(case.left, 2, "dose")
+    screen = actions.show("demo", case, chose(case, "left", 2), Words("dose"))
+    assert screen.draft == Draft(case.left, 2, words=Words("dose"))
 
 
 def test_oldest_drafts_go_first():
     drafts = Drafts()
     for number in range(501):
-        drafts.put(make_case(str(number)), Draft(rationale="x"))
+        drafts.put(make_case(str(number)), Draft(words=Words("x")))
     assert drafts.get(make_case("0")) == Draft()
-    assert drafts.get(make_case("500")).rationale == "x"
+    assert drafts.get(make_case("500")).words == Words("x")
 
 
 def test_typed_pair_is_stored_with_its_choice(actions, studio):
     screen = actions.enter("demo", ("Q ", "A", "B"), "b")
-    assert studio.saved[0].verdict == "b"
+    assert studio.saved[0].judgement.verdict == "b"
     assert screen.receipt == text.PAIR_LABELLED
 
 
@@ -238,15 +238,15 @@ def test_typed_pair_without_choice_waits(actions, studio):
 def test_screen_fills_every_output(actions, studio):
     with gr.Blocks():
         page = build_label_page(studio, gr.State("demo"))
-    assert len(page.refresh("demo", None, {}, "")) == len(page.outputs)
+    assert len(page.refresh("demo", None, {}, "", "")) == len(page.outputs)
 
 
 def test_finished_queue_says_what_to_do_next(actions, studio):
     studio.cases.clear()
     case = make_case("last")
-    studio.saved.append(None)
+    studio.save_label(case, Judgement("a"))
     values = screen_values(actions.show("demo", None))
-    empty = values[5]
+    empty = values[6]
     assert values[0] is None
     assert text.ALL_DONE in empty.value
     assert "Align" in empty.value

@@ -15,6 +15,7 @@ from gem_backend.errors import EngineError, ModelLoadError, TrainingError
 from gem_backend.run_dir import RunDir
 from gem_backend.types import RunEvent, RunStatus
 from storage.errors import DatabaseInUseError, EntryError, NotFoundError
+from storage.pairs import Judgement
 
 HOSTILE = "${alert(1)} `x` <img src=x onerror=alert(1)> \\frac{a}{b} \\u12 \u202eabc {{value}}"
 QUICK = RunConfig(
@@ -55,9 +56,12 @@ def test_label_skip_and_undo_come_back_as_they_were_said(studio):
     studio.skip_case(first)
     second = studio.next_case("demo")
     assert second.comparison.pair_id != first.comparison.pair_id
-    progress = studio.save_label(second, second.left, strength=2, rationale=HOSTILE)
+    progress = studio.save_label(second, Judgement(second.left, 2, rationale=HOSTILE))
     assert (progress.done, progress.skipped, progress.pending) == (33, 1, 22)
-    assert studio.undo("demo").comparison == second.comparison
+    [label] = studio.recent_labels("demo")
+    assert studio.own_label(second) == label
+    assert studio.undo("demo") == label
+    assert (label.case, label.judgement.rationale) == (second, HOSTILE)
     assert studio.undo("demo") is None
 
 

@@ -1,10 +1,18 @@
 import pytest
 
+from gem_backend.types import LabelProgress
 from storage.calibrations import latest_calibration
 from storage.database import Database
 from storage.errors import DatabaseUnusableError
 from storage.migrations import migrate, migration_names
-from storage.pairs import Judgement, add_comparison, next_case, save_label, training_pairs
+from storage.pairs import (
+    Judgement,
+    add_comparison,
+    label_progress,
+    next_case,
+    save_label,
+    training_pairs,
+)
 from storage.projects import create_project
 from storage.runs import RunTraits, run_traits
 
@@ -66,6 +74,7 @@ def test_rows_of_every_earlier_schema_survive(blank, last):
     migrate(blank)
     [pair] = training_pairs(blank, "p")
     assert (pair.chosen, pair.rejected, pair.rater) == ("two", "one", "ann")
+    assert label_progress(blank, "p", "ann") == LabelProgress(1, 0, 0, can_undo=True)
     assert blank.query("SELECT name, value FROM step_metrics") == [("loss", 0.25)]
     assert run_traits(blank, "p") == {"r": RunTraits("gem", "paper", "abc")}
     kept = latest_calibration(blank, "p", "demo", None)

@@ -11,6 +11,7 @@ from storage.projects import (
     list_projects,
     list_prompts,
     next_pool_prompt,
+    update_project,
     upsert_prompt,
 )
 
@@ -32,6 +33,40 @@ def test_project_keeps_its_fields(db):
     assert get_project(db, project.project_id) == project
     assert find_project(db, "Fever") == project
     assert find_project(db, "Cough") is None
+
+
+def test_guidelines_and_reasons_change_and_nothing_else(db):
+    kept = create_project(db, "Cough")
+    project = create_project(db, "Fever", answer_marker="Answer:")
+    reasons = (" dose ", "", "Dose", "two  words", "<b>${x}</b>")
+    changed = update_project(
+        db, project.project_id, guidelines="# Be kind", reasons=reasons, is_reason_required=True
+    )
+    assert changed == get_project(db, project.project_id)
+    assert changed.reasons == ("dose", "two words", "<b>${x}</b>")
+    assert (changed.guidelines, changed.is_reason_required) == ("# Be kind", True)
+    assert (changed.name, changed.answer_marker) == ("Fever", "Answer:")
+    assert get_project(db, kept.project_id) == kept
+
+
+@pytest.mark.parametrize(
+    ("reasons", "is_required"),
+    [([], True), ([" "], True), (["x" * 41], False), ("abcdefghijklm", False)],
+)
+def test_reasons_that_nobody_could_choose_are_refused(db, project_id, reasons, is_required):
+    before = get_project(db, project_id)
+    with pytest.raises(EntryError):
+        update_project(
+            db, project_id, guidelines="new", reasons=reasons, is_reason_required=is_required
+        )
+    assert get_project(db, project_id) == before
+
+
+def test_project_without_reasons_asks_for_none(db, project_id):
+    changed = update_project(db, project_id, guidelines="", reasons=[], is_reason_required=False)
+    assert changed.reasons == ()
+    with pytest.raises(NotFoundError):
+        update_project(db, "nowhere", guidelines="", reasons=[], is_reason_required=False)
 
 
 @pytest.mark.parametrize("name", ["", "  ", "Fever"])

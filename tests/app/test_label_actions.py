@@ -1,0 +1,161 @@
+"""What a label says beside its verdict, and the last ten labels, through the actions."""
+
+import pytest
+
+from app import text
+from app.label_actions import Choice, Draft, Drafts, LabelActions, Words, to_verdict
+from app.pages.label import screen_values
+from app.views.cases import guidelines_markdown
+from tests.app.test_label_page import chose
+
+
+@pytest.fixture
+def actions(studio):
+    return LabelActions(studio, Drafts())
+
+
+# --- strength, acceptability, reasons ---------------------------------------------------------
+@pytest.mark.parametrize(("strength", "words"), [(1, "slightly"), (2, "clearly"), (3, "very much")])
+def test_receipt_says_how_much_whether_usable_and_why(actions, studio, strength, words):
+    case = studio.next_case("demo")
+    choice = chose(case, "right", strength, is_acceptable=False, reasons=["safety", "accuracy"])
+    screen = actions.save("demo", case, choice, Words())
+    said = studio.saved[0].judgement
+    assert (said.strength, said.is_acceptable) == (strength, False)
+    assert said.reasons == ("accuracy", "safety")  # in the order of the project's list
+    assert screen.receipt == (
+        f"Saved: right is better, {words}, not acceptable to use. Reasons: accuracy, safety."
+    )
+
+
+@pytest.mark.parametrize("choice", ["both_bad", "cannot_judge"])
+def test_acceptable_does_not_apply_where_nothing_is_put_to_use(actions, studio, choice):
+    case = studio.next_case("demo")
+    screen = actions.save("demo", case, chose(case, choice, is_acceptable=False), Words())
+    assert studio.saved[0].judgement.is_acceptable
+    assert "acceptable" not in screen.receipt
+
+
+@pytest.mark.parametrize("strength", [0, 4, "2", None, True, [3]])
+def test_strength_that_there_is_not_is_slightly(actions, studio, strength):
+    case = studio.next_case("demo")
+    actions.save("demo", case, chose(case, "left", strength), Words())
+    assert studio.saved[0].judgement.strength == 1
+
+
+@pytest.mark.parametrize("reasons", [["<b>made up</b>"], "safety", None, [None, 3]])
+def test_reason_that_is_not_on_the_list_is_left_out(actions, studio, reasons):
+    case = studio.next_case("demo")
+    actions.save("demo", case, chose(case, "left", reasons=reasons), Words())
+    assert studio.saved[0].judgement.reasons == ()
+
+
+def test_required_reason_is_asked_for_and_nothing_is_lost(actions, studio):
+    studio.update_project("demo", reasons=["dose", "tone"], is_reason_required=True)
+    case = studio.next_case("demo")
+    screen = actions.save("demo", case, chose(case, "left", 3), Words("because"))
+    assert (studio.saved, screen.case, screen.receipt) == ([], case, text.REASON_FIRST)
+    assert screen.draft == Draft(case.left, 3, words=Words("because"))
+    actions.save("demo", case, chose(case, "left", 3, reasons=["tone"]), Words("because"))
+    assert studio.saved[0].judgement.reasons == ("tone",)
+
+
+@pytest.mark.parametrize("choice", ["tie", "both_bad", "cannot_judge"])
+def test_only_a_preference_needs_a_reason(actions, studio, choice):
+    studio.update_project("demo", reasons=["dose"], is_reason_required=True)
+    case = studio.next_case("demo")
+    actions.save("demo", case, chose(case, choice), Words())
+    assert len(studio.saved) == 1
+
+
+def test_reason_that_left_the_list_stays_with_its_case(actions, studio):
+    case = studio.next_case("demo")
+    actions.save("demo", case, chose(case, "left", reasons=["safety"]), Words())
+    studio.update_project("demo", reasons=["dose"])
+    screen = actions.undo("demo", None, Choice(), Words())
+    assert screen_values(screen)[2]["words"] == ["dose", "safety"]
+    actions.save("demo", case, chose(case, "left", reasons=["safety", "dose"]), Words())
+    assert studio.saved[0].judgement.reasons == ("dose", "safety")
+
+
+def test_written_answer_goes_with_both_bad_alone(actions, studio):
+    for choice in ("both_bad", "tie"):
+        case = studio.next_case("demo")
+        screen = actions.save("demo", case, chose(case, choice), Words("why", " Better. "))
+        assert screen.receipt.endswith("preferred to both.") == (choice == "both_bad")
+    assert [label.judgement.written for label in studio.saved] == ["Better.", ""]
+
+
+# --- the last ten -----------------------------------------------------------------------------
+def test_last_ten_say_question_verdict_and_time(actions, studio):
+    for _ in range(2):
+        case = studio.next_case("demo")
+        screen = actions.save("demo", case, chose(case, "left", 2), Words())
+    assert [line.pair_id for line in screen.recent] == ["case-1", "case-0"]
+    assert screen.recent[1].question.startswith("A 78-year-old woman has had")
+    assert screen.recent[1].question.endswith(" …")
+    assert "\n" not in screen.recent[1].question
+    assert screen.recent[0].verdict == "left is better, clearly, acceptable to use"
+    assert screen.recent[0].time == "2026-11-20 12:00"
+
+
+def test_reopening_withdraws_that_label_and_keeps_the_case_at_hand(actions, studio):
+    said = [("left", 1), ("right", 3), ("tie", 1), ("both_bad", 1), ("left", 2)]
+    for choice, strength in said:
+        case = studio.next_case("demo")
+        words = Words(f"because {choice}", "Better." if choice == "both_bad" else "")
+        actions.save("demo", case, chose(case, choice, strength, reasons=["clarity"]), words)
+    at_hand = studio.next_case("demo")
+    screen = actions.reopen("demo", at_hand, chose(at_hand, "tie"), Words("half"), "case-1")
+    assert screen.case.comparison.pair_id == "case-1"
+    verdict = to_verdict("right", screen.case)
+    assert screen.draft == Draft(verdict, 3, True, ("clarity",), Words("because right"))
+    assert screen.receipt == text.REOPENED
+    kept = [label.case.comparison.pair_id for label in studio.saved]
+    assert kept == ["case-0", "case-2", "case-3", "case-4"]
+    assert actions.show("demo", at_hand).draft == Draft("tie", words=Words("half"))
+    again = actions.reopen("demo", at_hand, Choice(), Words(), "case-3")
+    assert again.draft.words == Words("because both_bad", "Better.")
+
+
+def test_reopening_what_was_withdrawn_elsewhere_says_so(actions, studio):
+    case = studio.next_case("demo")
+    screen = actions.reopen("demo", case, chose(case, "left"), Words("w"), "gone")
+    assert (screen.case, screen.receipt) == (case, text.NOTHING_TO_UNDO)
+    assert screen.draft == Draft(case.left, words=Words("w"))
+
+
+def test_case_labelled_in_another_window_is_not_labelled_twice(actions, studio):
+    case = studio.next_case("demo")
+    actions.save("demo", case, chose(case, "left"), Words())
+    screen = actions.save("demo", case, chose(case, "right"), Words())
+    assert (len(studio.saved), screen.receipt) == (1, text.LABELLED_ELSEWHERE)
+    assert screen.case != case
+
+
+def test_skipping_keeps_what_was_said(actions, studio):
+    case = studio.next_case("demo")
+    actions.skip("demo", case, chose(case, "tie"), Words("half"))
+    assert actions.show("demo", case).draft == Draft("tie", words=Words("half"))
+
+
+# --- progress and guidelines ------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("pace_s", "words"),
+    [(None, ""), (0.2, "1 s"), (12.4, "12 s"), (89.9, "90 s"), (90, "2 min"), (600, "10 min")],
+)
+def test_progress_says_how_long_a_case_takes(pace_s, words):
+    shown = text.progress_line(3, 1, 6, pace_s)
+    assert shown.endswith(f" · about {words} a case" if words else "6 to do")
+
+
+def test_progress_says_when_the_skipped_ones_are_back():
+    assert "2 skipped, back now" in text.progress_line(3, 2, 0)
+
+
+def test_guidelines_keep_their_markdown_and_lose_tags_and_pictures():
+    shown = guidelines_markdown("**Dose** < 5\n<script>x</script> ![p](http://far.example/p.png)")
+    assert shown.startswith("**Dose** &lt; 5\n")
+    assert "<" not in shown
+    assert "![" not in shown
+    assert guidelines_markdown(" \n") == text.NO_GUIDELINES

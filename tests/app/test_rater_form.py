@@ -1,0 +1,37 @@
+import gradio as gr
+import pytest
+
+from app import text
+from app.pages.rater_form import build_rater_form
+from gem_backend.errors import DataError
+from storage.errors import EntryError
+
+HOSTILE = "${alert(1)} {{value}} <img src=x onerror=alert(1)> \\u12"
+
+
+@pytest.fixture
+def form(studio):
+    with gr.Blocks():
+        return build_rater_form(studio, gr.State("demo"))
+
+
+def test_form_shows_the_projects_own_words(form):
+    values = form.values("demo")
+    assert values[1:] == ("accuracy\nsafety\ncompleteness\nclarity", False, {"text": ""})
+    assert len(values) == len(form.values("")) == len(form.outputs)
+
+
+def test_saved_words_come_back_as_they_were_typed(form, studio):
+    guidelines, reasons, is_required, receipt = form.save("demo", HOSTILE, f"dose\n{HOSTILE}", True)
+    assert (guidelines, is_required, receipt["text"]) == (HOSTILE, True, text.RATER_FORM_SAVED)
+    assert reasons == f"dose\n{HOSTILE}"
+    assert studio.project("demo").reasons == ("dose", HOSTILE)
+
+
+def test_form_without_a_project_or_with_a_refusal_changes_nothing(form, studio):
+    with pytest.raises(DataError, match="project"):
+        form.save("", "new", "dose", False)
+    studio.refuses = EntryError("A reason is too long.")
+    with pytest.raises(EntryError):
+        form.save("demo", "new", "dose", False)
+    assert studio.project("demo").guidelines == ""
