@@ -135,6 +135,7 @@ class Studio:
         """Return a project: its guidelines, its reasons."""
         return projects.get_project(self._db, project_id)
 
+    @for_admins
     def update_project(
         self, project_id: str, *, guidelines: str, reasons: Sequence[str], is_reason_required: bool
     ) -> Project:

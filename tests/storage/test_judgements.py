@@ -1,6 +1,7 @@
 from gem_backend.agreement import Rating
 from storage.judgements import judged_cases, last_event, ratings
-from storage.pairs import Judgement, add_comparison, save_label, show_case, skip, undo
+from storage.pairs import Judgement, add_comparison, save_label, show_case, skip
+from storage.recent import undo
 
 
 def test_ratings_are_the_last_word_of_each_rater(db, project_id):
