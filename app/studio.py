@@ -137,7 +137,13 @@ class Studio:
 
     @for_admins
     def update_project(
-        self, project_id: str, *, guidelines: str, reasons: Sequence[str], is_reason_required: bool
+        self,
+        project_id: str,
+        *,
+        guidelines: str,
+        reasons: Sequence[str],
+        is_reason_required: bool,
+        raters_per_case: int = 1,
     ) -> Project:
         """Change what raters are told and asked. Raises StorageError where that cannot be."""
         return projects.update_project(
@@ -146,6 +152,7 @@ class Studio:
             guidelines=guidelines,
             reasons=reasons,
             is_reason_required=is_reason_required,
+            raters_per_case=raters_per_case,
         )
 
     def header(self, project_id: str) -> Header:

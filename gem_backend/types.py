@@ -92,7 +92,8 @@ class Project:
     """A body of prompts and labels about one question.
 
     ``guidelines`` (Markdown) and ``reasons`` are what raters are shown; ``is_reason_required`` asks
-    for at least one reason beside every preference.
+    for at least one reason beside every preference, ``raters_per_case`` for as many independent
+    judgements.
     """
 
     project_id: str
@@ -101,6 +102,7 @@ class Project:
     answer_marker: str = "Final Answer:"
     reasons: tuple[str, ...] = DEFAULT_REASONS
     is_reason_required: bool = False
+    raters_per_case: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,17 +24,24 @@ FROM pairs JOIN prompts USING (prompt_id)
 WHERE pair_id = ?
 """
 
-# The rater's skips that no later label or undo of theirs has settled, with their moment.
-_SKIPS = """
+# A project's queue as one rater sees it. A case is pending while fewer raters than it needs have a
+# label on it, this one not among them. `skipped_at` is the moment of the rater's skip, unless a
+# later label or undo of theirs has settled it.
+_QUEUE = """
 WITH skips AS (
     SELECT pair_id, max(seq) AS skipped_at FROM label_events
     WHERE rater = $rater GROUP BY pair_id HAVING arg_max(kind, seq) = 'skip'
+), own_queue AS (
+    SELECT
+        pair_id, seq, is_first, skipped_at,
+        len(raters) < raters_per_case AND NOT list_contains(raters, $rater) AS is_pending
+    FROM queue LEFT JOIN skips USING (pair_id)
+    WHERE project_id = $project
 )
 """
 
-_NEXT = f"""{_SKIPS}
-SELECT pair_id FROM queue LEFT JOIN skips USING (pair_id)
-WHERE project_id = $project AND is_pending
+_NEXT = f"""{_QUEUE}
+SELECT pair_id FROM own_queue WHERE is_pending
 ORDER BY skipped_at NULLS FIRST, is_first DESC, seq LIMIT 1
 """  # noqa: S608 - our own text
 
@@ -52,14 +59,13 @@ FROM labels JOIN pairs USING (pair_id)
 WHERE part_of = ? ORDER BY labels.seq
 """
 
-_PROGRESS = f"""{_SKIPS}
+_PROGRESS = f"""{_QUEUE}
 SELECT
     count(*) FILTER (NOT is_pending) AS done,
     count(*) FILTER (is_pending AND skipped_at IS NOT NULL) AS skipped,
     count(*) FILTER (is_pending AND skipped_at IS NULL) AS pending,
     EXISTS (SELECT 1 {OWN_LABELS}) AS can_undo
-FROM queue LEFT JOIN skips USING (pair_id)
-WHERE project_id = $project
+FROM own_queue
 """  # noqa: S608 - our own text
 
 TRAINING_PAIRS = """
@@ -159,7 +165,7 @@ def show_case(comparison: Comparison, rater: str) -> Case:
 
 
 def next_case(db: Database, project_id: str, rater: str) -> Case | None:
-    """Return the next case nobody has judged, the rater's skipped ones last; None at the end."""
+    """Return the next case that needs this rater, their skipped ones last; None at the end."""
     rows = db.query(_NEXT, {"project": project_id, "rater": rater})
     return show_case(get_comparison(db, str(rows[0][0])), rater) if rows else None
 

@@ -8,11 +8,13 @@ from storage.errors import EntryError, NotFoundError
 from storage.identity import new_id, prompt_id, utc_now
 
 DEMO_PROJECT_ID = "demo"
+MAX_RATERS_PER_CASE = 20
 MAX_REASONS = 12  # ours: what can be read at a glance
 MAX_REASON_LENGTH = 40  # characters, ours: a word or two
 
 _PROJECT = (
-    "SELECT project_id, name, guidelines, answer_marker, reasons, is_reason_required FROM projects"
+    "SELECT project_id, name, guidelines, answer_marker, reasons, is_reason_required,"
+    " raters_per_case FROM projects"
 )
 _PROMPT = "SELECT prompt_id, project_id, prompt, split, gold_answer FROM prompts"
 
@@ -59,6 +61,7 @@ def update_project(
     guidelines: str,
     reasons: Sequence[str],
     is_reason_required: bool,
+    raters_per_case: int = 1,
 ) -> Project:
     """Change what raters are told and asked; labels keep the reasons they were given.
 
@@ -68,12 +71,15 @@ def update_project(
         guidelines: what raters are told, Markdown.
         reasons: words to tick beside a verdict; spaces around them, empty and repeated ones go.
         is_reason_required: ask for a reason beside every preference.
+        raters_per_case: how many raters judge each case, each without seeing what others said.
 
     Raises:
-        EntryError: there are too many reasons, one is too long, or none can be chosen though one
+        EntryError: that number is none, there are too many reasons, one is too long, or none can be chosen though one
             is required.
         NotFoundError: there is no such project.
     """
+    if not 1 <= raters_per_case <= MAX_RATERS_PER_CASE:
+        raise EntryError(f"Between 1 and {MAX_RATERS_PER_CASE} raters can judge a case.")
     words = _distinct(reasons)
     if len(words) > MAX_REASONS:
         raise EntryError(f"A project has at most {MAX_REASONS} reasons; leave some out.")
@@ -84,9 +90,9 @@ def update_project(
     with db.transaction():
         get_project(db, project_id)
         db.execute(
-            "UPDATE projects SET guidelines = ?, reasons = ?, is_reason_required = ?"
-            " WHERE project_id = ?",
-            [guidelines, words, is_reason_required, project_id],
+            "UPDATE projects SET guidelines = ?, reasons = ?, is_reason_required = ?,"
+            " raters_per_case = ? WHERE project_id = ?",
+            [guidelines, words, is_reason_required, raters_per_case, project_id],
         )
         return get_project(db, project_id)
 

@@ -18,7 +18,7 @@ from storage.pairs import (
     skip,
     training_pairs,
 )
-from storage.projects import create_project, upsert_prompt
+from storage.projects import create_project, update_project, upsert_prompt
 from storage.recent import undo
 
 
@@ -248,3 +248,29 @@ def test_twenty_thousand_cases_do_not_slow_the_rater(db, project_id):
         save_label(db, case, "ann", Judgement("a"))
         times.append(time.process_time() - start)
     assert sorted(times)[7] < 0.1  # CPU time, so that a busy machine is no failure
+
+
+def test_a_case_goes_to_as_many_raters_as_it_needs_each_of_them_once(db, project_id, three):
+    update_project(
+        db, project_id, guidelines="", reasons=(), is_reason_required=False, raters_per_case=2
+    )
+
+    def judge_all(rater):
+        judged = []
+        while (case := next_case(db, project_id, rater)) is not None:
+            save_label(db, case, rater, Judgement("a"))
+            judged.append(case.comparison.pair_id)
+        return judged
+
+    keys = {one.pair_id for one in three}
+    assert set(judge_all("ann")) == keys
+    assert label_progress(db, project_id, "bob").pending == len(keys)
+    assert set(judge_all("bob")) == keys
+    assert judge_all("cid") == []
+
+
+def test_raters_see_sides_of_their_own(db, project_id):
+    comparisons = [add_comparison(db, project_id, f"Q{i}", "yes", "no") for i in range(40)]
+    sides = {rater: [show_case(one, rater).left for one in comparisons] for rater in ("ann", "bob")}
+    assert sides["ann"] != sides["bob"]
+    assert all(5 < side.count("a") < 35 for side in sides.values())
