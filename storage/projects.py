@@ -74,8 +74,8 @@ def update_project(
         raters_per_case: how many raters judge each case, each without seeing what others said.
 
     Raises:
-        EntryError: that number is none, there are too many reasons, one is too long, or none can be chosen though one
-            is required.
+        EntryError: that number is below 1 or too large, there are too many reasons, one is too
+            long, or none can be chosen though one is required.
         NotFoundError: there is no such project.
     """
     if not 1 <= raters_per_case <= MAX_RATERS_PER_CASE:
