@@ -76,11 +76,14 @@ WHERE kind <> 'prompt' AND pair_id NOT IN (SELECT pair_id FROM pairs)
 GROUP BY pair_id
 """
 
+# In parts: the texts of all at once would have to be sorted in memory.
 _SAVE_PAIRS = """
 INSERT INTO pairs (pair_id, project_id, prompt_id, answer_a, answer_b, source, created_at)
 SELECT pair_id, $project, prompt_id, answer_a, answer_b, 'imported', $now
-FROM staged JOIN new_pairs USING (pair_id, place) ORDER BY place
+FROM staged JOIN new_pairs USING (pair_id, place)
+WHERE place BETWEEN $start AND $end ORDER BY place
 """
+_PART = 10_000  # rows
 
 _COUNT_CASES = (
     "SELECT count(*) FROM staged JOIN new_pairs USING (pair_id, place) WHERE kind = 'case'"
@@ -138,7 +141,9 @@ def store_staged(db: Database, project_id: str, skipped: list[SkippedRow]) -> Im
     db.execute(_SAVE_PROMPTS, owner)
     db.execute_script(_NEW_PAIRS)
     imported += db.count(_COUNT_CASES)
-    db.execute(_SAVE_PAIRS, owner)
+    last = db.count("SELECT max(place) FROM new_pairs")
+    for start in range(0, last + 1, _PART):
+        db.execute(_SAVE_PAIRS, {**owner, "start": start, "end": start + _PART - 1})
     imported += db.execute(_SAVE_LABELS, {**moment, "monotonic": monotonic_s()})
     db.execute_script("DROP TABLE staged; DROP TABLE decided; DROP TABLE new_pairs")
     skipped.sort(key=lambda row: row.line)
