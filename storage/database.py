@@ -112,12 +112,10 @@ class Database:
         """
         with self.transaction(), self._our_errors():
             cursor = self._writing_cursor()
-            cursor.register("batch", batch)
-            try:
-                sql = f"INSERT INTO {table} BY NAME SELECT * FROM batch"  # noqa: S608 - not user text
-                return _count(cursor.execute(sql).fetchall())
-            finally:
-                cursor.unregister("batch")
+            # Not registered: a view of it would keep the batch in memory until the commit.
+            sql = f"INSERT INTO {table} BY NAME SELECT * FROM batch"  # noqa: S608 - not user text
+            result = cursor.from_arrow(batch).query("batch", sql)
+            return 0 if result is None else _count(result.fetchall())
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[tuple[object, ...]]:
         """Return all rows of a query; inside a transaction it sees what that has written."""

@@ -42,6 +42,14 @@ _STAGED = pa.schema(
         ("split", pa.string()),
         ("gold_answer", pa.string()),
         ("reasons", pa.list_(pa.string())),
+        ("event_id", pa.string()),
+        ("event_kind", pa.string()),
+        ("left", pa.string()),
+        ("elapsed_s", pa.float64()),
+        ("is_imported", pa.bool_()),
+        ("logged_at", pa.string()),
+        ("monotonic_s", pa.float64()),
+        ("source", pa.string()),
     ]
 )
 
@@ -122,6 +130,7 @@ def _staged_rows(project_id: str, rows: Iterator[CheckedRow]) -> Iterator[dict[s
             else None,
             "is_held_out": is_held_out(row.prompt),
             **asdict(row),
+            **(asdict(row.logged) if row.logged else {}),
         }
 
 

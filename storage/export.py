@@ -5,6 +5,7 @@ import csv
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 
 from storage.database import Database
 from storage.errors import ExportError
+from storage.import_events import LoggedEvent
 from storage.pairs import TRAINING_PAIRS
 from storage.projects import get_project
 from storage.reasons import join_reasons
@@ -39,6 +41,15 @@ _TYPES = {
     "reasons": pa.list_(pa.string()),
 }
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM ({TRAINING_PAIRS})"  # noqa: S608 - our own text
+
+_LOG_COLUMNS = ", ".join(f'"{field.name}"' for field in fields(LoggedEvent))
+_SELECT_LOG = f"""
+SELECT {_LOG_COLUMNS}
+FROM label_events
+JOIN (SELECT * EXCLUDE (created_at, seq) FROM pairs) AS pairs USING (pair_id)
+JOIN (SELECT * EXCLUDE (created_at, seq) FROM prompts) AS prompts USING (prompt_id)
+WHERE pairs.project_id = ? ORDER BY seq
+"""  # noqa: S608 - our own text
 
 _CARD = """---
 configs:
@@ -79,6 +90,33 @@ def export_pairs(db: Database, project_id: str, path: Path, file_format: ExportF
         path.parent.mkdir(parents=True, exist_ok=True)
         with _replacing(path) as temporary:
             return _WRITERS[file_format](temporary, _batches(db, project_id))
+    except OSError as error:
+        raise ExportError(f"The file {path} cannot be written: {error.strerror}.") from error
+
+
+def export_label_log(db: Database, project_id: str, path: Path) -> int:
+    """Write every event of the label log as JSON Lines, in the order it was appended.
+
+    Importing the file into an empty project restores the events and what holds now, and exporting
+    that project gives the same bytes.
+
+    Args:
+        db: the open database.
+        project_id: the project.
+        path: the file to make or replace.
+
+    Returns:
+        the number of events.
+
+    Raises:
+        ExportError: the file cannot be written.
+        NotFoundError: there is no such project.
+    """
+    get_project(db, project_id)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _replacing(path) as temporary:
+            return _write_jsonl(temporary, db.arrow_batches(_SELECT_LOG, [project_id]))
     except OSError as error:
         raise ExportError(f"The file {path} cannot be written: {error.strerror}.") from error
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
-from gem_backend.types import PairVerdict, Split, Verdict
+from gem_backend.types import Answer, CaseSource, LabelKind, PairVerdict, Split, Verdict
 from storage.reasons import split_reasons
 
 DEFAULT_RATER = "import"
@@ -35,10 +35,27 @@ class RawRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ImportRow:
-    """A checked row; ``chosen`` stands in ``answer_a``, so "preferred" has become verdict "a"."""
+class LoggedFacts:
+    """What a label log knows of an event and a plain row does not."""
 
-    kind: Literal["label", "case", "prompt"]
+    event_id: str
+    event_kind: LabelKind
+    left: Answer | None
+    elapsed_s: float | None
+    is_imported: bool
+    logged_at: str
+    monotonic_s: float
+    source: CaseSource
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRow:
+    """A checked row; ``chosen`` stands in ``answer_a``, so "preferred" has become verdict "a".
+
+    ``logged`` is there for an "event" alone.
+    """
+
+    kind: Literal["label", "case", "prompt", "event"]
     prompt: str
     answer_a: str | None = None
     answer_b: str | None = None
@@ -50,6 +67,7 @@ class ImportRow:
     split: Split | None = None
     gold_answer: str | None = None
     reasons: tuple[str, ...] = ()
+    logged: LoggedFacts | None = None
 
 
 def parse_row(values: Row) -> ImportRow:
@@ -159,7 +177,7 @@ def _reasons(values: Row) -> tuple[str, ...]:
         return split_reasons(_text(values, "reasons") or "")
     if not all(isinstance(reason, str) for reason in value):
         raise RowError("The value of 'reasons' is not a list of texts.")
-    return tuple(_storable(reason, "reasons") for reason in value if reason)
+    return tuple(storable(reason, "reasons") for reason in value if reason)
 
 
 def _split(values: Row) -> Split | None:
@@ -185,10 +203,15 @@ def _text(values: Row, name: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise RowError(f"The value of '{name}' is not text.")
-    return _storable(value, name)
+    return storable(value, name)
 
 
-def _storable(text: str, name: str) -> str:
+def storable(text: str, name: str) -> str:
+    """Return a text that UTF-8 can hold.
+
+    Raises:
+        RowError: it cannot.
+    """
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -209,7 +232,7 @@ def _messages(value: object) -> list[tuple[str, str]]:
         role, content = fields.get("role"), fields.get("content")
         if not isinstance(role, str) or not isinstance(content, str):
             raise RowError("A chat message needs a role and a content that is text.")
-        messages.append((role, _storable(content, "content")))
+        messages.append((role, storable(content, "content")))
     return messages
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gem_backend.types import SkippedRow
+from storage.import_events import is_event, parse_event
 from storage.import_files import read_rows
 from storage.import_formats import find_format, is_graded
 from storage.import_grades import GradedAnswers
@@ -66,6 +67,8 @@ def _noted(
 def _rows(raw: RawRow, mapping: Mapping[str, str], graded: GradedAnswers) -> list[ImportRow]:
     """Return what a row says; a graded answer says nothing before the end of the file."""
     values = rename(_values(raw), mapping)
+    if is_event(values):
+        return [parse_event(values)]
     if found := find_format(values):
         return [parse_row(row) for row in found.read(values)]
     if is_graded(values):

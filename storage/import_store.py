@@ -6,13 +6,15 @@ What is there already is left as it is.
 from gem_backend.types import ImportReport, SkippedRow
 from storage.database import Database
 from storage.identity import monotonic_s, utc_now
+from storage.import_events import refuse_events, save_events
 
 CREATE_STAGED = """
 CREATE TEMP TABLE staged (
     place BIGINT, line BIGINT, prompt_id VARCHAR, pair_id VARCHAR, is_held_out BOOLEAN,
     kind VARCHAR, prompt VARCHAR, answer_a VARCHAR, answer_b VARCHAR, verdict VARCHAR,
     strength INTEGER, is_acceptable BOOLEAN, rationale VARCHAR, rater VARCHAR, split VARCHAR,
-    gold_answer VARCHAR, reasons VARCHAR[]
+    gold_answer VARCHAR, reasons VARCHAR[], event_id VARCHAR, event_kind VARCHAR, "left" VARCHAR,
+    elapsed_s DOUBLE, is_imported BOOLEAN, logged_at VARCHAR, monotonic_s DOUBLE, source VARCHAR
 )
 """
 
@@ -76,11 +78,14 @@ WHERE kind <> 'prompt' AND pair_id NOT IN (SELECT pair_id FROM pairs)
 GROUP BY pair_id
 """
 
+# In parts: the texts of all at once would have to be sorted in memory.
 _SAVE_PAIRS = """
 INSERT INTO pairs (pair_id, project_id, prompt_id, answer_a, answer_b, source, created_at)
-SELECT pair_id, $project, prompt_id, answer_a, answer_b, 'imported', $now
-FROM staged JOIN new_pairs USING (pair_id, place) ORDER BY place
+SELECT pair_id, $project, prompt_id, answer_a, answer_b, coalesce(source, 'imported'), $now
+FROM staged JOIN new_pairs USING (pair_id, place)
+WHERE place BETWEEN $start AND $end ORDER BY place
 """
+_PART = 10_000  # rows
 
 _COUNT_CASES = (
     "SELECT count(*) FROM staged JOIN new_pairs USING (pair_id, place) WHERE kind = 'case'"
@@ -133,13 +138,16 @@ def store_staged(db: Database, project_id: str, skipped: list[SkippedRow]) -> Im
     for line, split in db.query(_CONFLICTS):
         skipped.append(SkippedRow(int(str(line)), _conflict(str(split))))
     db.execute(_DROP_CONFLICTS)
+    skipped += refuse_events(db)
     rows = db.count("SELECT count(*) FROM staged")
     imported = db.count(_COUNT_PROMPTS)
     db.execute(_SAVE_PROMPTS, owner)
     db.execute_script(_NEW_PAIRS)
     imported += db.count(_COUNT_CASES)
-    db.execute(_SAVE_PAIRS, owner)
-    imported += db.execute(_SAVE_LABELS, {**moment, "monotonic": monotonic_s()})
+    last = db.count("SELECT max(place) FROM new_pairs")
+    for start in range(0, last + 1, _PART):
+        db.execute(_SAVE_PAIRS, {**owner, "start": start, "end": start + _PART - 1})
+    imported += db.execute(_SAVE_LABELS, {**moment, "monotonic": monotonic_s()}) + save_events(db)
     db.execute_script("DROP TABLE staged; DROP TABLE decided; DROP TABLE new_pairs")
     skipped.sort(key=lambda row: row.line)
     return ImportReport(imported, rows - imported, tuple(skipped))

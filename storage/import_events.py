@@ -1,0 +1,159 @@
+"""Restoring a label log: every event with its id, rater and times, each of them once."""
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
+
+from gem_backend.types import Answer, CaseSource, LabelKind, SkippedRow, Verdict
+from storage.database import Database
+from storage.import_rows import ImportRow, LoggedFacts, Row, RowError, storable
+
+_Text = Annotated[str, Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """A line of an exported log; the fields are its keys, in this order."""
+
+    event_id: _Text
+    created_at: str
+    monotonic_s: FiniteFloat
+    rater: _Text
+    kind: LabelKind
+    verdict: Verdict | None
+    left: Answer | None
+    strength: Annotated[int, Field(ge=1, le=3)]
+    is_acceptable: bool
+    rationale: str
+    reasons: tuple[str, ...]
+    elapsed_s: FiniteFloat | None
+    is_imported: bool
+    prompt: _Text
+    answer_a: _Text
+    answer_b: _Text
+    split: Literal["train", "held_out"]
+    source: CaseSource
+    gold_answer: str | None
+
+
+_EVENT = TypeAdapter(LoggedEvent)
+
+_FOREIGN = """
+SELECT line FROM staged JOIN label_events USING (event_id)
+WHERE staged.pair_id <> label_events.pair_id
+"""
+
+# A rater's last word is the newest in the order of the log: an older one may not come after it.
+_OUTDATED = """
+SELECT line FROM staged
+WHERE kind = 'event' AND event_id NOT IN (SELECT event_id FROM label_events)
+    AND EXISTS (
+        FROM label_events AS said
+        WHERE said.pair_id = staged.pair_id AND said.rater = staged.rater AND said.kind <> 'skip'
+            AND said.created_at > staged.logged_at
+            AND said.event_id NOT IN (SELECT event_id FROM staged WHERE event_id IS NOT NULL)
+    )
+"""
+
+_REFUSED = (
+    (_FOREIGN, "This event is in the log of another project or case already."),
+    (_OUTDATED, "This rater has said something newer about this case here."),
+)
+
+# A pair may be stored with its answers the other way round; then the sides change their names.
+_SAVE_EVENTS = """
+INSERT INTO label_events (event_id, pair_id, rater, kind, verdict, "left", strength, is_acceptable,
+    rationale, reasons, elapsed_s, is_imported, created_at, monotonic_s)
+WITH new AS (
+    SELECT staged.*, staged.answer_a <> pairs.answer_a AS is_turned
+    FROM staged JOIN pairs USING (pair_id) ANTI JOIN label_events USING (event_id)
+    WHERE kind = 'event'
+    QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY place) = 1
+)
+SELECT
+    event_id, pair_id, rater, event_kind,
+    CASE WHEN is_turned AND verdict IN ('a', 'b') THEN if(verdict = 'a', 'b', 'a') ELSE verdict END,
+    CASE WHEN is_turned AND "left" IS NOT NULL THEN if("left" = 'a', 'b', 'a') ELSE "left" END,
+    strength, is_acceptable, rationale, reasons, elapsed_s, is_imported, logged_at, monotonic_s
+FROM new ORDER BY place
+"""
+
+
+def is_event(values: Row) -> bool:
+    """Whether a row is of a label log."""
+    return "event_id" in values and "kind" in values and "monotonic_s" in values
+
+
+def parse_event(values: Row) -> ImportRow:
+    """Check a line of a log.
+
+    Raises:
+        RowError: a value is missing or not understood.
+    """
+    try:
+        event = _EVENT.validate_python(dict(values))
+    except ValidationError as error:
+        place = error.errors()[0]["loc"]
+        raise RowError(f"This event has no usable '{place[0]}'.") from error
+    if (event.kind == "label") != (event.verdict is not None):
+        raise RowError("A label needs a verdict, and nothing else has one.")
+    if event.answer_a == event.answer_b:
+        raise RowError("Both answers are the same.")
+    for field in fields(event):
+        value = getattr(event, field.name)
+        for text in value if isinstance(value, tuple) else (value,):
+            storable(str(text), field.name)
+    if not _is_utc(event.created_at):
+        raise RowError("This event has no usable 'created_at'.")
+    return ImportRow(
+        "event",
+        event.prompt,
+        event.answer_a,
+        event.answer_b,
+        verdict=event.verdict,
+        strength=event.strength,
+        is_acceptable=event.is_acceptable,
+        rationale=event.rationale,
+        rater=event.rater,
+        split=event.split,
+        gold_answer=event.gold_answer,
+        reasons=event.reasons,
+        logged=_facts(event),
+    )
+
+
+def _facts(event: LoggedEvent) -> LoggedFacts:
+    return LoggedFacts(
+        event_id=event.event_id,
+        event_kind=event.kind,
+        left=event.left,
+        elapsed_s=event.elapsed_s,
+        is_imported=event.is_imported,
+        logged_at=event.created_at,
+        monotonic_s=event.monotonic_s,
+        source=event.source,
+    )
+
+
+def refuse_events(db: Database) -> list[SkippedRow]:
+    """Unstage the events that may not join this log and return them with the reasons."""
+    refused = []
+    for query, reason in _REFUSED:
+        lines = sorted({int(str(row[0])) for row in db.query(query)})
+        refused += [SkippedRow(line, reason) for line in lines]
+        db.execute("DELETE FROM staged WHERE line IN (SELECT unnest(CAST(? AS BIGINT[])))", [lines])
+    return refused
+
+
+def save_events(db: Database) -> int:
+    """Append the staged events that are not in the log, in their order; return how many."""
+    return db.execute(_SAVE_EVENTS)
+
+
+def _is_utc(moment: str) -> bool:
+    try:
+        return datetime.fromisoformat(moment).tzinfo == UTC
+    except ValueError:
+        return False
