@@ -4,8 +4,17 @@ from gem_backend.agreement import Rating
 from gem_backend.label_health import JudgedCase
 from storage.database import Database
 
+# An imported pair has the answer that its first rater preferred in front: nearly all verdicts would
+# be "a", and agreement would hide behind chance. So here the answer with the smaller hash is first.
 _RATINGS = """
-SELECT pair_id AS case_id, rater, verdict AS category
+SELECT
+    pair_id AS case_id,
+    rater,
+    CASE
+        WHEN verdict NOT IN ('a', 'b') THEN verdict
+        WHEN (verdict = 'a') = (md5(answer_a) < md5(answer_b)) THEN 'first'
+        ELSE 'second'
+    END AS category
 FROM labels JOIN pairs USING (pair_id) WHERE project_id = ? ORDER BY labels.seq
 """
 
@@ -29,7 +38,7 @@ SELECT max(label_events.seq) FROM label_events JOIN pairs USING (pair_id) WHERE 
 
 
 def ratings(db: Database, project_id: str) -> list[Rating]:
-    """Return each rater's verdict on each case, in terms of the answers, as it stands."""
+    """Return each rater's verdict on each case as it stands: "first" or "second" for an answer."""
     return db.records(Rating, _RATINGS, [project_id])
 
 
