@@ -28,7 +28,7 @@ BAD_INPUT = 2
 OUR_FAULT = 1
 INTERRUPTED = 130
 PRESETS = ("quick", "standard", "paper")
-FORMATS = ("jsonl", "csv", "parquet", "hf")
+FORMATS = ("jsonl", "csv", "parquet", "hf", "log")
 DEVICES = ("auto", "cpu", "cuda")
 
 Result = dict[str, object]
@@ -121,7 +121,7 @@ def _align(options: argparse.Namespace) -> Result:
 def _import(options: argparse.Namespace) -> Result:
     from app.headless import import_file
 
-    return import_file(options.data_dir, options.file, options.project)
+    return import_file(options.data_dir, options.file, options.project, options.map)
 
 
 def _export(options: argparse.Namespace) -> Result:
@@ -242,10 +242,21 @@ def _add_score(commands: "_Commands[_Parser]") -> None:
 def _add_data(commands: "_Commands[_Parser]") -> None:
     in_ = _add_command(commands, "import", _import, "preference pairs from a file into a project")
     in_.add_argument(
-        "file", type=cli_types.existing_file, help="JSONL or CSV: prompt, chosen, rejected"
+        "file",
+        type=cli_types.existing_path,
+        help="JSONL, JSON, CSV, parquet, a folder of them, or an exported log",
+    )
+    in_.add_argument(
+        "--map",
+        type=cli_types.mapping,
+        default={},
+        metavar="THEIRS=OURS,...",
+        help="what the file's columns are here, such as question=prompt,best=chosen",
     )
     out = _add_command(commands, "export", _export, "a project's labelled pairs into a file")
-    out.add_argument("--format", choices=FORMATS, default="jsonl", help="the file's format")
+    out.add_argument(
+        "--format", choices=FORMATS, default="jsonl", help="the file's format; log: all events"
+    )
     out.add_argument(
         "--out", type=cli_types.path, required=True, metavar="PATH", help="the file to write"
     )

@@ -53,6 +53,22 @@ def existing_file(word: str) -> Path:
     raise argparse.ArgumentTypeError(f"there is no file '{word}'")
 
 
+def existing_path(word: str) -> Path:
+    """Take a file or a folder that is there."""
+    found = path(word)
+    if found.exists():
+        return found
+    raise argparse.ArgumentTypeError(f"there is no file '{word}'")
+
+
+def mapping(word: str) -> dict[str, str]:
+    """Take column names, theirs=ours, with commas between them."""
+    pairs = [part.rpartition("=") for part in word.split(",")]
+    if all(theirs.strip() and ours.strip() for theirs, _, ours in pairs):
+        return {theirs.strip(): ours.strip() for theirs, _, ours in pairs}
+    raise argparse.ArgumentTypeError(f"'{word}' is not a list such as question=prompt,best=chosen")
+
+
 def model(word: str) -> str:
     """Take a model's name, which may be a path."""
     path(word)

@@ -1,9 +1,10 @@
 """The studio's work without a browser: what the command line calls."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 from app.demo_project import ensure_demo_project
 from app.run_specs import new_run_spec, snapshot
@@ -81,8 +82,10 @@ def run_config(
     return preset_config(preset, name, seed).model_copy(update=where)
 
 
-def import_file(data_dir: Path, file: Path, project: str) -> Json:
+def import_file(data_dir: Path, file: Path, project: str, mapping: Mapping[str, str]) -> Json:
     """Import a file into the project of that name, made if it is not there.
+
+    ``mapping`` goes from the file's column names to ours.
 
     Raises:
         ImportFileError: nothing of the file can be used; nothing is stored.
@@ -91,7 +94,7 @@ def import_file(data_dir: Path, file: Path, project: str) -> Json:
     with Database(data_dir / DATABASE_FILE) as db, db.transaction():
         ensure_demo_project(db)
         found = projects.find_project(db, project) or projects.create_project(db, project)
-        report = exchange.import_file(db, found.project_id, file)
+        report = exchange.import_file(db, found.project_id, file, mapping)
         if report.skipped and not report.imported and not report.already_there:
             first = report.skipped[0]
             raise ImportFileError(
@@ -105,8 +108,10 @@ def import_file(data_dir: Path, file: Path, project: str) -> Json:
     }
 
 
-def export_file(data_dir: Path, project: str, file_format: export.ExportFormat, out: Path) -> Json:
-    """Export a project's labels.
+def export_file(
+    data_dir: Path, project: str, file_format: export.ExportFormat | Literal["log"], out: Path
+) -> Json:
+    """Export a project's labels, or with "log" everything that was ever said.
 
     Raises:
         ExportError: the file cannot be written.
@@ -119,7 +124,10 @@ def export_file(data_dir: Path, project: str, file_format: export.ExportFormat, 
         if found is None:
             names = ", ".join(f"'{one.name}'" for one in projects.list_projects(db))
             raise NotFoundError(f"There is no project '{project}'; there are {names}.")
-        count = export.export_pairs(db, found.project_id, out, file_format)
+        if file_format == "log":
+            count = export.export_label_log(db, found.project_id, out)
+        else:
+            count = export.export_pairs(db, found.project_id, out, file_format)
     return {"exported": count, "path": str(out.resolve())}
 
 

@@ -1,8 +1,8 @@
 """The one object that pages call: the studio's use cases over storage, engine and runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from app.access import Access, for_admins
 from app.agreement_desk import AgreementDesk, AgreementView
@@ -36,6 +36,7 @@ from gem_backend.types import (
 from storage import candidates, exchange, export, pairs, projects, recent, runs
 from storage.database import Database
 from storage.errors import NotFoundError
+from storage.import_preview import ImportPreview, preview
 from storage.pairs import Judgement
 from storage.recent import StoredLabel
 from storage.runs import RunTraits
@@ -354,18 +355,35 @@ class Studio:
     # --- data ---
 
     @for_admins
-    def import_file(self, project_id: str, path: Path) -> ImportReport:
-        """Import JSONL or CSV. Raises StorageError when the file as a whole cannot be read."""
-        return exchange.import_file(self._db, project_id, path)
+    def preview_import(self, path: Path, mapping: Mapping[str, str] | None = None) -> ImportPreview:
+        """Return what the first rows of a file would become; stores nothing."""
+        return preview(path, mapping)
 
     @for_admins
-    def export_file(self, project_id: str, file_format: export.ExportFormat) -> Path:
-        """Write the project's labelled pairs and return the file."""
+    def import_file(
+        self,
+        project_id: str,
+        path: Path,
+        mapping: Mapping[str, str] | None = None,
+        on_progress: Callable[[int], None] = lambda _: None,
+        is_cancelled: Callable[[], bool] = lambda: False,
+    ) -> ImportReport:
+        """Import a file. Raises StorageError when nothing of it can be read, or when cancelled."""
+        return exchange.import_file(self._db, project_id, path, mapping, on_progress, is_cancelled)
+
+    @for_admins
+    def export_file(
+        self, project_id: str, file_format: export.ExportFormat | Literal["log"]
+    ) -> Path:
+        """Write the project's labelled pairs, or the whole label log, and return the file."""
         name = projects.get_project(self._db, project_id).name
         stem = "".join(c if c.isalnum() else "-" for c in name).strip("-").lower() or "project"
-        path = self._exports_dir / f"{stem}.{file_format}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        export.export_pairs(self._db, project_id, path, file_format)
+        if file_format == "log":
+            path = self._exports_dir / f"{stem}-log.jsonl"
+            export.export_label_log(self._db, project_id, path)
+        else:
+            path = self._exports_dir / f"{stem}.{file_format}"
+            export.export_pairs(self._db, project_id, path, file_format)
         return path
 
     # --- raters ---

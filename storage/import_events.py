@@ -1,5 +1,6 @@
 """Restoring a label log: every event with its id, rater and times, each of them once."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -81,9 +82,9 @@ FROM new ORDER BY place
 """
 
 
-def is_event(values: Row) -> bool:
-    """Whether a row is of a label log."""
-    return "event_id" in values and "kind" in values and "monotonic_s" in values
+def is_event(columns: Collection[str]) -> bool:
+    """Whether rows with these columns are of a label log."""
+    return {"event_id", "kind", "monotonic_s"}.issubset(columns)
 
 
 def parse_event(values: Row) -> ImportRow:

@@ -11,6 +11,8 @@ from storage.import_rows import RawRow, Row, RowError
 MAX_ANSWERS = 100  # of one question: 4,950 pairs
 MAX_CHARACTERS = 64 * 2**20  # of all texts: they wait in memory for the end of the file
 
+ONLY_ONE = "This question has only one graded answer."
+
 _SHARED = ("prompt", "rater", "split", "gold_answer")
 
 
@@ -60,7 +62,7 @@ class GradedAnswers:
         """Yield a judgement for every two answers, on the line of the later one."""
         for key, group in self._groups.items():
             if len(group) == 1:
-                yield RawRow(group[0].line, None, "This question has only one graded answer.")
+                yield RawRow(group[0].line, None, ONLY_ONE)
             for first, second in itertools.combinations(group, 2):
                 better, worse = sorted((first, second), key=lambda one: -one.grade)
                 gap = better.grade - worse.grade

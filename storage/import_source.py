@@ -1,6 +1,7 @@
 """From a file to checked rows: read, renamed, recognised, checked."""
 
-from collections.abc import Callable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,12 @@ from storage.import_grades import GradedAnswers
 from storage.import_names import rename
 from storage.import_rows import ImportRow, RawRow, RowError, parse_row
 
+_OWN = (
+    ("preference pairs", frozenset({"chosen", "rejected"})),
+    ("cases to judge", frozenset({"prompt", "answer_a", "answer_b"})),
+    ("questions", frozenset({"prompt"})),
+)
+
 
 class CheckedRow(NamedTuple):
     """A good row and the line of the file that it comes from."""
@@ -20,12 +27,24 @@ class CheckedRow(NamedTuple):
     row: ImportRow
 
 
+def format_name(columns: Collection[str]) -> str | None:
+    """Return what rows with these columns are taken for, None where they cannot be taken."""
+    if is_event(columns):
+        return "label log"
+    if found := find_format(columns):
+        return found.name
+    if is_graded(columns):
+        return "graded answers"
+    return next((name for name, needed in _OWN if needed.issubset(columns)), None)
+
+
 def checked_rows(
     path: Path,
     mapping: Mapping[str, str],
     columns: dict[str, None],
     skipped: list[SkippedRow],
     on_row: Callable[[], None] = lambda: None,
+    limit: int | None = None,
 ) -> Iterator[CheckedRow]:
     """Yield the good rows of a file and note the others.
 
@@ -35,6 +54,7 @@ def checked_rows(
         columns: gets the file's column names, in order, as they are found.
         skipped: gets the rows that cannot be taken; a row is taken whole or not at all.
         on_row: called for every row that is read.
+        limit: how many rows of the file are read; all of them by default.
 
     Raises:
         ImportFileError: nothing of the file can be read, or no more of it.
@@ -43,10 +63,9 @@ def checked_rows(
 
     def is_header(names: list[str]) -> bool:
         columns.update(dict.fromkeys(names))
-        ours = rename(dict.fromkeys(names), mapping)
-        return "prompt" in ours or find_format(ours) is not None
+        return format_name(rename(dict.fromkeys(names), mapping)) is not None
 
-    for raw in read_rows(path, is_header):
+    for raw in itertools.islice(read_rows(path, is_header), limit):
         on_row()
         columns.update(dict.fromkeys(raw.values or ()))
         yield from _noted(raw, skipped, lambda raw: _rows(raw, mapping, graded))

@@ -356,6 +356,30 @@ def test_imported_pairs_come_out_again(command, pairs_file, tmp_path):
     assert {key: row[key] for key in PAIR} == PAIR
 
 
+def test_whole_log_goes_into_another_data_folder_and_out_again(run_python, pairs_file, tmp_path):
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    for source, out in ((pairs_file, first), (first, second)):
+        for words in (["import", source], ["export", "--format", "log", "--out", out]):
+            where = ["--project", "x", "--data-dir", tmp_path / out.stem]
+            done = run_python("-m", "app.cli", *words, *where)
+            assert done.returncode == 0, done.stderr
+    assert json.loads(first.read_text("utf-8"))["answer_a"] == PAIR["chosen"]
+    assert second.read_bytes() == first.read_bytes()
+
+
+def test_columns_are_mapped_to_ours(command, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("question,best,worst\nQ,yes,no\n")
+    names = "question=prompt,best=chosen,worst=rejected"
+    done = command("import", path, "--project", "x", "--map", names, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["imported"] == 1
+    _assert_refused(
+        command("import", path, "--project", "x", "--map", "best"), "not a list such as"
+    )
+    _assert_refused(command("import", path, "--project", "x", "--map", "best=good"), "'good'")
+
+
 def test_bad_rows_are_named_by_line_and_good_ones_kept(command, pairs_file):
     with pairs_file.open("a", encoding="utf-8") as file:
         file.write('{"prompt": "no answers"}\nnot json at all\n')
