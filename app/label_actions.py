@@ -118,17 +118,14 @@ class LabelActions:
         self._studio = studio
         self._drafts = drafts
 
-    def show(
-        self,
-        project_id: str,
-        case: Case | None,
-        choice: Choice | None = None,
-        words: Words = Words(),
-    ) -> LabelScreen:
-        """Show the case at hand as it stood, or the next one when there is none of this project."""
+    def show(self, project_id: str, case: Case | None) -> LabelScreen:
+        """Show the case at hand as it stood, or the next one when there is none of this project.
+
+        What the browser holds is not asked: while it draws a page, its words may lag behind its
+        case, and an empty field would overwrite a draft.
+        """
         if case is None or case.comparison.project_id != project_id:
             return self._next(project_id, "")
-        self.keep_draft(case, choice or Choice(), words)
         return self._screen(project_id, case, "")
 
     def save(self, project_id: str, case: Case | None, choice: Choice, words: Words) -> LabelScreen:
@@ -173,7 +170,7 @@ class LabelActions:
         self.keep_draft(case, choice, words)
         label = self._studio.undo(project_id, pair_id)
         if label is None:
-            return replace(self.show(project_id, case, choice, words), receipt=text.NOTHING_TO_UNDO)
+            return replace(self.show(project_id, case), receipt=text.NOTHING_TO_UNDO)
         self._drafts.put(label.case, _as_draft(label.judgement))
         return self._screen(project_id, label.case, text.REOPENED if pair_id else text.UNDONE)
 

@@ -34,8 +34,10 @@ _BUILDERS: dict[str, Callable[[Studio, gr.State], PageHandles]] = {
     "results": build_results_page,
     "data": build_data_page,
 }
-# The address keeps project and tab, so that a reload comes back to them.
+# The address keeps project and tab, so that a reload comes back to them. A tab may open before the
+# project is known; the one that the address names is kept then.
 _KEEP_ADDRESS = """(project) => {
+  if (!project) return;
   const address = new URL(window.location);
   address.searchParams.set('project', project);
   if ('%(tab)s') address.searchParams.set('tab', '%(tab)s');

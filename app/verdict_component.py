@@ -26,7 +26,7 @@ class RecentList(TypedDict, total=False):
 def verdict_buttons() -> gr.HTML:
     """Make the five answers, the strength, whether it may be used, and the reasons.
 
-    The value is a ``Choice``. The event ``said`` follows every press.
+    The value is a ``Choice``. The event ``input`` follows every press.
     """
     choices = "".join(
         f'<button type="button" id="choice-{name}" data-choice="{name}" aria-pressed="false">'

@@ -71,7 +71,7 @@ function draw() {
 function set(change) {
   props.value = { ...current(), ...change };
   draw();
-  trigger('said');
+  trigger('input');
 }
 
 // A key pressed again goes on: slightly, clearly, very much, slightly; "both bad" goes to the field.

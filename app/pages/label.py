@@ -1,5 +1,6 @@
 """Label: one case at a time, two answers side by side, five verdicts on five keys."""
 
+import functools
 from collections.abc import Callable
 
 import gradio as gr
@@ -146,14 +147,19 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
     )
     for answered in listening:
         run_in_browser(answered.then, [], _SETTLE)
-    for changed in (choice.said, rationale.input, written.input):
-        listen(changed, _keeper(actions), said_so_far, [], mode="always_last")
+    # One event for all three: of two, an older draft could arrive after a newer one.
+    changed = functools.partial(gr.on, [choice.input, rationale.input, written.input])
+    listen(changed, _keeper(actions), said_so_far, [], mode="always_last")
     poll, poll_inputs, poll_outputs = _more_cases(actions, project_id, case, outputs)
     seen, asked, *_ = poll_outputs
     listen(save.click, _forget_sampled, [seen], [asked])
+
+    def refresh(project_id: str, case: Case | None) -> tuple[object, ...]:
+        return screen_values(actions.show(project_id, case))
+
     return PageHandles(
-        refresh=_shows(actions.show),
-        refresh_inputs=said_so_far,
+        refresh=refresh,
+        refresh_inputs=[case],
         outputs=outputs,
         poll=poll,
         poll_inputs=poll_inputs,

@@ -197,8 +197,8 @@ def test_words_typed_for_the_case_before_are_not_this_cases(actions, studio):
 
 def test_choice_survives_a_visit_to_another_tab(actions, studio):
     case = studio.cases[1]
-    screen = actions.show("demo", case, chose(case, "left", 2), Words("dose"))
-    assert screen.draft == Draft(case.left, 2, words=Words("dose"))
+    actions.keep_draft(case, chose(case, "left", 2), Words("dose"))
+    assert actions.show("demo", case).draft == Draft(case.left, 2, words=Words("dose"))
 
 
 def test_oldest_drafts_go_first():
@@ -238,7 +238,7 @@ def test_typed_pair_without_choice_waits(actions, studio):
 def test_screen_fills_every_output(actions, studio):
     with gr.Blocks():
         page = build_label_page(studio, gr.State("demo"))
-    assert len(page.refresh("demo", None, {}, "", "")) == len(page.outputs)
+    assert len(page.refresh("demo", None)) == len(page.outputs)
 
 
 def test_finished_queue_says_what_to_do_next(actions, studio):

@@ -70,8 +70,8 @@ def test_two_keys_save_a_case_and_one_reopens_it(app, page, studio, trouble):
     page.keyboard.press("Enter")
     page.wait_for_function("document.querySelector('#label-receipt').innerText.includes('Saved')")
     saved = studio.saved[0]
-    assert saved.verdict == ("b" if saved.case.left == "a" else "a")
-    assert 0 < saved.elapsed_s < 60
+    assert saved.judgement.verdict == ("b" if saved.case.left == "a" else "a")
+    assert 0 < saved.judgement.elapsed_s < 60
     assert page.locator(".gs-question").inner_text() != first
     page.keyboard.press("Backspace")
     page.wait_for_selector("#choice-right[aria-pressed=true]")
