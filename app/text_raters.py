@@ -23,6 +23,7 @@ RATERS_HINT: Final = (
     "With the first account, which must be an admin's, the studio asks everybody to log in, from "
     "its next start on. Each rater judges without seeing what others said, with sides of their own."
 )
+RATERS_PER_CASE: Final = "Raters for each case, each blind to what others said"
 RATER_NAME: Final = "Name"
 RATER_ROLE: Final = "Role"
 ROLES: Final = (("Rater: labels only", "rater"), ("Admin: everything", "admin"))

@@ -50,6 +50,8 @@ _STAGED = pa.schema(
         ("logged_at", pa.string()),
         ("monotonic_s", pa.float64()),
         ("source", pa.string()),
+        ("part_of", pa.string()),
+        ("is_written", pa.bool_()),
     ]
 )
 

@@ -31,11 +31,13 @@ class LoggedEvent:
     reasons: tuple[str, ...]
     elapsed_s: FiniteFloat | None
     is_imported: bool
+    part_of: _Text | None
     prompt: _Text
     answer_a: _Text
     answer_b: _Text
     split: Literal["train", "held_out"]
     source: CaseSource
+    is_written: bool
     gold_answer: str | None
 
 
@@ -66,7 +68,7 @@ _REFUSED = (
 # A pair may be stored with its answers the other way round; then the sides change their names.
 _SAVE_EVENTS = """
 INSERT INTO label_events (event_id, pair_id, rater, kind, verdict, "left", strength, is_acceptable,
-    rationale, reasons, elapsed_s, is_imported, created_at, monotonic_s)
+    rationale, reasons, elapsed_s, is_imported, created_at, monotonic_s, part_of)
 WITH new AS (
     SELECT staged.*, staged.answer_a <> pairs.answer_a AS is_turned
     FROM staged JOIN pairs USING (pair_id) ANTI JOIN label_events USING (event_id)
@@ -77,7 +79,8 @@ SELECT
     event_id, pair_id, rater, event_kind,
     CASE WHEN is_turned AND verdict IN ('a', 'b') THEN if(verdict = 'a', 'b', 'a') ELSE verdict END,
     CASE WHEN is_turned AND "left" IS NOT NULL THEN if("left" = 'a', 'b', 'a') ELSE "left" END,
-    strength, is_acceptable, rationale, reasons, elapsed_s, is_imported, logged_at, monotonic_s
+    strength, is_acceptable, rationale, reasons, elapsed_s, is_imported, logged_at, monotonic_s,
+    part_of
 FROM new ORDER BY place
 """
 
@@ -135,6 +138,8 @@ def _facts(event: LoggedEvent) -> LoggedFacts:
         logged_at=event.created_at,
         monotonic_s=event.monotonic_s,
         source=event.source,
+        part_of=event.part_of,
+        is_written=event.is_written,
     )
 
 

@@ -46,6 +46,8 @@ class LoggedFacts:
     logged_at: str
     monotonic_s: float
     source: CaseSource
+    part_of: str | None
+    is_written: bool
 
 
 @dataclass(frozen=True, slots=True)

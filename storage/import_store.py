@@ -14,7 +14,8 @@ CREATE TEMP TABLE staged (
     kind VARCHAR, prompt VARCHAR, answer_a VARCHAR, answer_b VARCHAR, verdict VARCHAR,
     strength INTEGER, is_acceptable BOOLEAN, rationale VARCHAR, rater VARCHAR, split VARCHAR,
     gold_answer VARCHAR, reasons VARCHAR[], event_id VARCHAR, event_kind VARCHAR, "left" VARCHAR,
-    elapsed_s DOUBLE, is_imported BOOLEAN, logged_at VARCHAR, monotonic_s DOUBLE, source VARCHAR
+    elapsed_s DOUBLE, is_imported BOOLEAN, logged_at VARCHAR, monotonic_s DOUBLE, source VARCHAR,
+    part_of VARCHAR, is_written BOOLEAN
 )
 """
 
@@ -80,8 +81,11 @@ GROUP BY pair_id
 
 # In parts: the texts of all at once would have to be sorted in memory.
 _SAVE_PAIRS = """
-INSERT INTO pairs (pair_id, project_id, prompt_id, answer_a, answer_b, source, created_at)
-SELECT pair_id, $project, prompt_id, answer_a, answer_b, coalesce(source, 'imported'), $now
+INSERT INTO pairs
+    (pair_id, project_id, prompt_id, answer_a, answer_b, source, is_written, created_at)
+SELECT
+    pair_id, $project, prompt_id, answer_a, answer_b, coalesce(source, 'imported'),
+    coalesce(is_written, false), $now
 FROM staged JOIN new_pairs USING (pair_id, place)
 WHERE place BETWEEN $start AND $end ORDER BY place
 """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.blocks import Block
 
-from app import text
+from app import text, text_raters
 from app.events import listen
 from app.live_text import live_text, said
 from app.studio import Studio
@@ -22,13 +22,19 @@ class RaterForm:
     def values(self, project_id: str) -> tuple[object, ...]:
         """Return a project's guidelines and reasons, and no receipt."""
         if not project_id:
-            return "", "", False, said("")
+            return "", "", False, 1, said("")
         project = self.studio.project(project_id)
         reasons = "\n".join(project.reasons)
-        return project.guidelines, reasons, project.is_reason_required, said("")
+        needed = (project.is_reason_required, project.raters_per_case)
+        return project.guidelines, reasons, *needed, said("")
 
     def save(
-        self, project_id: str, guidelines: str, reasons: str, is_reason_required: bool
+        self,
+        project_id: str,
+        guidelines: str,
+        reasons: str,
+        is_reason_required: bool,
+        raters_per_case: float | None,
     ) -> tuple[object, ...]:
         """Store the form, one reason a line, and show it as it was stored."""
         if not project_id:
@@ -38,6 +44,7 @@ class RaterForm:
             guidelines=guidelines,
             reasons=reasons.splitlines(),
             is_reason_required=is_reason_required,
+            raters_per_case=int(raters_per_case or 0),
         )
         return *self.values(project_id)[:-1], said(text.RATER_FORM_SAVED)
 
@@ -62,10 +69,13 @@ def build_rater_form(studio: Studio, project_id: gr.State) -> RaterForm:
                 label=text.REASONS_FIELD, lines=4, max_lines=12, elem_id="rater-reasons"
             )
             is_required = gr.Checkbox(label=text.REASON_REQUIRED_FIELD, elem_id="rater-required")
+            needed = gr.Number(
+                label=text_raters.RATERS_PER_CASE, precision=0, minimum=1, elem_id="rater-needed"
+            )
     with gr.Row(elem_classes="gs-actions"):
         save = gr.Button(text.RATER_FORM_SAVE, elem_id="rater-save", scale=0)
         receipt = live_text("rater-receipt")
-    fields: list[Block] = [guidelines, reasons, is_required]
+    fields: list[Block] = [guidelines, reasons, is_required, needed]
     form = RaterForm(studio, [*fields, receipt])
     listen(save.click, form.save, [project_id, *fields], form.outputs)
     return form

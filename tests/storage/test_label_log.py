@@ -15,13 +15,14 @@ from storage.export import export_label_log
 from storage.pairs import (
     Judgement,
     add_comparison,
+    label_progress,
     save_label,
     show_case,
     skip,
     training_pairs,
-    undo,
 )
 from storage.projects import create_project, find_project, list_prompts
+from storage.recent import undo
 
 ROOT = Path(__file__).parents[2]
 EVENT = {
@@ -38,11 +39,13 @@ EVENT = {
     "reasons": ["safety"],
     "elapsed_s": 3.25,
     "is_imported": False,
+    "part_of": None,
     "prompt": "Q",
     "answer_a": "one",
     "answer_b": "two",
     "split": "train",
     "source": "entered",
+    "is_written": False,
     "gold_answer": None,
 }
 
@@ -86,6 +89,8 @@ def said(db, project_id, tmp_path):
     gold = show_case(add_comparison(db, project_id, "G", "1", "2"), "ann")
     skip(db, gold, "ann")
     save_label(db, gold, "éve", Judgement("tie"))
+    poor = show_case(add_comparison(db, project_id, "P", "bad", "worse"), "ann")
+    save_label(db, poor, "ann", Judgement("both_bad", written="good"))
     return project_id
 
 
@@ -97,7 +102,7 @@ def content(db, project_id):
 def test_log_restores_events_and_labels_and_comes_out_byte_for_byte(db, said, other, tmp_path):
     first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
     count = export_label_log(db, said, first)
-    assert count == 9 + 3 + 1 + 2
+    assert count == 9 + 3 + 1 + 2 + 3
     restored, project_id = other
     report = import_file(restored, project_id, first)
     assert (report.imported, report.already_there, report.skipped) == (count, 0, ())
@@ -106,27 +111,29 @@ def test_log_restores_events_and_labels_and_comes_out_byte_for_byte(db, said, ot
     assert [
         dataclasses.replace(event, pair_id="") for event in label_log(restored, project_id)
     ] == events
+    # written answers are no cases there either
+    assert label_progress(restored, project_id, "zoe") == label_progress(db, said, "zoe")
     assert export_label_log(restored, project_id, second) == count
     assert second.read_bytes() == first.read_bytes()
 
 
 def test_events_that_are_there_are_left_alone(db, said, other, tmp_path):
     export_label_log(db, said, tmp_path / "log.jsonl")
-    assert import_file(db, said, tmp_path / "log.jsonl").already_there == 15
+    assert import_file(db, said, tmp_path / "log.jsonl").already_there == 18
     restored, project_id = other
     import_file(restored, project_id, tmp_path / "log.jsonl")
     case = show_case(add_comparison(db, said, "G", "1", "2"), "ann")
     save_label(db, case, "ann", Judgement("a"))
     export_label_log(db, said, tmp_path / "longer.jsonl")
     report = import_file(restored, project_id, tmp_path / "longer.jsonl")
-    assert (report.imported, report.already_there) == (1, 15)
+    assert (report.imported, report.already_there) == (1, 18)
     assert content(restored, project_id) == content(db, said)
 
 
 def test_restored_label_can_be_undone_by_its_rater(other, write):
     restored, project_id = other
     import_file(restored, project_id, write(EVENT))
-    assert undo(restored, project_id, "ann").comparison.answer_a == "one"
+    assert undo(restored, project_id, "ann").case.comparison.answer_a == "one"
     assert training_pairs(restored, project_id) == []
 
 
