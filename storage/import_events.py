@@ -65,6 +65,11 @@ _REFUSED = (
     (_OUTDATED, "This rater has said something newer about this case here."),
 )
 
+# Rows at a time, fewer than DuckDB's row group of 122,880: DuckDB 2.0 shows none of the rows of a
+# larger insert that follows an empty one into the same table in one transaction, until it is opened
+# again.
+_PART = 10_000
+
 # A pair may be stored with its answers the other way round; then the sides change their names.
 _SAVE_EVENTS = """
 INSERT INTO label_events (event_id, pair_id, rater, kind, verdict, "left", strength, is_acceptable,
@@ -72,7 +77,7 @@ INSERT INTO label_events (event_id, pair_id, rater, kind, verdict, "left", stren
 WITH new AS (
     SELECT staged.*, staged.answer_a <> pairs.answer_a AS is_turned
     FROM staged JOIN pairs USING (pair_id) ANTI JOIN label_events USING (event_id)
-    WHERE kind = 'event'
+    WHERE kind = 'event' AND place BETWEEN $start AND $end
     QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY place) = 1
 )
 SELECT
@@ -155,7 +160,11 @@ def refuse_events(db: Database) -> list[SkippedRow]:
 
 def save_events(db: Database) -> int:
     """Append the staged events that are not in the log, in their order; return how many."""
-    return db.execute(_SAVE_EVENTS)
+    last = db.count("SELECT max(place) FROM staged WHERE kind = 'event'")
+    return sum(
+        db.execute(_SAVE_EVENTS, {"start": start, "end": start + _PART - 1})
+        for start in range(0, last + 1, _PART)
+    )
 
 
 def _is_utc(moment: str) -> bool:

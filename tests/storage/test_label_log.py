@@ -137,15 +137,19 @@ def test_restored_label_can_be_undone_by_its_rater(other, write):
     assert training_pairs(restored, project_id) == []
 
 
-def test_long_log_keeps_its_order(other, write, tmp_path):
+@pytest.mark.parametrize(
+    "count",
+    [6000, pytest.param(130_000, marks=pytest.mark.slow)],  # more than a row group
+)
+def test_long_log_keeps_its_order(other, write, tmp_path, count):
     events = [
         EVENT | {"event_id": f"e{number}", "prompt": f"Q{number % 7}", "verdict": "ab"[number % 2]}
-        for number in range(6000)
+        for number in range(count)
     ]
     restored, project_id = other
     path = write(*events)
-    assert import_file(restored, project_id, path).imported == 6000
-    export_label_log(restored, project_id, tmp_path / "again.jsonl")
+    assert import_file(restored, project_id, path).imported == count
+    assert export_label_log(restored, project_id, tmp_path / "again.jsonl") == count
     assert (tmp_path / "again.jsonl").read_bytes() == path.read_bytes()
 
 
