@@ -8,8 +8,6 @@ import functools
 from collections.abc import Callable
 from typing import Protocol, TypeVar, cast
 
-from gradio.context import LocalContext
-
 from app import text_raters
 from gem_backend.types import Rater
 from storage import raters
@@ -46,6 +44,9 @@ class Access:
         """
         if not self.asks_for_login:
             return ALONE
+        # the command line uses the studio's parts without a page
+        from gradio.context import LocalContext  # noqa: PLC0415
+
         request = LocalContext.request.get(None)
         name = request.username if request is not None else None
         found = [one for one in raters.list_raters(self._db) if one.rater == name and one.is_active]
