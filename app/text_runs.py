@@ -315,12 +315,16 @@ DATA_COUNTS_TITLE = "In this project"
 DATA_EMPTY = "This project is empty. Import a file below, or type pairs on the Label page."
 IMPORT_TITLE = "Import"
 IMPORT_HINT = (
-    "A JSONL or CSV file with the columns prompt, chosen and rejected. "
-    "Good rows are kept; each refused row is listed with its line and reason."
+    "Columns prompt, chosen and rejected, or an export of PandaLM, Argilla, Label Studio, or a "
+    "label log of this studio. Good rows are kept; each refused row is listed with its line and "
+    "reason."
 )
-IMPORT_LABEL = "Preference pairs (.jsonl or .csv)"
+IMPORT_LABEL = "Preference pairs (.jsonl, .json, .csv, .tsv or .parquet)"
 EXPORT_TITLE = "Export"
-EXPORT_HINT = "All judged pairs of this project, as one file that this page can read again."
+EXPORT_HINT = (
+    "All judged pairs of this project, as one file that this page can read again. The label log "
+    "has every event: who said what and when, and what was taken back."
+)
 EXPORT_BUTTON = "Make the export file"
 EXPORT_FORMAT = "Format"
 EXPORT_FILE = "Your file"

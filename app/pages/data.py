@@ -19,8 +19,14 @@ from app.views import agreement as views
 from app.views import tables
 from gem_backend.errors import DataError
 
-Format = Literal["jsonl", "csv"]
-FORMATS: tuple[tuple[str, Format], ...] = (("JSONL", "jsonl"), ("CSV", "csv"))
+Format = Literal["jsonl", "csv", "parquet", "log"]
+FORMATS: tuple[tuple[str, Format], ...] = (
+    ("JSONL", "jsonl"),
+    ("CSV", "csv"),
+    ("Parquet", "parquet"),
+    ("Label log", "log"),
+)
+FILE_TYPES = [".jsonl", ".json", ".csv", ".tsv", ".parquet"]
 
 
 def counts_panel(studio: Studio, project_id: str) -> str:
@@ -92,7 +98,7 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
                 _heading(say.IMPORT_TITLE, say.IMPORT_HINT)
                 upload = gr.File(
                     label=say.IMPORT_LABEL,
-                    file_types=[".jsonl", ".csv"],
+                    file_types=FILE_TYPES,
                     height=160,
                     elem_classes="gem-drop",
                 )
