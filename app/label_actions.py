@@ -22,7 +22,7 @@ class Choice(TypedDict, total=False):
     """What the buttons hold: the case they were pressed for, and what was pressed.
 
     ``words`` are the reasons that can be ticked, and ``needs_reason`` that one must be;
-    ``elapsed_s`` comes with a save.
+    ``elapsed_s`` comes with a save, ``sent_ms`` with a draft.
     """
 
     case: str
@@ -33,6 +33,7 @@ class Choice(TypedDict, total=False):
     words: list[str]
     needs_reason: bool
     elapsed_s: float
+    sent_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +73,24 @@ class Drafts:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._drafts: OrderedDict[str, Draft] = OrderedDict()
+        self._drafts: OrderedDict[str, tuple[Draft, float]] = OrderedDict()
 
     def get(self, case: Case) -> Draft:
         """Return what is known of a case."""
-        return self._drafts.get(case.comparison.pair_id, Draft())
+        return self._drafts.get(case.comparison.pair_id, (Draft(), 0.0))[0]
 
-    def put(self, case: Case, draft: Draft) -> None:
-        """Keep a draft; the oldest goes when there are many."""
-        self._drafts[case.comparison.pair_id] = draft
-        self._drafts.move_to_end(case.comparison.pair_id)
+    def put(self, case: Case, draft: Draft, sent_ms: float = math.inf) -> None:
+        """Keep a draft, unless a later one is there; the oldest goes when there are many.
+
+        Requests may overtake each other, so the browser says when it sent one (``sent_ms``, by its
+        own clock); what the studio itself puts replaces anything.
+        """
+        key = case.comparison.pair_id
+        _, last_ms = self._drafts.get(key, (None, 0.0))
+        if sent_ms < last_ms:
+            return
+        self._drafts[key] = (draft, last_ms if math.isinf(sent_ms) else sent_ms)
+        self._drafts.move_to_end(key)
         while len(self._drafts) > _KEPT_DRAFTS:
             self._drafts.popitem(last=False)
 
@@ -119,11 +128,7 @@ class LabelActions:
         self._drafts = drafts
 
     def show(self, project_id: str, case: Case | None) -> LabelScreen:
-        """Show the case at hand as it stood, or the next one when there is none of this project.
-
-        What the browser holds is not asked: while it draws a page, its words may lag behind its
-        case, and an empty field would overwrite a draft.
-        """
+        """Show the case at hand as it stood, or the next one when there is none of this project."""
         if case is None or case.comparison.project_id != project_id:
             return self._next(project_id, "")
         return self._screen(project_id, case, "")
@@ -180,7 +185,7 @@ class LabelActions:
         Words that left the browser before this case was on its screen belong to another one.
         """
         if case is not None and choice.get("case") == case.comparison.pair_id:
-            self._drafts.put(case, self._read(case, choice, words))
+            self._drafts.put(case, self._read(case, choice, words), choice.get("sent_ms", math.inf))
 
     def enter(
         self, project_id: str, texts: tuple[str, str, str], preferred: str | None

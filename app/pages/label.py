@@ -1,6 +1,5 @@
 """Label: one case at a time, two answers side by side, five verdicts on five keys."""
 
-import functools
 from collections.abc import Callable
 
 import gradio as gr
@@ -10,6 +9,7 @@ from app import text
 from app.events import listen, run_in_browser
 from app.label_actions import (
     Choice,
+    Draft,
     Drafts,
     LabelActions,
     LabelScreen,
@@ -34,6 +34,7 @@ from gem_backend.types import Case
 # The time from the case's appearance to the press, measured where it is seen.
 _WITH_ELAPSED = """(project, held, choice, ...words) => [project, held,
   {...choice, elapsed_s: (performance.now() - window.gemStudio.shownAt) / 1000}, ...words]"""
+_WITH_SENT = "(held, choice, ...words) => [held, {...choice, sent_ms: Date.now()}, ...words]"
 _SETTLE = "() => window.gemStudio.settle()"
 
 _Act = Callable[[str, Case | None, Choice, Words], LabelScreen]
@@ -64,6 +65,23 @@ def screen_values(screen: LabelScreen) -> tuple[object, ...]:
         guidelines_markdown(screen.project.guidelines),
         recent_value(screen.recent),
     )
+
+
+def refreshed_values(screen: LabelScreen, choice: Choice) -> tuple[object, ...]:
+    """Return the outputs' values for a page that holds ``choice``.
+
+    Where that is about the very case, what was pressed and typed stays as it is: a hand may have
+    been quicker than this answer. Only the reasons to tick follow the project.
+    """
+    case, shown, stored, rationale, written, *rest = screen_values(screen)
+    if screen.case is None or choice.get("case") != screen.case.comparison.pair_id:
+        return case, shown, stored, rationale, written, *rest
+    ticked = Draft(reasons=tuple(choice.get("reasons", ())))
+    words = offered_reasons(screen.project, ticked)
+    needs_reason = screen.project.is_reason_required
+    is_current = choice.get("words") == words and choice.get("needs_reason") == needs_reason
+    kept = gr.skip() if is_current else {**choice, "words": words, "needs_reason": needs_reason}
+    return case, gr.skip(), kept, gr.skip(), gr.skip(), *rest
 
 
 def _choice(screen: LabelScreen) -> Choice:
@@ -147,19 +165,21 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
     )
     for answered in listening:
         run_in_browser(answered.then, [], _SETTLE)
-    # One event for all three: of two, an older draft could arrive after a newer one.
-    changed = functools.partial(gr.on, [choice.input, rationale.input, written.input])
-    listen(changed, _keeper(actions), said_so_far, [], mode="always_last")
+    # Each carries its time, because requests may overtake each other. A Textbox keeps the first
+    # change after Python filled it to itself (it may be a whole paste), so leaving it tells again.
+    typed = (rationale.input, rationale.blur, written.input, written.blur)
+    for changed in (choice.input, *typed):
+        listen(changed, _keeper(actions), said_so_far, [], mode="multiple", js=_WITH_SENT)
     poll, poll_inputs, poll_outputs = _more_cases(actions, project_id, case, outputs)
     seen, asked, *_ = poll_outputs
     listen(save.click, _forget_sampled, [seen], [asked])
 
-    def refresh(project_id: str, case: Case | None) -> tuple[object, ...]:
-        return screen_values(actions.show(project_id, case))
+    def refresh(project_id: str, case: Case | None, choice: Choice) -> tuple[object, ...]:
+        return refreshed_values(actions.show(project_id, case), choice)
 
     return PageHandles(
         refresh=refresh,
-        refresh_inputs=[case],
+        refresh_inputs=[case, choice],
         outputs=outputs,
         poll=poll,
         poll_inputs=poll_inputs,

@@ -5,7 +5,7 @@ import pytest
 
 from app import text
 from app.label_actions import Choice, Draft, Drafts, LabelActions, Words, to_choice, to_verdict
-from app.pages.label import build_label_page, screen_values
+from app.pages.label import build_label_page, refreshed_values, screen_values
 from app.records import Header, TaskState
 from app.views.cases import (
     case_html,
@@ -195,6 +195,15 @@ def test_words_typed_for_the_case_before_are_not_this_cases(actions, studio):
     assert actions.show("demo", case).draft == Draft()
 
 
+def test_older_draft_that_arrives_late_changes_nothing(actions, studio):
+    case = studio.next_case("demo")
+    actions.keep_draft(case, chose(case, "left", sent_ms=2.0), Words("dose"))
+    actions.keep_draft(case, chose(case, "tie", sent_ms=1.0), Words("do"))
+    assert actions.show("demo", case).draft == Draft(case.left, words=Words("dose"))
+    actions.keep_draft(case, chose(case, "tie", sent_ms=2.0), Words("doses"))
+    assert actions.show("demo", case).draft == Draft("tie", words=Words("doses"))
+
+
 def test_choice_survives_a_visit_to_another_tab(actions, studio):
     case = studio.cases[1]
     actions.keep_draft(case, chose(case, "left", 2), Words("dose"))
@@ -238,7 +247,26 @@ def test_typed_pair_without_choice_waits(actions, studio):
 def test_screen_fills_every_output(actions, studio):
     with gr.Blocks():
         page = build_label_page(studio, gr.State("demo"))
-    assert len(page.refresh("demo", None)) == len(page.outputs)
+    assert len(page.refresh("demo", None, {})) == len(page.outputs)
+
+
+def test_refresh_leaves_what_is_being_said_about_the_case_alone(actions, studio):
+    case = studio.cases[1]
+    drawn = screen_values(actions.show("demo", case))[2]
+    pressed = {**drawn, "choice": "left", "reasons": ["safety"]}
+    values = refreshed_values(actions.show("demo", case), pressed)
+    assert values[0] == case
+    assert values[1] == values[2] == values[3] == values[4] == gr.skip()
+    studio.update_project("demo", reasons=["dose"])
+    values = refreshed_values(actions.show("demo", case), pressed)
+    assert values[2] == {**pressed, "words": ["dose", "safety"]}
+
+
+def test_refresh_draws_a_case_that_the_browser_does_not_hold_yet(actions, studio):
+    before, case = studio.cases[0], studio.cases[1]
+    actions.keep_draft(case, chose(case, "tie"), Words("dose"))
+    values = refreshed_values(actions.show("demo", case), chose(before, "left"))
+    assert (values[2]["choice"], values[3]) == ("tie", "dose")
 
 
 def test_finished_queue_says_what_to_do_next(actions, studio):

@@ -268,7 +268,8 @@ def test_reload_second_tab_and_back_lose_and_double_nothing(
     page, open_page, url, studio, project_id
 ):
     press(page, "2", "2", "2", "q", "a")
-    page.locator("#label-rationale textarea").fill("dose")
+    page.locator("#label-rationale textarea").fill("dose")  # as a paste does: one change
+    page.locator("#label-rationale textarea").press("Escape")
     page.wait_for_timeout(700)  # a moment, as anybody takes, until the words are with the studio
     for leave in (page.reload, lambda: (page.goto("about:blank"), page.go_back())):
         leave()
@@ -300,6 +301,7 @@ def test_reload_second_tab_and_back_lose_and_double_nothing(
 # --- the project's words ----------------------------------------------------------------------
 def test_hostile_reasons_and_guidelines_are_words(page, studio, project_id, url, trouble):
     page.get_by_role("tab", name="Data").click()
+    expect(page.locator("#rater-reasons textarea")).to_have_value(re.compile("accuracy"))
     page.locator("#rater-guidelines textarea").fill(GUIDELINES)
     page.locator("#rater-reasons textarea").fill(f"{HOSTILE[:40]}\n</span>`x`\n\\u12 \\frac")
     page.locator("#rater-required input").check()
