@@ -18,9 +18,9 @@ from storage.pairs import (
     save_label,
     show_case,
     training_pairs,
-    undo,
 )
 from storage.projects import create_project, list_prompts
+from storage.recent import undo
 from storage.spreadsheet import guard, unguard
 
 DEMO = Path(__file__).parents[2] / "gem_backend" / "demo" / "project.jsonl"
