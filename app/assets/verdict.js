@@ -5,6 +5,7 @@ const SIDED = ['left', 'right'];
 const USABLE = ['left', 'right', 'tie']; // what somebody may or may not put to use
 const REASON_KEYS = ['q', 'w', 'e', 'r'];
 let drawnWords = '';
+let pressed = null; // what was pressed here for the case on screen
 
 function each(selector, draw) {
   for (const found of element.querySelectorAll(selector)) draw(found);
@@ -69,9 +70,21 @@ function draw() {
 }
 
 function set(change) {
-  props.value = { ...current(), ...change };
+  const { case: id, choice, strength, is_acceptable, reasons } = { ...current(), ...change };
+  pressed = { case: id, choice, strength, is_acceptable, reasons };
+  props.value = { ...current(), ...pressed };
   draw();
   trigger('input');
+}
+
+// An answer about the same case that was on its way while a key was pressed knows nothing of it.
+function arrive() {
+  const value = current();
+  if (pressed && pressed.case !== value.case) pressed = null;
+  const isLate = pressed && Object.keys(pressed).some((name) =>
+    JSON.stringify(pressed[name]) !== JSON.stringify(value[name]));
+  if (isLate) props.value = { ...value, ...pressed };
+  draw();
 }
 
 // A key pressed again goes on: slightly, clearly, very much, slightly; "both bad" goes to the field.
@@ -99,4 +112,4 @@ element.addEventListener('click', (event) => {
 });
 
 draw();
-watch('value', draw);
+watch('value', arrive);
