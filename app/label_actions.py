@@ -69,23 +69,26 @@ class LabelScreen:
 
 
 class Drafts:
-    """Unsaved words and the last verdicts, in this process only: never in the browser's storage."""
+    """Unsaved words and the last verdicts, in this process only: never in the browser's storage.
+
+    Each rater has their own: nobody sees what another has said so far.
+    """
 
     def __init__(self) -> None:
         """Start empty."""
-        self._drafts: OrderedDict[str, tuple[Draft, float]] = OrderedDict()
+        self._drafts: OrderedDict[tuple[str, str], tuple[Draft, float]] = OrderedDict()
 
-    def get(self, case: Case) -> Draft:
+    def get(self, rater: str, case: Case) -> Draft:
         """Return what is known of a case."""
-        return self._drafts.get(case.comparison.pair_id, (Draft(), 0.0))[0]
+        return self._drafts.get(_key(rater, case), (Draft(), 0.0))[0]
 
-    def put(self, case: Case, draft: Draft, sent_ms: float = math.inf) -> None:
+    def put(self, rater: str, case: Case, draft: Draft, sent_ms: float = math.inf) -> None:
         """Keep a draft, unless a later one is there; the oldest goes when there are many.
 
         Requests may overtake each other, so the browser says when it sent one (``sent_ms``, by its
         own clock); what the studio itself puts replaces anything.
         """
-        key = case.comparison.pair_id
+        key = _key(rater, case)
         _, last_ms = self._drafts.get(key, (None, 0.0))
         if sent_ms < last_ms:
             return
@@ -94,9 +97,13 @@ class Drafts:
         while len(self._drafts) > _KEPT_DRAFTS:
             self._drafts.popitem(last=False)
 
-    def drop(self, case: Case) -> None:
+    def drop(self, rater: str, case: Case) -> None:
         """Forget a draft: it is a label now."""
-        self._drafts.pop(case.comparison.pair_id, None)
+        self._drafts.pop(_key(rater, case), None)
+
+
+def _key(rater: str, case: Case) -> tuple[str, str]:
+    return rater, case.comparison.pair_id
 
 
 def to_verdict(choice: str, case: Case) -> Verdict | None:
@@ -127,6 +134,10 @@ class LabelActions:
         self._studio = studio
         self._drafts = drafts
 
+    @property
+    def _rater(self) -> str:
+        return self._studio.access.current().rater
+
     def show(self, project_id: str, case: Case | None) -> LabelScreen:
         """Show the case at hand as it stood, or the next one when there is none of this project."""
         if case is None or case.comparison.project_id != project_id:
@@ -138,7 +149,7 @@ class LabelActions:
         if case is None:
             return self._next(project_id, "")
         draft = self._read(case, choice, words)
-        self._drafts.put(case, draft)
+        self._drafts.put(self._rater, case, draft)
         if choice.get("case") != case.comparison.pair_id:
             return self._screen(project_id, case, text.CASE_CHANGED)
         if draft.verdict is None:
@@ -149,7 +160,7 @@ class LabelActions:
             return self._screen(project_id, case, text.REASON_FIRST)
         judgement = _judgement(draft.verdict, draft, choice.get("elapsed_s"))
         self._studio.save_label(case, judgement)
-        self._drafts.drop(case)
+        self._drafts.drop(self._rater, case)
         return self._next(project_id, _receipt(case, judgement))
 
     def skip(self, project_id: str, case: Case | None, choice: Choice, words: Words) -> LabelScreen:
@@ -176,7 +187,7 @@ class LabelActions:
         label = self._studio.undo(project_id, pair_id)
         if label is None:
             return replace(self.show(project_id, case), receipt=text.NOTHING_TO_UNDO)
-        self._drafts.put(label.case, _as_draft(label.judgement))
+        self._drafts.put(self._rater, label.case, _as_draft(label.judgement))
         return self._screen(project_id, label.case, text.REOPENED if pair_id else text.UNDONE)
 
     def keep_draft(self, case: Case | None, choice: Choice, words: Words) -> None:
@@ -185,7 +196,8 @@ class LabelActions:
         Words that left the browser before this case was on its screen belong to another one.
         """
         if case is not None and choice.get("case") == case.comparison.pair_id:
-            self._drafts.put(case, self._read(case, choice, words), choice.get("sent_ms", math.inf))
+            draft = self._read(case, choice, words)
+            self._drafts.put(self._rater, case, draft, choice.get("sent_ms", math.inf))
 
     def enter(
         self, project_id: str, texts: tuple[str, str, str], preferred: str | None
@@ -209,7 +221,7 @@ class LabelActions:
         return self._screen(project_id, case, receipt)
 
     def _screen(self, project_id: str, case: Case | None, receipt: str) -> LabelScreen:
-        draft = self._drafts.get(case) if case else Draft()
+        draft = self._drafts.get(self._rater, case) if case else Draft()
         if not project_id:
             return LabelScreen(case, LabelProgress(0, 0, 0), draft, receipt)
         return LabelScreen(
@@ -240,7 +252,7 @@ class LabelActions:
         if not isinstance(ticked, list):
             return ()
         offered = offered_reasons(
-            self._studio.project(case.comparison.project_id), self._drafts.get(case)
+            self._studio.project(case.comparison.project_id), self._drafts.get(self._rater, case)
         )
         return tuple(word for word in offered if word in ticked)
 

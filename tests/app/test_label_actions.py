@@ -6,6 +6,7 @@ from app import text
 from app.label_actions import Choice, Draft, Drafts, LabelActions, Words, to_verdict
 from app.pages.label import screen_values
 from app.views.cases import guidelines_markdown
+from gem_backend.types import Rater
 from tests.app.test_label_page import chose
 
 
@@ -159,3 +160,21 @@ def test_guidelines_keep_their_markdown_and_lose_tags_and_pictures():
     assert "<" not in shown
     assert "![" not in shown
     assert guidelines_markdown(" \n") == text.NO_GUIDELINES
+
+
+def test_a_second_rater_sees_nothing_of_the_firsts_draft(studio, monkeypatch):
+    """Both have the same case open; each finds what they themselves had said of it."""
+    actions = LabelActions(studio, Drafts())
+    case = actions.show("demo", None).case
+    raters = {name: Rater(name) for name in ("ann", "bob")}
+
+    def act_as(name):
+        monkeypatch.setattr(type(studio.access), "current", lambda _: raters[name])
+
+    act_as("ann")
+    actions.keep_draft(case, chose(case, "left", 3), Words("unsafe dose"))
+    act_as("bob")
+    assert actions.show("demo", case).draft == Draft()
+    actions.keep_draft(case, chose(case, "right", 1), Words("too long"))
+    act_as("ann")
+    assert actions.show("demo", case).draft.words == Words("unsafe dose")

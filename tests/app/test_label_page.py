@@ -213,9 +213,9 @@ def test_choice_survives_a_visit_to_another_tab(actions, studio):
 def test_oldest_drafts_go_first():
     drafts = Drafts()
     for number in range(501):
-        drafts.put(make_case(str(number)), Draft(words=Words("x")))
-    assert drafts.get(make_case("0")) == Draft()
-    assert drafts.get(make_case("500")).words == Words("x")
+        drafts.put("ann", make_case(str(number)), Draft(words=Words("x")))
+    assert drafts.get("ann", make_case("0")) == Draft()
+    assert drafts.get("ann", make_case("500")).words == Words("x")
 
 
 def test_typed_pair_is_stored_with_its_choice(actions, studio):
