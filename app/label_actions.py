@@ -154,7 +154,7 @@ class LabelActions:
             return self._screen(project_id, case, text.CASE_CHANGED)
         if draft.verdict is None:
             return self._screen(project_id, case, text.CHOOSE_FIRST)
-        if self._studio.own_label(case) is not None:
+        if self._studio.is_judged(case):
             return self._next(project_id, text.LABELLED_ELSEWHERE)
         if self._lacks_reason(project_id, draft):
             return self._screen(project_id, case, text.REASON_FIRST)

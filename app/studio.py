@@ -182,17 +182,17 @@ class Studio:
         """Return the next case to label: skipped ones come back last; None when all are done."""
         return pairs.next_case(self._db, project_id, self._rater)
 
-    def save_label(self, case: Case, judgement: Judgement) -> LabelProgress:
+    def save_label(self, case: Case, judgement: Judgement) -> None:
         """Store a judgement (in terms of answers, not of sides) durably before returning."""
-        return pairs.save_label(self._db, case, self._rater, judgement)
+        pairs.save_label(self._db, case, self._rater, judgement)
 
-    def own_label(self, case: Case) -> StoredLabel | None:
-        """Return what the rater's label on a case says; None where there is none that holds."""
-        return recent.own_label(self._db, case, self._rater)
+    def is_judged(self, case: Case) -> bool:
+        """Whether a label of the rater's on a case holds."""
+        return pairs.is_judged(self._db, case, self._rater)
 
-    def skip_case(self, case: Case) -> LabelProgress:
+    def skip_case(self, case: Case) -> None:
         """Put a case at the end of the queue."""
-        return pairs.skip(self._db, case, self._rater)
+        pairs.skip(self._db, case, self._rater)
 
     def undo(self, project_id: str, pair_id: str | None = None) -> StoredLabel | None:
         """Withdraw the rater's label on a pair, or the last one; None where there is none."""

@@ -7,6 +7,7 @@ from gem_backend.types import ImportReport, SkippedRow
 from storage.database import Database
 from storage.identity import monotonic_s, utc_now
 from storage.import_events import refuse_events, save_events
+from storage.standing import stand_project
 
 CREATE_STAGED = """
 CREATE TEMP TABLE staged (
@@ -152,6 +153,7 @@ def store_staged(db: Database, project_id: str, skipped: list[SkippedRow]) -> Im
     for start in range(0, last + 1, _PART):
         db.execute(_SAVE_PAIRS, {**owner, "start": start, "end": start + _PART - 1})
     imported += db.execute(_SAVE_LABELS, {**moment, "monotonic": monotonic_s()}) + save_events(db)
+    stand_project(db, project_id)
     db.execute_script("DROP TABLE staged; DROP TABLE decided; DROP TABLE new_pairs")
     skipped.sort(key=lambda row: row.line)
     return ImportReport(imported, rows - imported, tuple(skipped))

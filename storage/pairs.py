@@ -17,6 +17,7 @@ from storage.database import Database
 from storage.errors import EntryError, NotFoundError
 from storage.identity import left_answer, monotonic_s, new_id, pair_id, utc_now
 from storage.projects import upsert_prompt
+from storage.standing import enqueue, held_label, note_event
 
 _COMPARISON = """
 SELECT pair_id, pairs.project_id, prompt_id, prompt, answer_a, answer_b, split, source
@@ -25,45 +26,40 @@ WHERE pair_id = ?
 """
 
 # A project's queue as one rater sees it. A case is pending while fewer raters than it needs have a
-# label on it, this one not among them. `skipped_at` is the moment of the rater's skip, unless a
-# later label or undo of theirs has settled it.
+# label on it, this one not among them. `skip_seq` is the rater's skip, unless something settled it.
 _QUEUE = """
-WITH skips AS (
-    SELECT pair_id, max(seq) AS skipped_at FROM label_events
-    WHERE rater = $rater GROUP BY pair_id HAVING arg_max(kind, seq) = 'skip'
+WITH own AS (
+    SELECT pair_id, label_seq, skip_seq FROM standing
+    WHERE project_id = $project AND rater = $rater
 ), own_queue AS (
     SELECT
-        pair_id, seq, is_first, skipped_at,
-        len(raters) < raters_per_case AND NOT list_contains(raters, $rater) AS is_pending
-    FROM queue LEFT JOIN skips USING (pair_id)
+        pair_id, seq, is_first, skip_seq,
+        label_seq IS NULL AND num_labels < (
+            SELECT raters_per_case FROM projects WHERE project_id = $project
+        ) AS is_pending
+    FROM queue LEFT JOIN own USING (pair_id)
     WHERE project_id = $project
 )
 """
 
 _NEXT = f"""{_QUEUE}
 SELECT pair_id FROM own_queue WHERE is_pending
-ORDER BY skipped_at NULLS FIRST, is_first DESC, seq LIMIT 1
+ORDER BY skip_seq NULLS FIRST, is_first DESC, seq LIMIT 1
 """  # noqa: S608 - our own text
 
 # The rater's own labels that hold, one for each case.
 OWN_LABELS = """
-FROM labels JOIN pairs USING (pair_id)
-WHERE labels.rater = $rater AND pairs.project_id = $project AND NOT labels.is_imported
-    AND labels.part_of IS NULL
-"""
-
-# The labels that hold and came with another one; their preferred answer is the written one.
-PARTS = """
-SELECT pair_id, if(verdict = 'b', answer_b, answer_a) AS written
-FROM labels JOIN pairs USING (pair_id)
-WHERE part_of = ? ORDER BY labels.seq
+FROM label_events JOIN (
+    SELECT label_seq FROM standing WHERE project_id = $project AND rater = $rater
+) AS own ON label_events.seq = own.label_seq
+WHERE NOT is_imported AND part_of IS NULL
 """
 
 _PROGRESS = f"""{_QUEUE}
 SELECT
     count(*) FILTER (NOT is_pending) AS done,
-    count(*) FILTER (is_pending AND skipped_at IS NOT NULL) AS skipped,
-    count(*) FILTER (is_pending AND skipped_at IS NULL) AS pending,
+    count(*) FILTER (is_pending AND skip_seq IS NOT NULL) AS skipped,
+    count(*) FILTER (is_pending AND skip_seq IS NULL) AS pending,
     EXISTS (SELECT 1 {OWN_LABELS}) AS can_undo
 FROM own_queue
 """  # noqa: S608 - our own text
@@ -121,6 +117,7 @@ def add_comparison(
             "UPDATE pairs SET is_written = false WHERE pair_id = ? AND is_written",
             [comparison.pair_id],
         )
+        enqueue(db, comparison.pair_id)
         return comparison
 
 
@@ -170,7 +167,12 @@ def next_case(db: Database, project_id: str, rater: str) -> Case | None:
     return show_case(get_comparison(db, str(rows[0][0])), rater) if rows else None
 
 
-def save_label(db: Database, case: Case, rater: str, judgement: Judgement) -> LabelProgress:
+def is_judged(db: Database, case: Case, rater: str) -> bool:
+    """Whether a label of the rater's on a case holds."""
+    return held_label(db, case.comparison.pair_id, rater) is not None
+
+
+def save_label(db: Database, case: Case, rater: str, judgement: Judgement) -> None:
     """Add a judgement to the log; it is on the disk when this returns.
 
     With an answer ``written`` where both are bad, two more pairs are stored and labelled: that
@@ -190,7 +192,6 @@ def save_label(db: Database, case: Case, rater: str, judgement: Judgement) -> La
         event_id = append_event(db, case, rater, "label", judgement)
         if judgement.verdict == "both_bad" and judgement.written.strip():
             _prefer_written(db, case, rater, judgement.written, event_id)
-        return label_progress(db, case.comparison.project_id, rater)
 
 
 def _prefer_written(db: Database, case: Case, rater: str, written: str, event_id: str) -> None:
@@ -208,7 +209,7 @@ def _prefer_written(db: Database, case: Case, rater: str, written: str, event_id
         )
 
 
-def skip(db: Database, case: Case, rater: str) -> LabelProgress:
+def skip(db: Database, case: Case, rater: str) -> None:
     """Put a case behind all others for this rater.
 
     Raises:
@@ -217,7 +218,6 @@ def skip(db: Database, case: Case, rater: str) -> LabelProgress:
     """
     with db.transaction():
         append_event(db, case, rater, "skip")
-        return label_progress(db, case.comparison.project_id, rater)
 
 
 def label_progress(db: Database, project_id: str, rater: str) -> LabelProgress:
@@ -233,16 +233,15 @@ def training_pairs(db: Database, project_id: str) -> list[PreferencePair]:
 
 def _label_of(db: Database, case: Case, rater: str) -> str | None:
     """Return the event of a rater's label on a case that holds, imported or not."""
-    rows = db.query(
-        "SELECT event_id FROM labels WHERE pair_id = ? AND rater = ?",
-        [case.comparison.pair_id, rater],
-    )
+    seq = held_label(db, case.comparison.pair_id, rater)
+    rows = db.query("SELECT event_id FROM label_events WHERE seq = ?", [seq]) if seq else []
     return str(rows[0][0]) if rows else None
 
 
 def withdraw_parts(db: Database, event_id: str, rater: str) -> None:
     """Take back the labels that are part of a label; inside the caller's transaction."""
-    for key, _ in db.query(PARTS, [event_id]):
+    parts = "SELECT pair_id FROM labels WHERE part_of = ? ORDER BY seq"
+    for (key,) in db.query(parts, [event_id]):
         append_event(db, show_case(get_comparison(db, str(key)), rater), rater, "undo")
 
 
@@ -258,7 +257,7 @@ def append_event(
     """Add an event and return its id. One that is part of another was never seen on two sides."""
     if not rater.strip():
         raise EntryError("Say who you are first: the rater has no name.")
-    key = get_comparison(db, case.comparison.pair_id).pair_id
+    comparison = get_comparison(db, case.comparison.pair_id)
     event_id = new_id()
     moment = [event_id, utc_now(), monotonic_s()]
     said: list[object] = [None, 1, True, "", [], None]
@@ -273,10 +272,11 @@ def append_event(
             elapsed if elapsed is not None and math.isfinite(elapsed) else None,
         ]
     left = None if part_of else case.left
-    db.execute(
+    rows = db.query(
         "INSERT INTO label_events (event_id, created_at, monotonic_s, pair_id, rater, kind,"
         ' "left", verdict, strength, is_acceptable, rationale, reasons, elapsed_s, part_of)'
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [*moment, key, rater, kind, left, *said, part_of],
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
+        [*moment, comparison.pair_id, rater, kind, left, *said, part_of],
     )
+    note_event(db, comparison, rater, kind, int(str(rows[0][0])))
     return event_id

@@ -2,29 +2,43 @@
 
 from dataclasses import dataclass
 
-from gem_backend.types import Case, Verdict
+from gem_backend.types import Case, CaseSource, Comparison, Split, Verdict
 from storage.database import Database
 from storage.pairs import (
     OWN_LABELS,
-    PARTS,
     Judgement,
     append_event,
-    get_comparison,
     show_case,
     withdraw_parts,
 )
 
 _RECENT = f"""
+WITH said AS (
+    SELECT * EXCLUDE (label_seq) {OWN_LABELS} AND ($pair IS NULL OR pair_id = $pair)
+    ORDER BY seq DESC LIMIT $limit
+), parts AS (
+    SELECT part_of, arg_min(if(verdict = 'b', answer_b, answer_a), label_events.seq) AS text
+    FROM label_events JOIN pairs USING (pair_id)
+    WHERE part_of IN (SELECT event_id FROM said)
+        AND label_events.seq IN (
+            SELECT label_seq FROM standing WHERE project_id = $project AND rater = $rater
+        )
+    GROUP BY part_of
+)
 SELECT
     event_id, pair_id, verdict, strength, is_acceptable, rationale, elapsed_s, reasons,
-    labels.created_at
-{OWN_LABELS} AND ($pair IS NULL OR pair_id = $pair)
-ORDER BY labels.seq DESC LIMIT $limit
-"""
+    said.created_at, prompt_id, prompt, answer_a, answer_b, split, source,
+    coalesce(parts.text, '') AS written
+FROM said
+JOIN pairs USING (pair_id)
+JOIN prompts USING (prompt_id)
+LEFT JOIN parts ON parts.part_of = said.event_id
+ORDER BY said.seq DESC
+"""  # noqa: S608 - our own text
 
 _TIMES = f"""
 SELECT median(elapsed_s) FROM (
-    SELECT elapsed_s {OWN_LABELS} AND elapsed_s IS NOT NULL ORDER BY labels.seq DESC LIMIT $limit
+    SELECT elapsed_s {OWN_LABELS} AND elapsed_s IS NOT NULL ORDER BY seq DESC LIMIT $limit
 )
 """  # noqa: S608 - our own text
 
@@ -50,7 +64,7 @@ def undo(
         rows = _recent(db, project_id, rater, 1, pair_id)
         if not rows:
             return None
-        label = _stored_label(db, rows[0], rater)
+        label = _stored_label(rows[0], project_id, rater)
         append_event(db, label.case, rater, "undo")
         withdraw_parts(db, rows[0].event_id, rater)
         return label
@@ -58,13 +72,8 @@ def undo(
 
 def recent_labels(db: Database, project_id: str, rater: str, limit: int = 10) -> list[StoredLabel]:
     """Return the rater's own labels that hold, the newest first; imported ones are left out."""
-    return [_stored_label(db, row, rater) for row in _recent(db, project_id, rater, limit)]
-
-
-def own_label(db: Database, case: Case, rater: str) -> StoredLabel | None:
-    """Return what the rater's label on a case says, None where there is none that holds."""
-    rows = _recent(db, case.comparison.project_id, rater, 1, case.comparison.pair_id)
-    return _stored_label(db, rows[0], rater) if rows else None
+    rows = _recent(db, project_id, rater, limit)
+    return [_stored_label(row, project_id, rater) for row in rows]
 
 
 def median_elapsed_s(db: Database, project_id: str, rater: str, limit: int = 20) -> float | None:
@@ -87,6 +96,13 @@ class _LabelRow:
     elapsed_s: float | None
     reasons: tuple[str, ...]
     created_at: str
+    prompt_id: str
+    prompt: str
+    answer_a: str
+    answer_b: str
+    split: Split
+    source: CaseSource
+    written: str
 
 
 def _recent(
@@ -96,8 +112,17 @@ def _recent(
     return db.records(_LabelRow, _RECENT, where)
 
 
-def _stored_label(db: Database, row: _LabelRow, rater: str) -> StoredLabel:
-    parts = db.query(PARTS, [row.event_id])
+def _stored_label(row: _LabelRow, project_id: str, rater: str) -> StoredLabel:
+    comparison = Comparison(
+        row.pair_id,
+        project_id,
+        row.prompt_id,
+        row.prompt,
+        row.answer_a,
+        row.answer_b,
+        row.split,
+        row.source,
+    )
     judgement = Judgement(
         row.verdict,
         row.strength,
@@ -105,7 +130,6 @@ def _stored_label(db: Database, row: _LabelRow, rater: str) -> StoredLabel:
         row.rationale,
         row.elapsed_s,
         row.reasons,
-        written=str(parts[0][1]) if parts else "",
+        row.written,
     )
-    case = show_case(get_comparison(db, row.pair_id), rater)
-    return StoredLabel(case, judgement, row.created_at)
+    return StoredLabel(show_case(comparison, rater), judgement, row.created_at)

@@ -214,15 +214,14 @@ class FakeStudio(Studio):
         self.all_projects[self.all_projects.index(found)] = changed
         return changed
 
-    def save_label(self, case: Case, judgement: Judgement) -> LabelProgress:
+    def save_label(self, case: Case, judgement: Judgement) -> None:
         if self.refuses:
             raise self.refuses
         self._forget(case)
         self.saved.append(StoredLabel(case, judgement, "2026-11-20T10:00:00+00:00"))
-        return self.label_progress(case.comparison.project_id)
 
-    def own_label(self, case: Case) -> StoredLabel | None:
-        return next((label for label in self.saved if label.case == case), None)
+    def is_judged(self, case: Case) -> bool:
+        return any(label.case == case for label in self.saved)
 
     def recent_labels(self, project_id: str) -> list[StoredLabel]:
         return self.saved[:-11:-1]
@@ -237,10 +236,9 @@ class FakeStudio(Studio):
             if case in queue:
                 queue.remove(case)
 
-    def skip_case(self, case: Case) -> LabelProgress:
+    def skip_case(self, case: Case) -> None:
         self._forget(case)
         self.skipped.append(case)
-        return self.label_progress(case.comparison.project_id)
 
     def undo(self, project_id: str, pair_id: str | None = None) -> StoredLabel | None:
         fitting = [

@@ -62,7 +62,8 @@ def test_blank_database_gets_all_and_only_once(blank):
     project_id = create_project(blank, "Study").project_id
     add_comparison(blank, project_id, "Which score?", "one", "two")
     case = next_case(blank, project_id, "ann")
-    assert save_label(blank, case, "ann", Judgement("a")).done == 1
+    save_label(blank, case, "ann", Judgement("a"))
+    assert label_progress(blank, project_id, "ann").done == 1
 
 
 @pytest.mark.parametrize("last", range(1, len(NAMES) + 1))

@@ -7,6 +7,7 @@ from storage.errors import EntryError
 from storage.pairs import (
     Judgement,
     add_comparison,
+    is_judged,
     label_progress,
     next_case,
     save_label,
@@ -15,7 +16,7 @@ from storage.pairs import (
     training_pairs,
 )
 from storage.projects import create_project
-from storage.recent import median_elapsed_s, own_label, recent_labels, undo
+from storage.recent import median_elapsed_s, recent_labels, undo
 
 BETTER = "Give half the dose. <b>${x}</b>"
 
@@ -63,7 +64,7 @@ def test_fourth_last_label_is_withdrawn_and_no_other(db, project_id, twelve):
     pair_id = wanted.case.comparison.pair_id
     assert undo(db, project_id, "ann", pair_id) == wanted
     assert undo(db, project_id, "ann", pair_id) is None
-    assert own_label(db, wanted.case, "ann") is None
+    assert not is_judged(db, wanted.case, "ann")
     assert next_case(db, project_id, "ann") == wanted.case
     assert label_progress(db, project_id, "ann") == LabelProgress(11, 0, 1, can_undo=True)
     assert undo(db, project_id, "ann").case.comparison.prompt == "Q11"
@@ -72,7 +73,8 @@ def test_fourth_last_label_is_withdrawn_and_no_other(db, project_id, twelve):
 def test_label_of_somebody_else_cannot_be_withdrawn(db, project_id, twelve):
     label_all(db, twelve[:1], "bob")
     assert undo(db, project_id, "ann", twelve[0].pair_id) is None
-    assert own_label(db, show_case(twelve[0], "ann"), "ann") is None
+    assert not is_judged(db, show_case(twelve[0], "ann"), "ann")
+    assert is_judged(db, show_case(twelve[0], "ann"), "bob")
     assert len(training_pairs(db, project_id)) == 1
 
 
@@ -88,7 +90,8 @@ def test_pace_is_the_median_of_the_last_timed_labels(db, project_id, twelve):
 # --- a better answer where both are bad -------------------------------------------------------
 def test_written_answer_is_preferred_to_both(db, project_id, twelve):
     case = show_case(twelve[0], "ann")
-    progress = save_label(db, case, "ann", Judgement("both_bad", written=BETTER, rationale="why"))
+    save_label(db, case, "ann", Judgement("both_bad", written=BETTER, rationale="why"))
+    progress = label_progress(db, project_id, "ann")
     assert (progress.done, progress.pending) == (1, 11)
     both_bad, *parts = training_pairs(db, project_id)
     assert (both_bad.verdict, both_bad.rationale) == ("both_bad", "why")
@@ -98,7 +101,6 @@ def test_written_answer_is_preferred_to_both(db, project_id, twelve):
     }
     [label] = recent_labels(db, project_id, "ann")
     assert (label.judgement.verdict, label.judgement.written) == ("both_bad", BETTER)
-    assert label == own_label(db, case, "ann")
 
 
 def test_undo_takes_the_written_answer_back_with_the_verdict(db, project_id, twelve):

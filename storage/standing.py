@@ -1,0 +1,119 @@
+"""What the log of labels adds up to, kept beside it in the same transaction.
+
+Two tables, so that the next case and a label that holds are found without reading the whole log:
+``standing`` has each rater's last word on each pair, ``queue`` the cases that train with the number
+of raters who have a label on them. Both are worked out from the log alone.
+"""
+
+from dataclasses import dataclass
+
+from gem_backend.types import Comparison, LabelKind
+from storage.database import Database
+
+_PROJECT = "pair_id IN (SELECT pair_id FROM pairs WHERE project_id = $project)"
+
+# A skip settles nothing, so a label before it holds; a later label or undo settles the skip.
+_STAND_PROJECT = f"""
+INSERT INTO standing (pair_id, rater, project_id, label_seq, skip_seq)
+SELECT
+    pair_id,
+    rater,
+    any_value(project_id),
+    CASE
+        WHEN arg_max(kind, label_events.seq) FILTER (kind <> 'skip') = 'label'
+            THEN max(label_events.seq) FILTER (kind <> 'skip')
+    END,
+    CASE WHEN arg_max(kind, label_events.seq) = 'skip' THEN max(label_events.seq) END
+FROM label_events JOIN pairs USING (pair_id)
+WHERE {_PROJECT}
+GROUP BY pair_id, rater
+ON CONFLICT (pair_id, rater) DO UPDATE
+SET label_seq = excluded.label_seq, skip_seq = excluded.skip_seq
+"""  # noqa: S608 - our own text
+
+_QUEUE_PROJECT = f"""
+INSERT INTO queue (pair_id, project_id, seq, is_first, num_labels)
+SELECT
+    pair_id,
+    pairs.project_id,
+    pairs.seq,
+    pairs.source <> 'imported',
+    coalesce(num_labels, 0)
+FROM pairs
+JOIN prompts USING (prompt_id)
+LEFT JOIN (
+    SELECT pair_id, count(label_seq) AS num_labels FROM standing WHERE {_PROJECT} GROUP BY pair_id
+) AS judged USING (pair_id)
+WHERE prompts.split = 'train' AND NOT pairs.is_written AND {_PROJECT}
+ON CONFLICT (pair_id) DO UPDATE
+SET is_first = excluded.is_first, num_labels = excluded.num_labels
+"""  # noqa: S608 - our own text
+
+_STAND_FIRST = """
+INSERT INTO standing (pair_id, rater, project_id, label_seq, skip_seq) VALUES (?, ?, ?, ?, ?)
+"""
+_STAND_AGAIN = "UPDATE standing SET label_seq = ?, skip_seq = ? WHERE rowid = ?"
+
+_QUEUE = """
+INSERT INTO queue (pair_id, project_id, seq, is_first, num_labels)
+SELECT
+    pair_id, pairs.project_id, pairs.seq, pairs.source <> 'imported',
+    (SELECT count(label_seq) FROM standing WHERE pair_id = $pair)
+FROM pairs JOIN prompts USING (prompt_id)
+WHERE pair_id = $pair AND prompts.split = 'train' AND NOT pairs.is_written
+ON CONFLICT DO NOTHING
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """A row of ``standing`` and where it is."""
+
+    place: int
+    rater: str
+    label_seq: int | None
+
+
+def held_label(db: Database, pair_id: str, rater: str) -> int | None:
+    """Return the ``seq`` of a rater's label on a pair that holds, None without one."""
+    standing = _standing(db, pair_id, rater)
+    return standing.label_seq if standing else None
+
+
+def _standing(db: Database, pair_id: str, rater: str) -> _Standing | None:
+    # The index answers for the pair; asked for the rater too, DuckDB 2.0 reads the whole table.
+    rows = db.records(
+        _Standing,
+        "SELECT rowid AS place, rater, label_seq FROM standing WHERE pair_id = ?",
+        [pair_id],
+    )
+    return next((row for row in rows if row.rater == rater), None)
+
+
+def note_event(db: Database, comparison: Comparison, rater: str, kind: LabelKind, seq: int) -> None:
+    """Take a new event into account; inside the transaction that appended it."""
+    pair_id = comparison.pair_id
+    before = _standing(db, pair_id, rater)
+    held = before.label_seq if before else None
+    after = {"label": seq, "undo": None, "skip": held}[kind]
+    skip = seq if kind == "skip" else None
+    if before:
+        db.execute(_STAND_AGAIN, [after, skip, before.place])
+    else:
+        db.execute(_STAND_FIRST, [pair_id, rater, comparison.project_id, after, skip])
+    change = (after is not None) - (held is not None)
+    if change:
+        db.execute(
+            "UPDATE queue SET num_labels = num_labels + ? WHERE pair_id = ?", [change, pair_id]
+        )
+
+
+def enqueue(db: Database, pair_id: str) -> None:
+    """Make a stored pair a case that raters are asked about, if it is one that trains."""
+    db.execute(_QUEUE, {"pair": pair_id})
+
+
+def stand_project(db: Database, project_id: str) -> None:
+    """Bring all pairs of a project up to date, after many rows at once."""
+    db.execute(_STAND_PROJECT, {"project": project_id})
+    db.execute(_QUEUE_PROJECT, {"project": project_id})
