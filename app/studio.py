@@ -8,6 +8,7 @@ from app.access import Access, for_admins
 from app.agreement_desk import AgreementDesk, AgreementView
 from app.calibration_desk import CalibrationDesk
 from app.demo_project import ensure_demo_project
+from app.handed_out import HandedOut
 from app.raters_desk import RatersDesk
 from app.records import AlignPlan, CalibrationView, Header, RunView, TaskState
 from app.runs_desk import RunsDesk, StudioModel
@@ -73,6 +74,7 @@ class Studio:
         self._db = Database(data_dir / DATABASE_FILE)
         ensure_demo_project(self._db)
         self.access = Access(self._db)
+        self._handed_out = HandedOut()
         self._raters = RatersDesk(self._db, self.access)
         self._agreement = AgreementDesk(self._db)
         self._engine = Engine(EngineConfig(self._model, device, trust_remote_code))
@@ -180,7 +182,12 @@ class Studio:
 
     def next_case(self, project_id: str) -> Case | None:
         """Return the next case to label: skipped ones come back last; None when all are done."""
-        return pairs.next_case(self._db, project_id, self._rater)
+        rater = self._rater
+        held = self._handed_out.by_others(project_id, rater)
+        case = pairs.next_case(self._db, project_id, rater, held)
+        if case is not None:
+            self._handed_out.hold(project_id, rater, case.comparison.pair_id)
+        return case
 
     def save_label(self, case: Case, judgement: Judgement) -> None:
         """Store a judgement (in terms of answers, not of sides) durably before returning."""

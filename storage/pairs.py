@@ -1,6 +1,7 @@
 """Cases to judge, the queue, and the append-only log of what raters said."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,18 +34,25 @@ WITH own AS (
     WHERE project_id = $project AND rater = $rater
 ), own_queue AS (
     SELECT
-        pair_id, seq, is_first, skip_seq,
-        label_seq IS NULL AND num_labels < (
-            SELECT raters_per_case FROM projects WHERE project_id = $project
-        ) AS is_pending
-    FROM queue LEFT JOIN own USING (pair_id)
+        pair_id, seq, is_first, skip_seq, num_labels, raters_per_case,
+        label_seq IS NULL AND num_labels < raters_per_case AS is_pending
+    FROM queue
+    LEFT JOIN own USING (pair_id)
+    CROSS JOIN (SELECT raters_per_case FROM projects WHERE project_id = $project)
     WHERE project_id = $project
 )
 """
 
+# A case that enough others look at now comes behind all that still need somebody.
 _NEXT = f"""{_QUEUE}
-SELECT pair_id FROM own_queue WHERE is_pending
-ORDER BY skip_seq NULLS FIRST, is_first DESC, seq LIMIT 1
+SELECT pair_id FROM own_queue
+LEFT JOIN (
+    SELECT pair_id, count(*) AS held FROM (SELECT unnest(CAST($held AS VARCHAR[])) AS pair_id)
+    GROUP BY pair_id
+) USING (pair_id)
+WHERE is_pending
+ORDER BY num_labels + coalesce(held, 0) >= raters_per_case, skip_seq NULLS FIRST, is_first DESC, seq
+LIMIT 1
 """  # noqa: S608 - our own text
 
 # The rater's own labels that hold, one for each case.
@@ -161,9 +169,17 @@ def show_case(comparison: Comparison, rater: str) -> Case:
     return Case(comparison, left_answer(comparison.pair_id, rater))
 
 
-def next_case(db: Database, project_id: str, rater: str) -> Case | None:
-    """Return the next case that needs this rater, their skipped ones last; None at the end."""
-    rows = db.query(_NEXT, {"project": project_id, "rater": rater})
+def next_case(db: Database, project_id: str, rater: str, held: Sequence[str] = ()) -> Case | None:
+    """Return the next case that needs this rater, their skipped ones last; None at the end.
+
+    Args:
+        db: the open database.
+        project_id: the project.
+        rater: who asks.
+        held: the pairs that other raters look at now, one for each of them; a case with enough
+            raters at work comes after all others.
+    """
+    rows = db.query(_NEXT, {"project": project_id, "rater": rater, "held": list(held)})
     return show_case(get_comparison(db, str(rows[0][0])), rater) if rows else None
 
 

@@ -280,3 +280,19 @@ def test_raters_see_sides_of_their_own(db, project_id):
     sides = {rater: [show_case(one, rater).left for one in comparisons] for rater in ("ann", "bob")}
     assert sides["ann"] != sides["bob"]
     assert all(5 < side.count("a") < 35 for side in sides.values())
+
+
+def test_a_case_on_enough_other_screens_comes_last(db, project_id, three):
+    def next_prompt(held):
+        case = next_case(db, project_id, "ann", [comparison.pair_id for comparison in held])
+        return case.comparison.prompt
+
+    assert next_prompt([three[0]]) == "Q1"
+    assert next_prompt([three[2], three[0]]) == "Q1"
+    assert next_prompt(three) == "Q0"  # rather than nothing: whoever holds it may have left
+    update_project(
+        db, project_id, guidelines="", reasons=(), is_reason_required=False, raters_per_case=2
+    )
+    assert next_prompt([three[0]]) == "Q0"
+    save_label(db, show_case(three[0], "bob"), "bob", Judgement("a"))
+    assert next_prompt([three[0]]) == "Q1"
