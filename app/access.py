@@ -49,10 +49,10 @@ class Access:
 
         request = LocalContext.request.get(None)
         name = request.username if request is not None else None
-        found = [one for one in raters.list_raters(self._db) if one.rater == name and one.is_active]
-        if not found:
+        found = raters.find_rater(self._db, name) if name else None
+        if found is None or not found.is_active:
             raise AccessError(text_raters.LOG_IN_FIRST)
-        return found[0]
+        return found
 
     @property
     def is_admin(self) -> bool:

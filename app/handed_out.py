@@ -2,6 +2,9 @@
 
 import threading
 import time
+from collections.abc import Callable
+
+from gem_backend.types import Case
 
 HOLD_S = 30 * 60.0  # ours: after that a rater is taken to have left
 
@@ -14,17 +17,28 @@ class HandedOut:
         self._held: dict[tuple[str, str], tuple[str, float]] = {}
         self._lock = threading.Lock()
 
-    def hold(self, project_id: str, rater: str, pair_id: str) -> None:
-        """Note that a rater looks at a case of a project now, and at no other of it."""
-        with self._lock:
-            self._held[project_id, rater] = (pair_id, time.monotonic() + HOLD_S)
+    def hand_out(
+        self, project_id: str, rater: str, choose: Callable[[list[str]], Case | None]
+    ) -> Case | None:
+        """Let ``choose`` find a rater's next case of a project, and note that they look at it now.
 
-    def by_others(self, project_id: str, rater: str) -> list[str]:
-        """Return the cases that other raters look at, each as often as there are such raters."""
-        now = time.monotonic()
+        Args:
+            project_id: the project.
+            rater: who asks; they look at no other case of the project any more.
+            choose: told the pairs that other raters look at, each as often as there are such
+                raters. One rater at a time, so that no two are handed the last place of a case.
+        """
         with self._lock:
-            return [
-                pair_id
-                for (project, holder), (pair_id, until) in self._held.items()
-                if project == project_id and holder != rater and until > now
-            ]
+            case = choose(self._by_others(project_id, rater))
+            if case is not None:
+                until = time.monotonic() + HOLD_S
+                self._held[project_id, rater] = (case.comparison.pair_id, until)
+            return case
+
+    def _by_others(self, project_id: str, rater: str) -> list[str]:
+        now = time.monotonic()
+        return [
+            pair_id
+            for (project, holder), (pair_id, until) in self._held.items()
+            if project == project_id and holder != rater and until > now
+        ]

@@ -25,7 +25,8 @@ from app.studio import Studio
 from app.text_raters import LOGIN_HINT
 from app.views.frame import brand_html, facts_html, footer_html, notice_html
 
-POLL_S = 1.0
+POLL_S = 1.0  # while something runs
+IDLE_POLL_S = 3.0  # ours: many open pages must not keep the machine busy with nothing
 FOR_ALL = ("label",)  # the other tabs are an admin's
 _BUILDERS: dict[str, Callable[[Studio, gr.State], PageHandles]] = {
     "label": build_label_page,
@@ -148,7 +149,7 @@ class _Header:
         """What ``values`` fills."""
         return [self.facts, self.notice, self.shown]
 
-    def values(self, project_id: str) -> tuple[object, ...]:
+    def values(self, project_id: str) -> tuple[str, str, Header | None]:
         """Return the facts, the notice, and the header they came from."""
         header = self._studio.header(project_id) if project_id else None
         return (facts_html(header), notice_html(header), header) if header else ("", "", None)
@@ -213,24 +214,31 @@ def _connect_polls(header: _Header, routes: Routes) -> None:
 
     The timer's own event fills no part of a page, because the browser works on every output of an
     event, also on those that stay as they are. A page with news gets a new turn instead, and the
-    turn's change runs that page's poll for its own outputs.
+    turn's change runs that page's poll for its own outputs. While nothing runs it ticks less often.
     """
+    timer = gr.Timer(POLL_S)
     turns = {name: gr.State(0.0) for name in routes.routes}
 
-    def poll(project_id: str, tab: str, shown: Header | None, *given: object) -> tuple[object, ...]:
-        line = header.values(project_id)
-        if line[-1] == shown:
-            line = (gr.skip(),) * len(line)
+    def poll(
+        project_id: str, tab: str, shown: Header | None, pace_s: float, *given: object
+    ) -> tuple[object, ...]:
+        facts, notice, now = header.values(project_id)
+        wanted_s = POLL_S if now and now.activity else IDLE_POLL_S
+        line = (facts, notice, now) if now != shown else (gr.skip(),) * len(header.outputs)
         route = routes.routes.get(tab)
         has_news = route and route.has_news(project_id, *routes.own(tab, given))
         turn = time.monotonic() if has_news else gr.skip()
-        return *line, *(turn if name == tab else gr.skip() for name in turns)
+        return (
+            *line,
+            wanted_s if wanted_s != pace_s else gr.skip(),
+            *(turn if name == tab else gr.skip() for name in turns),
+        )
 
-    outputs = [*header.outputs, *turns.values()]
+    outputs = [*header.outputs, timer, *turns.values()]
     listen(
-        gr.Timer(POLL_S).tick,
+        timer.tick,
         polled(poll, len(outputs)),
-        [header.project, header.tab, header.shown, *routes.inputs],
+        [header.project, header.tab, header.shown, timer, *routes.inputs],
         outputs,
     )
     for name, route in routes.routes.items():

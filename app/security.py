@@ -45,6 +45,9 @@ def seal_environment() -> None:
     for name in [name for name in os.environ if name.startswith("GRADIO_")]:
         del os.environ[name]
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    # Gradio sums its last 10,000 events up after each event, for a page that we do not serve.
+    os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(2**62)
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     with contextlib.suppress(OSError):  # a full disk; `launch_options` does not serve without it
         os.environ["GRADIO_TEMP_DIR"] = private_dir()

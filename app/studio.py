@@ -183,11 +183,9 @@ class Studio:
     def next_case(self, project_id: str) -> Case | None:
         """Return the next case to label: skipped ones come back last; None when all are done."""
         rater = self._rater
-        held = self._handed_out.by_others(project_id, rater)
-        case = pairs.next_case(self._db, project_id, rater, held)
-        if case is not None:
-            self._handed_out.hold(project_id, rater, case.comparison.pair_id)
-        return case
+        return self._handed_out.hand_out(
+            project_id, rater, lambda held: pairs.next_case(self._db, project_id, rater, held)
+        )
 
     def save_label(self, case: Case, judgement: Judgement) -> None:
         """Store a judgement (in terms of answers, not of sides) durably before returning."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gem_backend import runner
 from gem_backend.errors import GemError
 from gem_backend.run_dir import RunDir
-from storage import projects, runs
+from storage import runs
 from storage.database import Database
 from storage.errors import StorageError
 
@@ -63,12 +63,7 @@ class Supervisor:
 
     def _unfinished(self) -> list[str]:
         """Runs whose last word has not been read yet."""
-        return [
-            run.run_id
-            for project in projects.list_projects(self._db)
-            for run in runs.list_runs(self._db, project.project_id)
-            if run.status.state in runner.ACTIVE
-        ]
+        return runs.unfinished_runs(self._db, runner.ACTIVE)
 
     def _follow(self) -> bool:
         """Bring the news of every unfinished run in; return whether one is at work."""

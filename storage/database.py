@@ -23,7 +23,7 @@ Parameters = Sequence[object] | Mapping[str, object]
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "1GB",  # the model needs the rest
-    "threads": 2,
+    "threads": 1,  # a label asks many small questions, which a second thread only makes dearer
     "enable_external_access": False,  # no SQL reads or writes any file but the database
     "autoinstall_known_extensions": False,  # no downloads
     "autoload_known_extensions": False,

@@ -56,12 +56,7 @@ LIMIT 1
 """  # noqa: S608 - our own text
 
 # The rater's own labels that hold, one for each case.
-OWN_LABELS = """
-FROM label_events JOIN (
-    SELECT label_seq FROM standing WHERE project_id = $project AND rater = $rater
-) AS own ON label_events.seq = own.label_seq
-WHERE NOT is_imported AND part_of IS NULL
-"""
+OWN_LABELS = "FROM standing WHERE project_id = $project AND rater = $rater AND is_own"
 
 _PROGRESS = f"""{_QUEUE}
 SELECT
@@ -294,5 +289,6 @@ def append_event(
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
         [*moment, comparison.pair_id, rater, kind, left, *said, part_of],
     )
-    note_event(db, comparison, rater, kind, int(str(rows[0][0])))
+    seq = int(str(rows[0][0]))
+    note_event(db, comparison, rater, kind, seq, is_part=part_of is not None)
     return event_id

@@ -97,13 +97,18 @@ def list_raters(db: Database) -> list[Rater]:
     return db.records(Rater, _RATER + " ORDER BY seq")
 
 
+def find_rater(db: Database, name: str) -> Rater | None:
+    """Return an account, None if there is none of that name."""
+    return db.one(Rater, _RATER + " WHERE rater = ?", [name])
+
+
 def get_rater(db: Database, name: str) -> Rater:
     """Return an account.
 
     Raises:
         NotFoundError: there is none of that name.
     """
-    rater = db.one(Rater, _RATER + " WHERE rater = ?", [name])
+    rater = find_rater(db, name)
     if rater is None:
         raise NotFoundError(f"There is no rater called '{name}'.")
     return rater

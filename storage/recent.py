@@ -14,8 +14,10 @@ from storage.pairs import (
 
 _RECENT = f"""
 WITH said AS (
-    SELECT * EXCLUDE (label_seq) {OWN_LABELS} AND ($pair IS NULL OR pair_id = $pair)
-    ORDER BY seq DESC LIMIT $limit
+    SELECT * FROM label_events WHERE seq IN (
+        SELECT label_seq {OWN_LABELS} AND ($pair IS NULL OR pair_id = $pair)
+        ORDER BY label_seq DESC LIMIT $limit
+    )
 ), parts AS (
     SELECT part_of, arg_min(if(verdict = 'b', answer_b, answer_a), label_events.seq) AS text
     FROM label_events JOIN pairs USING (pair_id)
@@ -38,7 +40,8 @@ ORDER BY said.seq DESC
 
 _TIMES = f"""
 SELECT median(elapsed_s) FROM (
-    SELECT elapsed_s {OWN_LABELS} AND elapsed_s IS NOT NULL ORDER BY seq DESC LIMIT $limit
+    SELECT elapsed_s FROM label_events JOIN (SELECT label_seq {OWN_LABELS}) ON seq = label_seq
+    WHERE elapsed_s IS NOT NULL ORDER BY seq DESC LIMIT $limit
 )
 """  # noqa: S608 - our own text
 

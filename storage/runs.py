@@ -1,6 +1,7 @@
 """Runs as the studio remembers them: rows that their folders can rebuild at any time."""
 
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from gem_backend.types import (
     Ranking,
     RunEvent,
     RunResult,
+    RunState,
     RunStatus,
     RunSummary,
 )
@@ -135,6 +137,16 @@ def list_runs(db: Database, project_id: str) -> list[RunSummary]:
     """Return a project's runs, the newest first, with the status they last wrote."""
     order = " WHERE project_id = ? ORDER BY created_at DESC, seq DESC"
     return [_summary(row) for row in db.query(_SUMMARY + order, [project_id])]
+
+
+def unfinished_runs(db: Database, states: Collection[RunState]) -> list[str]:
+    """Return the runs of all projects that were in one of these states when they last wrote."""
+    state = "json_extract_string(status, '$.state')"
+    rows = db.query(
+        f"SELECT run_id FROM runs WHERE list_contains(?, {state}) ORDER BY seq",  # noqa: S608 - ours
+        [list(states)],
+    )
+    return [str(row[0]) for row in rows]
 
 
 def run_traits(db: Database, project_id: str) -> dict[str, RunTraits]:

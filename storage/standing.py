@@ -14,7 +14,7 @@ _PROJECT = "pair_id IN (SELECT pair_id FROM pairs WHERE project_id = $project)"
 
 # A skip settles nothing, so a label before it holds; a later label or undo settles the skip.
 _STAND_PROJECT = f"""
-INSERT INTO standing (pair_id, rater, project_id, label_seq, skip_seq)
+INSERT INTO standing (pair_id, rater, project_id, label_seq, skip_seq, is_own)
 SELECT
     pair_id,
     rater,
@@ -23,12 +23,14 @@ SELECT
         WHEN arg_max(kind, label_events.seq) FILTER (kind <> 'skip') = 'label'
             THEN max(label_events.seq) FILTER (kind <> 'skip')
     END,
-    CASE WHEN arg_max(kind, label_events.seq) = 'skip' THEN max(label_events.seq) END
+    CASE WHEN arg_max(kind, label_events.seq) = 'skip' THEN max(label_events.seq) END,
+    arg_max(kind = 'label' AND NOT is_imported AND part_of IS NULL, label_events.seq)
+        FILTER (kind <> 'skip') IS TRUE
 FROM label_events JOIN pairs USING (pair_id)
 WHERE {_PROJECT}
 GROUP BY pair_id, rater
 ON CONFLICT (pair_id, rater) DO UPDATE
-SET label_seq = excluded.label_seq, skip_seq = excluded.skip_seq
+SET label_seq = excluded.label_seq, skip_seq = excluded.skip_seq, is_own = excluded.is_own
 """  # noqa: S608 - our own text
 
 _QUEUE_PROJECT = f"""
@@ -50,9 +52,10 @@ SET is_first = excluded.is_first, num_labels = excluded.num_labels
 """  # noqa: S608 - our own text
 
 _STAND_FIRST = """
-INSERT INTO standing (pair_id, rater, project_id, label_seq, skip_seq) VALUES (?, ?, ?, ?, ?)
+INSERT INTO standing (pair_id, rater, project_id, label_seq, skip_seq, is_own)
+VALUES (?, ?, ?, ?, ?, ?)
 """
-_STAND_AGAIN = "UPDATE standing SET label_seq = ?, skip_seq = ? WHERE rowid = ?"
+_STAND_AGAIN = "UPDATE standing SET label_seq = ?, skip_seq = ?, is_own = ? WHERE rowid = ?"
 
 _QUEUE = """
 INSERT INTO queue (pair_id, project_id, seq, is_first, num_labels)
@@ -72,6 +75,7 @@ class _Standing:
     place: int
     rater: str
     label_seq: int | None
+    is_own: bool
 
 
 def held_label(db: Database, pair_id: str, rater: str) -> int | None:
@@ -84,23 +88,41 @@ def _standing(db: Database, pair_id: str, rater: str) -> _Standing | None:
     # The index answers for the pair; asked for the rater too, DuckDB 2.0 reads the whole table.
     rows = db.records(
         _Standing,
-        "SELECT rowid AS place, rater, label_seq FROM standing WHERE pair_id = ?",
+        "SELECT rowid AS place, rater, label_seq, is_own FROM standing WHERE pair_id = ?",
         [pair_id],
     )
     return next((row for row in rows if row.rater == rater), None)
 
 
-def note_event(db: Database, comparison: Comparison, rater: str, kind: LabelKind, seq: int) -> None:
-    """Take a new event into account; inside the transaction that appended it."""
+def note_event(
+    db: Database,
+    comparison: Comparison,
+    rater: str,
+    kind: LabelKind,
+    seq: int,
+    *,
+    is_part: bool = False,
+) -> None:
+    """Take a new event into account; inside the transaction that appended it.
+
+    Args:
+        db: the open database.
+        comparison: what the event is about.
+        rater: whose it is.
+        kind: what it says.
+        seq: its number in the log.
+        is_part: whether it is a label that came with another one.
+    """
     pair_id = comparison.pair_id
     before = _standing(db, pair_id, rater)
     held = before.label_seq if before else None
     after = {"label": seq, "undo": None, "skip": held}[kind]
     skip = seq if kind == "skip" else None
+    is_own = bool(before and before.is_own) if kind == "skip" else kind == "label" and not is_part
     if before:
-        db.execute(_STAND_AGAIN, [after, skip, before.place])
+        db.execute(_STAND_AGAIN, [after, skip, is_own, before.place])
     else:
-        db.execute(_STAND_FIRST, [pair_id, rater, comparison.project_id, after, skip])
+        db.execute(_STAND_FIRST, [pair_id, rater, comparison.project_id, after, skip, is_own])
     change = (after is not None) - (held is not None)
     if change:
         db.execute(

@@ -41,9 +41,15 @@ _Act = Callable[[str, Case | None, Choice, Words], LabelScreen]
 _Handler = Callable[[str, Case | None, Choice, str, str], tuple[object, ...]]
 
 
-def screen_values(screen: LabelScreen) -> tuple[object, ...]:
-    """Return a screen as one value for each of the page's outputs."""
+def screen_values(screen: LabelScreen, had_case: bool = False) -> tuple[object, ...]:
+    """Return a screen as one value for each of the page's outputs.
+
+    With ``had_case`` the page shows a case already: its parts are not made visible once more, which
+    would cost the server more than all the rest.
+    """
     case = screen.case
+    is_shown = case is not None
+    stays = is_shown and had_case
     words = (
         (text.ALL_DONE, text.ALL_DONE_NEXT)
         if screen.progress.done
@@ -55,12 +61,12 @@ def screen_values(screen: LabelScreen) -> tuple[object, ...]:
         _choice(screen),
         screen.draft.words.rationale,
         screen.draft.words.written,
-        gr.Column(visible=case is not None),
-        gr.HTML(empty_html(*words), visible=case is None),
+        gr.skip() if stays else gr.Column(visible=is_shown),
+        gr.skip() if stays else gr.HTML(empty_html(*words), visible=not is_shown),
         progress_html(screen.progress, screen.pace_s),
         said(screen.receipt),
-        gr.Button(visible=case is not None),
-        gr.Button(visible=case is not None),
+        gr.skip() if stays else gr.Button(visible=is_shown),
+        gr.skip() if stays else gr.Button(visible=is_shown),
         gr.Button(interactive=screen.progress.can_undo),
         guidelines_markdown(screen.project.guidelines),
         recent_value(screen.recent),
@@ -103,7 +109,8 @@ def _shows(act: _Act) -> _Handler:
     def handler(
         project_id: str, case: Case | None, choice: Choice, rationale: str, written: str
     ) -> tuple[object, ...]:
-        return screen_values(act(project_id, case, choice, Words(rationale, written)))
+        screen = act(project_id, case, choice, Words(rationale, written))
+        return screen_values(screen, had_case=case is not None)
 
     return handler
 

@@ -2,12 +2,14 @@
 -- stays the truth; storage.standing writes both tables anew from it.
 
 -- A rater's last word on a pair: the label that holds, and the skip that waits, as seq of the log.
+-- `is_own`: the rater gave that label here and by itself; it was not imported, nor part of another.
 CREATE TABLE standing (
     pair_id VARCHAR NOT NULL,
     rater VARCHAR NOT NULL,
     project_id VARCHAR NOT NULL,
     label_seq BIGINT,
     skip_seq BIGINT,
+    is_own BOOLEAN NOT NULL,
     PRIMARY KEY (pair_id, rater)
 );
 
@@ -22,7 +24,9 @@ SELECT
         WHEN arg_max(kind, label_events.seq) FILTER (kind <> 'skip') = 'label'
             THEN max(label_events.seq) FILTER (kind <> 'skip')
     END,
-    CASE WHEN arg_max(kind, label_events.seq) = 'skip' THEN max(label_events.seq) END
+    CASE WHEN arg_max(kind, label_events.seq) = 'skip' THEN max(label_events.seq) END,
+    arg_max(kind = 'label' AND NOT is_imported AND part_of IS NULL, label_events.seq)
+        FILTER (kind <> 'skip') IS TRUE
 FROM label_events JOIN pairs USING (pair_id)
 GROUP BY pair_id, rater;
 

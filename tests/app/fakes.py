@@ -167,6 +167,7 @@ class FakeStudio(Studio):
     all_projects: list[Project] = field(default_factory=lambda: [PROJECT])
     sampled_with: tuple[str, SamplingConfig, str | None] | None = None
     refuses: Exception | None = None
+    activity: str = ""
     fitting: list[RunSummary] = field(default_factory=lambda: [make_run()])
     num_labels: int = 12
     lessons: dict[str | None, Evidence] = field(default_factory=dict)
@@ -196,7 +197,7 @@ class FakeStudio(Studio):
 
     def header(self, project_id: str) -> Header:
         name = next(p.name for p in self.all_projects if p.project_id == project_id)
-        return Header(name, "demo (1.1 M parameters)", "none yet", "Dr Example", "")
+        return Header(name, "demo (1.1 M parameters)", "none yet", "Dr Example", self.activity)
 
     def next_case(self, project_id: str) -> Case | None:
         if project_id != "demo":

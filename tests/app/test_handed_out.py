@@ -1,22 +1,62 @@
 """Who looks at which case: others' cases are known, and nobody holds one for ever."""
 
+import threading
+from dataclasses import replace
+
+import pytest
+
 from app import handed_out
 from app.handed_out import HandedOut
+from gem_backend.types import Case, Comparison
+
+
+def case(pair_id):
+    return Case(Comparison(pair_id, "p", "q", "Q", "yes", "no"), "a")
+
+
+def others(held, project_id, rater):
+    """What is said to be on other screens; nothing is handed out."""
+    seen = []
+    held.hand_out(project_id, rater, lambda pairs: seen.extend(pairs))
+    return seen
 
 
 def test_a_rater_holds_the_last_case_of_each_project_for_others_only():
     held = HandedOut()
-    held.hold("p", "ann", "one")
-    held.hold("p", "ann", "two")
-    held.hold("p", "bob", "two")
-    held.hold("q", "bob", "three")
-    assert held.by_others("p", "cleo") == ["two", "two"]
-    assert held.by_others("p", "ann") == ["two"]
-    assert held.by_others("q", "bob") == []
+    for project_id, rater, pair_id in (
+        ("p", "ann", "one"),
+        ("p", "ann", "two"),
+        ("p", "bob", "two"),
+        ("q", "bob", "three"),
+    ):
+        given = replace(case(pair_id))
+        assert held.hand_out(project_id, rater, lambda _, given=given: given) is given
+    assert others(held, "p", "cleo") == ["two", "two"]
+    assert others(held, "p", "ann") == ["two"]
+    assert others(held, "q", "bob") == []
 
 
 def test_a_case_is_free_again_when_its_rater_left(monkeypatch):
     monkeypatch.setattr(handed_out, "HOLD_S", -1.0)
     held = HandedOut()
-    held.hold("p", "ann", "one")
-    assert held.by_others("p", "bob") == []
+    held.hand_out("p", "ann", lambda _: case("one"))
+    assert others(held, "p", "bob") == []
+
+
+def test_two_who_ask_at_the_same_moment_are_handed_different_cases():
+    held, given, both = HandedOut(), [], threading.Barrier(2)
+
+    def choose(taken):
+        with pytest.raises(threading.BrokenBarrierError):
+            both.wait(0.2)  # the other one cannot come here meanwhile
+        return case("two" if "one" in taken else "one")
+
+    def ask(rater):
+        given.append(held.hand_out("p", rater, choose).comparison.pair_id)
+
+    raters = [threading.Thread(target=ask, args=(rater,)) for rater in ("ann", "bob")]
+    for rater in raters:
+        rater.start()
+    for rater in raters:
+        rater.join()
+    assert sorted(given) == ["one", "two"]

@@ -309,3 +309,14 @@ def test_poll_leaves_the_case_on_screen_alone(studio):
     values = page.poll("demo", case, TaskState("running", 2, 2))
     assert values[1] == {"text": text.SAMPLED_CASE}
     assert all(value == gr.skip() for value in values[2:])
+
+
+def test_parts_that_are_visible_are_not_made_visible_again(actions, studio):
+    screen = actions.show("demo", studio.cases[0])
+    first, next_one = screen_values(screen), screen_values(screen, had_case=True)
+    changed = [place for place in range(len(first)) if next_one[place] == gr.skip()]
+    assert [type(first[place]) for place in changed] == [gr.Column, gr.HTML, gr.Button, gr.Button]
+    assert [first[place].visible for place in changed] == [True, False, True, True]
+    studio.cases.clear()
+    ended = screen_values(actions.show("demo", None), had_case=True)
+    assert [ended[place].visible for place in changed] == [False, True, False, False]

@@ -7,7 +7,7 @@ import pytest
 
 from app import text
 from app.errors import polled, told
-from app.main import build_app
+from app.main import IDLE_POLL_S, POLL_S, build_app
 from app.pages import PageHandles
 from app.routes import poll_routes, refresh_routes
 from gem_backend.errors import DataError
@@ -151,8 +151,22 @@ def test_the_timer_fills_no_part_of_a_page(studio):
     (tick,) = (f for f in app.fns.values() if any(event == "tick" for _, event in f.targets))
     kinds = {type(block) for block in tick.outputs}
     ids = {getattr(block, "elem_id", None) for block in tick.outputs}
-    assert kinds == {gr.HTML, gr.State}
+    assert kinds == {gr.HTML, gr.State, gr.Timer}
     assert ids == {"facts", "notice", None}
+
+
+def test_the_timer_ticks_less_often_while_nothing_runs(studio):
+    app = build_app(studio)
+    (tick,) = (f for f in app.fns.values() if any(event == "tick" for _, event in f.targets))
+    place = next(n for n, block in enumerate(tick.outputs) if isinstance(block, gr.Timer))
+    given = [None] * (len(tick.inputs) - 4)
+
+    def pace(pace_s):
+        return tick.fn("demo", "label", studio.header("demo"), pace_s, *given)[place]
+
+    assert (pace(POLL_S), pace(IDLE_POLL_S)) == (IDLE_POLL_S, gr.skip())
+    studio.activity = "A run is starting"
+    assert (pace(POLL_S), pace(IDLE_POLL_S)) == (gr.skip(), POLL_S)
 
 
 def test_studio_without_projects_builds():

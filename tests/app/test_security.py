@@ -188,7 +188,12 @@ print(json.dumps([kept, http_server.LOCALHOST_NAME]))
     )
     kept, name = json.loads(done.stdout)
     assert name == "127.0.0.1"
-    assert set(kept) == {"GRADIO_ANALYTICS_ENABLED", "GRADIO_TEMP_DIR"}
+    assert set(kept) == {
+        "GRADIO_ANALYTICS_CACHE_FREQUENCY",
+        "GRADIO_ANALYTICS_ENABLED",
+        "GRADIO_ANALYTICS_MAX_EVENTS",
+        "GRADIO_TEMP_DIR",
+    }
     assert kept["GRADIO_ANALYTICS_ENABLED"] == "False"
     assert kept["GRADIO_TEMP_DIR"] != "/tmp"
 

@@ -17,6 +17,7 @@ from storage.pairs import (
 )
 from storage.projects import create_project
 from storage.recent import median_elapsed_s, recent_labels, undo
+from storage.standing import stand_project
 
 BETTER = "Give half the dose. <b>${x}</b>"
 
@@ -55,6 +56,7 @@ def test_only_labels_that_hold_and_are_the_raters_own_are_listed(db, project_id,
     skip(db, show_case(twelve[6], "ann"), "ann")
     undo(db, project_id, "ann")
     db.execute("UPDATE label_events SET is_imported = true WHERE pair_id = ?", [twelve[0].pair_id])
+    stand_project(db, project_id)
     assert asked(recent_labels(db, project_id, "ann")) == ["Q01"]
 
 

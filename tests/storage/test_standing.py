@@ -21,7 +21,10 @@ SELECT pair_id, rater,
             AND later.seq > said.seq AND later.kind <> 'skip')),
     max(seq) FILTER (kind = 'skip' AND NOT EXISTS (
         FROM label_events AS later WHERE later.pair_id = said.pair_id AND later.rater = said.rater
-            AND later.seq > said.seq))
+            AND later.seq > said.seq)),
+    bool_or(kind = 'label' AND part_of IS NULL AND NOT is_imported AND NOT EXISTS (
+        FROM label_events AS later WHERE later.pair_id = said.pair_id AND later.rater = said.rater
+            AND later.seq > said.seq AND later.kind <> 'skip'))
 FROM label_events AS said GROUP BY pair_id, rater ORDER BY ALL
 """
 CASES_OF_THE_LOG = """
@@ -32,7 +35,7 @@ FROM pairs JOIN prompts USING (prompt_id) WHERE split = 'train' AND NOT is_writt
 
 
 def assert_stands(db):
-    standing = "SELECT pair_id, rater, label_seq, skip_seq FROM standing ORDER BY ALL"
+    standing = "SELECT pair_id, rater, label_seq, skip_seq, is_own FROM standing ORDER BY ALL"
     assert db.query(standing) == db.query(FROM_THE_LOG)
     queue = "SELECT pair_id, is_first, num_labels FROM queue ORDER BY ALL"
     assert db.query(queue) == db.query(CASES_OF_THE_LOG)

@@ -1,0 +1,311 @@
+"""Many raters labelling at once, over real HTTP: is a label lost or doubled, how long is a save?
+
+Usage: python -m benchmarks.label_load [--raters 50] [--labels 100000] [--pace 5] [--seconds 60]
+
+Fills a data folder with stored labels, starts the studio on it as a process of its own, and lets
+each rater log in and do what the page does: poll, judge the case on screen, save. A
+save takes from the request to the answer with the next case. In the end the log is compared with
+what was acknowledged. Prints one JSON object.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pyarrow as pa
+
+from app.studio import DATABASE_FILE
+from storage.database import Database
+from storage.identity import new_id, pair_id, prompt_id, utc_now
+from storage.projects import create_project, update_project
+from storage.raters import invite
+from storage.standing import stand_project
+
+PROJECT = "load"
+RATERS_PER_CASE = 3
+LABELS_PER_CASE = 2  # stored: each case still needs one more
+ANSWERS = ("Yes, in most cases. " * 20, "No, only in some cases. " * 20)  # ours: 400 characters
+_PART = 10_000  # rows
+
+Json = dict[str, object]
+
+
+def main() -> None:
+    """Fill, serve, label, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--raters", type=int, default=50)
+    parser.add_argument("--labels", type=int, default=100_000, help="stored before the start")
+    parser.add_argument("--pace", type=float, default=5.0, help="seconds between a rater's saves")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long they label")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        data_dir = Path(folder)
+        passwords = fill(data_dir, options.raters, options.labels)
+        with studio_on(data_dir) as url:
+            clients = asyncio.run(label(url, passwords, options.pace, options.seconds))
+        found = compare(data_dir, clients, options.labels)
+    setting = {"raters": options.raters, "stored_labels": options.labels, "pace_s": options.pace}
+    print(json.dumps(setting | found | {"cores": os.cpu_count()}))
+
+
+# --- the data folder and the studio on it -----------------------------------------------------
+
+
+def fill(data_dir: Path, num_raters: int, num_labels: int) -> dict[str, str]:
+    """Store a project with that many labels and raters; return the raters' passwords."""
+    names = [f"rater {number}" for number in range(num_raters)]
+    with Database(data_dir / DATABASE_FILE) as db, db.transaction():
+        create_project(db, "Load", project_id=PROJECT)
+        update_project(
+            db,
+            PROJECT,
+            guidelines="",
+            reasons=("accuracy", "safety"),
+            is_reason_required=False,
+            raters_per_case=RATERS_PER_CASE,
+        )
+        invite(db, "owner", "admin")
+        passwords = {name: invite(db, name)[1] for name in names}
+        for start in range(0, num_labels // LABELS_PER_CASE, _PART):
+            stop = min(start + _PART, num_labels // LABELS_PER_CASE)
+            _fill_part(db, range(start, stop), names)
+        stand_project(db, PROJECT)
+    return passwords
+
+
+def _fill_part(db: Database, numbers: range, names: list[str]) -> None:
+    prompts = [f"Question {number}: is this treatment of use?" for number in numbers]
+    prompt_ids = [prompt_id(PROJECT, prompt) for prompt in prompts]
+    pair_ids = [pair_id(key, *ANSWERS) for key in prompt_ids]
+    owner = {"project_id": [PROJECT] * len(numbers), "created_at": [utc_now()] * len(numbers)}
+    asked = {"prompt_id": prompt_ids, "prompt": prompts, "split": ["train"] * len(numbers)}
+    db.insert("prompts", pa.table(asked | owner))
+    texts = {"answer_a": [ANSWERS[0]] * len(numbers), "answer_b": [ANSWERS[1]] * len(numbers)}
+    keys = {"pair_id": pair_ids, "prompt_id": prompt_ids, "source": ["imported"] * len(numbers)}
+    db.insert("pairs", pa.table(keys | texts | owner))
+    labels = [
+        {
+            "event_id": new_id(),
+            "pair_id": key,
+            "rater": names[(number + place * (len(names) // 2)) % len(names)],
+            "kind": "label",
+            "verdict": "ab"[place],
+            "left": "a",
+            "elapsed_s": 20.0,
+            "created_at": utc_now(),
+            "monotonic_s": time.monotonic(),
+        }
+        for number, key in zip(numbers, pair_ids, strict=True)
+        for place in range(LABELS_PER_CASE)
+    ]
+    db.insert("label_events", pa.Table.from_pylist(labels))
+
+
+@contextmanager
+def studio_on(data_dir: Path) -> Iterator[str]:
+    """Serve the folder in a process of its own; yields the address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "app.cli", "studio", "--data-dir", str(data_dir)]
+    options = ["--port", str(port), "--no-browser"]
+    with subprocess.Popen(
+        [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as studio:
+        url = f"http://127.0.0.1:{port}"
+        try:
+            _wait_until_open(url, studio)
+            yield url
+        finally:
+            studio.terminate()
+
+
+def _wait_until_open(url: str, studio: "subprocess.Popen[bytes]") -> None:
+    while studio.poll() is None:
+        try:
+            httpx.get(url)
+        except httpx.TransportError:
+            time.sleep(0.5)
+        else:
+            return
+    raise RuntimeError("the studio ended before it opened")
+
+
+# --- raters -----------------------------------------------------------------------------------
+
+
+@dataclass
+class Client:
+    """One rater's page: what its components hold, and what was saved from it."""
+
+    http: httpx.AsyncClient
+    rater: str
+    session: str = field(default_factory=new_id)
+    values: dict[int, object] = field(default_factory=dict)
+    events: dict[int, dict[str, Any]] = field(default_factory=dict)
+    ids: dict[str, int] = field(default_factory=dict)
+    saves_s: list[float] = field(default_factory=list)
+    polls_s: list[float] = field(default_factory=list)
+    saved: list[str] = field(default_factory=list)
+    refused: int = 0
+
+    async def open(self, password: str) -> None:
+        """Log in, read the page's description, and do what the page does when it loads."""
+        answer = await self.http.post("/login", data={"username": self.rater, "password": password})
+        answer.raise_for_status()
+        config = (await self.http.get("/config")).json()
+        for part in config["components"]:
+            self.values[part["id"]] = part["props"].get("value")
+            self.ids[part["props"].get("elem_id") or part["type"]] = part["id"]
+        self.events = {event["id"]: event for event in config["dependencies"]}
+        for event in self._started_by("load"):
+            await self.send(event)
+            for after, one in self.events.items():
+                if one["trigger_after"] == event and one["backend_fn"]:
+                    await self.send(after)
+
+    def _started_by(self, trigger: str, part: int | None = None) -> list[int]:
+        """Return the events that a trigger (of one component) starts on the server."""
+        return [
+            key
+            for key, event in self.events.items()
+            if event["backend_fn"]
+            and any(name == trigger and part in (None, one) for one, name in event["targets"])
+        ]
+
+    async def send(self, event: int) -> None:
+        """Run an event as the browser does, and take its outputs over."""
+        inputs, outputs = self.events[event]["inputs"], self.events[event]["outputs"]
+        body = {
+            "fn_index": event,
+            "data": [self.values.get(part) for part in inputs],
+            "session_hash": self.session,
+            "event_data": None,
+            "trigger_id": None,
+        }
+        join = f"/gradio_api/queue/join?project={PROJECT}"
+        (await self.http.post(join, json=body)).raise_for_status()
+        address = f"/gradio_api/queue/data?session_hash={self.session}"
+        async with self.http.stream("GET", address) as lines:
+            async for line in lines.aiter_lines():
+                message = json.loads(line.removeprefix("data: ")) if line else {}
+                if message.get("msg") == "process_completed":
+                    if not message["success"]:
+                        raise RuntimeError(str(message["output"]))
+                    self._take(outputs, message["output"]["data"])
+                    return
+        raise RuntimeError("the studio closed the stream before it answered")
+
+    def _take(self, outputs: list[int], data: list[object]) -> None:
+        for part, value in zip(outputs, data, strict=True):
+            if isinstance(value, dict) and value.get("__type__") == "update":
+                if "value" in value:
+                    self.values[part] = value["value"]
+            else:
+                self.values[part] = value
+
+    @property
+    def pace_s(self) -> float:
+        """The seconds between two ticks of the page's timer."""
+        return float(str(self.values[self.ids["timer"]]))
+
+    async def poll(self) -> None:
+        """Let the page's timer tick."""
+        started = time.perf_counter()
+        for event in self._started_by("tick"):
+            await self.send(event)
+        self.polls_s.append(time.perf_counter() - started)
+
+    async def save(self) -> None:
+        """Judge the case on screen and save; only what the page calls saved counts as saved."""
+        choice = dict(self.values[self.ids["label-choice"]])  # type: ignore[call-overload]
+        case = choice["case"]
+        verdict = random.choice(("left", "right", "tie"))
+        self.values[self.ids["label-choice"]] = choice | {"choice": verdict, "elapsed_s": 5.0}
+        event = self._started_by("click", self.ids["label-save"])[0]
+        started = time.perf_counter()
+        await self.send(event)
+        self.saves_s.append(time.perf_counter() - started)
+        if "Saved" in str(self.values[self.ids["label-receipt"]]):
+            self.saved.append(case)
+        else:
+            self.refused += 1
+            print(self.values[self.ids["label-receipt"]], file=sys.stderr)
+
+
+async def label(url: str, passwords: dict[str, str], pace_s: float, seconds: float) -> list[Client]:
+    """Let all raters label at the same time."""
+    clients = []
+    for rater, password in passwords.items():
+        http = httpx.AsyncClient(base_url=url, timeout=60.0, follow_redirects=True)
+        client = Client(http, rater)
+        await client.open(password)
+        clients.append(client)
+    until = time.monotonic() + seconds
+    await asyncio.gather(*(_work(client, pace_s, until) for client in clients))
+    for client in clients:
+        await client.http.aclose()
+    return clients
+
+
+async def _work(client: Client, pace_s: float, until: float) -> None:
+    due = time.monotonic() + random.uniform(0, pace_s)
+    await asyncio.sleep(random.uniform(0, client.pace_s))
+    while time.monotonic() < until:
+        tick = time.monotonic() + client.pace_s
+        if time.monotonic() >= due:
+            due += pace_s
+            await client.save()
+        await client.poll()
+        await asyncio.sleep(max(0.0, min(tick, due) - time.monotonic()))
+
+
+# --- what came of it --------------------------------------------------------------------------
+
+
+def compare(data_dir: Path, clients: list[Client], stored: int) -> Json:
+    """Compare the log with what was acknowledged."""
+    with Database(data_dir / DATABASE_FILE) as db:
+        log = (
+            "SELECT label_events.rater, pair_id FROM label_events JOIN pairs USING (pair_id)"
+            " WHERE project_id = ? AND kind = 'label' ORDER BY label_events.seq OFFSET ?"
+        )
+        logged = Counter(db.query(log, [PROJECT, stored]))
+        crowded = db.count(f"SELECT count(*) FROM queue WHERE num_labels > {RATERS_PER_CASE}")  # noqa: S608
+    saved = Counter((client.rater, case) for client in clients for case in client.saved)
+    saves = [seconds for client in clients for seconds in client.saves_s]
+    polls = [seconds for client in clients for seconds in client.polls_s]
+    return {
+        "saves": len(saves),
+        "lost": (saved - logged).total(),
+        "doubled": sum(count - 1 for count in logged.values()),
+        "not_acknowledged": (logged - saved).total(),
+        "refused": sum(client.refused for client in clients),
+        "cases_with_too_many_raters": crowded,
+        "save_ms": _quantiles(saves),
+        "poll_ms": _quantiles(polls),
+    }
+
+
+def _quantiles(seconds: list[float]) -> dict[str, float]:
+    p50, p95, most = (1000 * float(np.quantile(seconds, share)) for share in (0.5, 0.95, 1.0))
+    return {"p50": round(p50, 1), "p95": round(p95, 1), "max": round(most, 1)}
+
+
+if __name__ == "__main__":
+    main()
