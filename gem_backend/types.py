@@ -93,7 +93,7 @@ class Project:
 
     ``guidelines`` (Markdown) and ``reasons`` are what raters are shown; ``is_reason_required`` asks
     for at least one reason beside every preference, ``raters_per_case`` for as many independent
-    judgements.
+    judgements, ``repeat_percent`` for that share of cases to be shown a second time.
     """
 
     project_id: str
@@ -103,6 +103,7 @@ class Project:
     reasons: tuple[str, ...] = DEFAULT_REASONS
     is_reason_required: bool = False
     raters_per_case: int = 1
+    repeat_percent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class LabelEvent:
-    """One line of the append-only label log; ``kind`` "undo" withdraws the rater's last label."""
+    """One line of the append-only label log; ``kind`` "undo" withdraws the rater's last label.
+
+    A final label settles a case in sight of what raters said; they keep their own.
+    """
 
     event_id: str
     pair_id: str
@@ -178,6 +182,7 @@ class LabelEvent:
     elapsed_s: float | None = None
     created_at: str = ""
     reasons: tuple[str, ...] = ()
+    is_final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

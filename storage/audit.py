@@ -6,7 +6,8 @@ from storage.database import Database
 _LOG = """
 SELECT
     event_id, pair_id, label_events.rater, kind, verdict, "left", strength, is_acceptable,
-    rationale, elapsed_s, label_events.created_at, label_events.reasons
+    rationale, elapsed_s, label_events.created_at, label_events.reasons,
+    is_final
 FROM label_events JOIN pairs USING (pair_id)
 """
 

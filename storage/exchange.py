@@ -52,6 +52,7 @@ _STAGED = pa.schema(
         ("source", pa.string()),
         ("part_of", pa.string()),
         ("is_written", pa.bool_()),
+        ("is_final", pa.bool_()),
     ]
 )
 

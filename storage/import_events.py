@@ -39,6 +39,7 @@ class LoggedEvent:
     source: CaseSource
     is_written: bool
     gold_answer: str | None
+    is_final: bool = False  # logs from before there were final labels do not say
 
 
 _EVENT = TypeAdapter(LoggedEvent)
@@ -54,7 +55,8 @@ SELECT line FROM staged
 WHERE kind = 'event' AND event_id NOT IN (SELECT event_id FROM label_events)
     AND EXISTS (
         FROM label_events AS said
-        WHERE said.pair_id = staged.pair_id AND said.rater = staged.rater AND said.kind <> 'skip'
+        WHERE said.pair_id = staged.pair_id AND said.rater = staged.rater
+            AND said.is_final = staged.is_final AND said.kind <> 'skip'
             AND said.created_at > staged.logged_at
             AND said.event_id NOT IN (SELECT event_id FROM staged WHERE event_id IS NOT NULL)
     )
@@ -73,7 +75,8 @@ _PART = 10_000
 # A pair may be stored with its answers the other way round; then the sides change their names.
 _SAVE_EVENTS = """
 INSERT INTO label_events (event_id, pair_id, rater, kind, verdict, "left", strength, is_acceptable,
-    rationale, reasons, elapsed_s, is_imported, created_at, monotonic_s, part_of)
+    rationale, reasons, elapsed_s, is_imported, created_at, monotonic_s, part_of,
+    is_final)
 WITH new AS (
     SELECT staged.*, staged.answer_a <> pairs.answer_a AS is_turned
     FROM staged JOIN pairs USING (pair_id) ANTI JOIN label_events USING (event_id)
@@ -85,7 +88,7 @@ SELECT
     CASE WHEN is_turned AND verdict IN ('a', 'b') THEN if(verdict = 'a', 'b', 'a') ELSE verdict END,
     CASE WHEN is_turned AND "left" IS NOT NULL THEN if("left" = 'a', 'b', 'a') ELSE "left" END,
     strength, is_acceptable, rationale, reasons, elapsed_s, is_imported, logged_at, monotonic_s,
-    part_of
+    part_of, is_final
 FROM new ORDER BY place
 """
 
@@ -145,6 +148,7 @@ def _facts(event: LoggedEvent) -> LoggedFacts:
         source=event.source,
         part_of=event.part_of,
         is_written=event.is_written,
+        is_final=event.is_final,
     )
 
 

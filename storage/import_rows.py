@@ -48,6 +48,7 @@ class LoggedFacts:
     source: CaseSource
     part_of: str | None
     is_written: bool
+    is_final: bool
 
 
 @dataclass(frozen=True, slots=True)

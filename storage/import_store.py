@@ -16,7 +16,7 @@ CREATE TEMP TABLE staged (
     strength INTEGER, is_acceptable BOOLEAN, rationale VARCHAR, rater VARCHAR, split VARCHAR,
     gold_answer VARCHAR, reasons VARCHAR[], event_id VARCHAR, event_kind VARCHAR, "left" VARCHAR,
     elapsed_s DOUBLE, is_imported BOOLEAN, logged_at VARCHAR, monotonic_s DOUBLE, source VARCHAR,
-    part_of VARCHAR, is_written BOOLEAN
+    part_of VARCHAR, is_written BOOLEAN, is_final BOOLEAN
 )
 """
 

@@ -15,7 +15,7 @@ SELECT
         WHEN (verdict = 'a') = (md5(answer_a) < md5(answer_b)) THEN 'first'
         ELSE 'second'
     END AS category
-FROM labels JOIN pairs USING (pair_id) WHERE project_id = ? ORDER BY labels.seq
+FROM labels JOIN pairs USING (pair_id) WHERE project_id = ? AND NOT is_final ORDER BY labels.seq
 """
 
 # Every judgement of a rater that was not taken back; the same case judged again stands twice. An
@@ -26,7 +26,7 @@ SELECT
     elapsed_s
 FROM (
     SELECT *, lead(kind) OVER (PARTITION BY pair_id, rater ORDER BY seq) AS next_kind
-    FROM label_events WHERE kind <> 'skip'
+    FROM label_events WHERE kind <> 'skip' AND NOT is_final
 ) AS said JOIN pairs USING (pair_id) JOIN prompts USING (prompt_id)
 WHERE pairs.project_id = ? AND kind = 'label' AND next_kind IS DISTINCT FROM 'undo'
 ORDER BY said.seq

@@ -18,7 +18,7 @@ from storage.database import Database
 from storage.errors import EntryError, NotFoundError
 from storage.identity import left_answer, monotonic_s, new_id, pair_id, utc_now
 from storage.projects import upsert_prompt
-from storage.standing import enqueue, held_label, note_event
+from storage.standing import Appended, enqueue, held_label, note_event
 
 _COMPARISON = """
 SELECT pair_id, pairs.project_id, prompt_id, prompt, answer_a, answer_b, split, source
@@ -31,10 +31,10 @@ WHERE pair_id = ?
 _QUEUE = """
 WITH own AS (
     SELECT pair_id, label_seq, skip_seq FROM standing
-    WHERE project_id = $project AND rater = $rater
+    WHERE project_id = $project AND rater = $rater AND NOT is_final
 ), own_queue AS (
     SELECT
-        pair_id, seq, is_first, skip_seq, num_labels, raters_per_case,
+        pair_id, seq, is_first, priority, skip_seq, num_labels, raters_per_case,
         label_seq IS NULL AND num_labels < raters_per_case AS is_pending
     FROM queue
     LEFT JOIN own USING (pair_id)
@@ -51,12 +51,19 @@ LEFT JOIN (
     GROUP BY pair_id
 ) USING (pair_id)
 WHERE is_pending
-ORDER BY num_labels + coalesce(held, 0) >= raters_per_case, skip_seq NULLS FIRST, is_first DESC, seq
+ORDER BY
+    num_labels + coalesce(held, 0) >= raters_per_case,
+    skip_seq NULLS FIRST,
+    is_first DESC,
+    priority DESC,
+    seq
 LIMIT 1
 """  # noqa: S608 - our own text
 
 # The rater's own labels that hold, one for each case.
-OWN_LABELS = "FROM standing WHERE project_id = $project AND rater = $rater AND is_own"
+OWN_LABELS = """
+FROM standing WHERE project_id = $project AND rater = $rater AND is_own AND NOT is_final
+"""
 
 _PROGRESS = f"""{_QUEUE}
 SELECT
@@ -67,7 +74,11 @@ SELECT
 FROM own_queue
 """  # noqa: S608 - our own text
 
+# Where a final label holds it alone counts.
 TRAINING_PAIRS = """
+WITH settled AS (
+    SELECT pair_id, max(label_seq) AS final_seq FROM standing WHERE is_final GROUP BY pair_id
+)
 SELECT
     prompt,
     if(verdict = 'b', answer_b, answer_a) AS chosen,
@@ -75,8 +86,11 @@ SELECT
     if(verdict IN ('a', 'b'), 'preferred', verdict) AS verdict,
     strength, rationale, rater, split, gold_answer, is_acceptable, pair_id,
     source, reasons
-FROM labels JOIN pairs USING (pair_id) JOIN prompts USING (prompt_id)
-WHERE pairs.project_id = ?
+FROM labels
+JOIN pairs USING (pair_id)
+JOIN prompts USING (prompt_id)
+LEFT JOIN settled USING (pair_id)
+WHERE pairs.project_id = ? AND (final_seq IS NULL OR labels.seq = final_seq)
 ORDER BY pairs.seq, labels.seq
 """
 
@@ -256,7 +270,7 @@ def withdraw_parts(db: Database, event_id: str, rater: str) -> None:
         append_event(db, show_case(get_comparison(db, str(key)), rater), rater, "undo")
 
 
-def append_event(
+def append_event(  # noqa: PLR0913 - two marks that hardly any event bears
     db: Database,
     case: Case,
     rater: str,
@@ -264,6 +278,7 @@ def append_event(
     judgement: Judgement | None = None,
     *,
     part_of: str | None = None,
+    is_final: bool = False,
 ) -> str:
     """Add an event and return its id. One that is part of another was never seen on two sides."""
     if not rater.strip():
@@ -285,10 +300,11 @@ def append_event(
     left = None if part_of else case.left
     rows = db.query(
         "INSERT INTO label_events (event_id, created_at, monotonic_s, pair_id, rater, kind,"
-        ' "left", verdict, strength, is_acceptable, rationale, reasons, elapsed_s, part_of)'
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
-        [*moment, comparison.pair_id, rater, kind, left, *said, part_of],
+        ' "left", verdict, strength, is_acceptable, rationale, reasons, elapsed_s, part_of,'
+        " is_final) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
+        [*moment, comparison.pair_id, rater, kind, left, *said, part_of, is_final],
     )
     seq = int(str(rows[0][0]))
-    note_event(db, comparison, rater, kind, seq, is_part=part_of is not None)
+    is_part = part_of is not None
+    note_event(db, Appended(comparison, rater, kind, seq, is_part, is_final))
     return event_id

@@ -14,7 +14,7 @@ _PROJECT = "pair_id IN (SELECT pair_id FROM pairs WHERE project_id = $project)"
 
 # A skip settles nothing, so a label before it holds; a later label or undo settles the skip.
 _STAND_PROJECT = f"""
-INSERT INTO standing (pair_id, rater, project_id, label_seq, skip_seq, is_own)
+INSERT INTO standing (pair_id, rater, project_id, label_seq, skip_seq, is_own, is_final)
 SELECT
     pair_id,
     rater,
@@ -25,11 +25,12 @@ SELECT
     END,
     CASE WHEN arg_max(kind, label_events.seq) = 'skip' THEN max(label_events.seq) END,
     arg_max(kind = 'label' AND NOT is_imported AND part_of IS NULL, label_events.seq)
-        FILTER (kind <> 'skip') IS TRUE
+        FILTER (kind <> 'skip') IS TRUE,
+    is_final
 FROM label_events JOIN pairs USING (pair_id)
 WHERE {_PROJECT}
-GROUP BY pair_id, rater
-ON CONFLICT (pair_id, rater) DO UPDATE
+GROUP BY pair_id, rater, is_final
+ON CONFLICT (pair_id, rater, is_final) DO UPDATE
 SET label_seq = excluded.label_seq, skip_seq = excluded.skip_seq, is_own = excluded.is_own
 """  # noqa: S608 - our own text
 
@@ -44,7 +45,8 @@ SELECT
 FROM pairs
 JOIN prompts USING (prompt_id)
 LEFT JOIN (
-    SELECT pair_id, count(label_seq) AS num_labels FROM standing WHERE {_PROJECT} GROUP BY pair_id
+    SELECT pair_id, count(label_seq) AS num_labels FROM standing
+    WHERE NOT is_final AND {_PROJECT} GROUP BY pair_id
 ) AS judged USING (pair_id)
 WHERE prompts.split = 'train' AND NOT pairs.is_written AND {_PROJECT}
 ON CONFLICT (pair_id) DO UPDATE
@@ -52,8 +54,8 @@ SET is_first = excluded.is_first, num_labels = excluded.num_labels
 """  # noqa: S608 - our own text
 
 _STAND_FIRST = """
-INSERT INTO standing (pair_id, rater, project_id, label_seq, skip_seq, is_own)
-VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO standing (pair_id, rater, project_id, is_final, label_seq, skip_seq, is_own)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 _STAND_AGAIN = "UPDATE standing SET label_seq = ?, skip_seq = ?, is_own = ? WHERE rowid = ?"
 
@@ -61,7 +63,7 @@ _QUEUE = """
 INSERT INTO queue (pair_id, project_id, seq, is_first, num_labels)
 SELECT
     pair_id, pairs.project_id, pairs.seq, pairs.source <> 'imported',
-    (SELECT count(label_seq) FROM standing WHERE pair_id = $pair)
+    (SELECT count(label_seq) FROM standing WHERE pair_id = $pair AND NOT is_final)
 FROM pairs JOIN prompts USING (prompt_id)
 WHERE pair_id = $pair AND prompts.split = 'train' AND NOT pairs.is_written
 ON CONFLICT DO NOTHING
@@ -76,55 +78,59 @@ class _Standing:
     rater: str
     label_seq: int | None
     is_own: bool
+    is_final: bool
 
 
-def held_label(db: Database, pair_id: str, rater: str) -> int | None:
-    """Return the ``seq`` of a rater's label on a pair that holds, None without one."""
-    standing = _standing(db, pair_id, rater)
+def held_label(db: Database, pair_id: str, rater: str, is_final: bool = False) -> int | None:
+    """Return the ``seq`` of a rater's label on a pair that holds, None without one.
+
+    A final label is another thing than what the same person said as a rater.
+    """
+    standing = _standing(db, pair_id, rater, is_final)
     return standing.label_seq if standing else None
 
 
-def _standing(db: Database, pair_id: str, rater: str) -> _Standing | None:
+def _standing(db: Database, pair_id: str, rater: str, is_final: bool) -> _Standing | None:
     # The index answers for the pair; asked for the rater too, DuckDB 2.0 reads the whole table.
     rows = db.records(
         _Standing,
-        "SELECT rowid AS place, rater, label_seq, is_own FROM standing WHERE pair_id = ?",
+        "SELECT rowid AS place, rater, label_seq, is_own, is_final FROM standing WHERE pair_id = ?",
         [pair_id],
     )
-    return next((row for row in rows if row.rater == rater), None)
+    return next((row for row in rows if (row.rater, row.is_final) == (rater, is_final)), None)
 
 
-def note_event(
-    db: Database,
-    comparison: Comparison,
-    rater: str,
-    kind: LabelKind,
-    seq: int,
-    *,
-    is_part: bool = False,
-) -> None:
-    """Take a new event into account; inside the transaction that appended it.
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """An event that was appended to the log as number ``seq``.
 
-    Args:
-        db: the open database.
-        comparison: what the event is about.
-        rater: whose it is.
-        kind: what it says.
-        seq: its number in the log.
-        is_part: whether it is a label that came with another one.
+    ``is_part``: it is a label that came with another one. ``is_final``: see the log.
     """
-    pair_id = comparison.pair_id
-    before = _standing(db, pair_id, rater)
+
+    comparison: Comparison
+    rater: str
+    kind: LabelKind
+    seq: int
+    is_part: bool = False
+    is_final: bool = False
+
+
+def note_event(db: Database, event: Appended) -> None:
+    """Take a new event into account; inside the transaction that appended it."""
+    pair_id = event.comparison.pair_id
+    before = _standing(db, pair_id, event.rater, event.is_final)
     held = before.label_seq if before else None
-    after = {"label": seq, "undo": None, "skip": held}[kind]
-    skip = seq if kind == "skip" else None
-    is_own = bool(before and before.is_own) if kind == "skip" else kind == "label" and not is_part
+    after = {"label": event.seq, "undo": None, "skip": held}[event.kind]
+    skip = event.seq if event.kind == "skip" else None
+    was_own = before is not None and before.is_own
+    is_own = was_own if event.kind == "skip" else event.kind == "label" and not event.is_part
     if before:
         db.execute(_STAND_AGAIN, [after, skip, is_own, before.place])
     else:
-        db.execute(_STAND_FIRST, [pair_id, rater, comparison.project_id, after, skip, is_own])
+        key = [pair_id, event.rater, event.comparison.project_id, event.is_final]
+        db.execute(_STAND_FIRST, [*key, after, skip, is_own])
     change = (after is not None) - (held is not None)
-    if change:
+    if change and not event.is_final:
         db.execute(
             "UPDATE queue SET num_labels = num_labels + ? WHERE pair_id = ?", [change, pair_id]
         )

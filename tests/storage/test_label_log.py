@@ -47,6 +47,7 @@ EVENT = {
     "source": "entered",
     "is_written": False,
     "gold_answer": None,
+    "is_final": False,
 }
 
 

@@ -15,27 +15,33 @@ from storage.standing import stand_project
 # The same, read from the whole log: a label holds while no later word of its rater on the pair but
 # a skip follows it; a skip waits while nothing follows it.
 FROM_THE_LOG = """
-SELECT pair_id, rater,
+SELECT pair_id, rater, is_final,
     max(seq) FILTER (kind = 'label' AND NOT EXISTS (
         FROM label_events AS later WHERE later.pair_id = said.pair_id AND later.rater = said.rater
+            AND later.is_final = said.is_final
             AND later.seq > said.seq AND later.kind <> 'skip')),
     max(seq) FILTER (kind = 'skip' AND NOT EXISTS (
         FROM label_events AS later WHERE later.pair_id = said.pair_id AND later.rater = said.rater
+            AND later.is_final = said.is_final
             AND later.seq > said.seq)),
     bool_or(kind = 'label' AND part_of IS NULL AND NOT is_imported AND NOT EXISTS (
         FROM label_events AS later WHERE later.pair_id = said.pair_id AND later.rater = said.rater
+            AND later.is_final = said.is_final
             AND later.seq > said.seq AND later.kind <> 'skip'))
-FROM label_events AS said GROUP BY pair_id, rater ORDER BY ALL
+FROM label_events AS said GROUP BY pair_id, rater, is_final ORDER BY ALL
 """
 CASES_OF_THE_LOG = """
 SELECT pair_id, source <> 'imported',
-    (SELECT count(DISTINCT rater) FROM labels WHERE labels.pair_id = pairs.pair_id)
+    (SELECT count(DISTINCT rater) FROM labels WHERE labels.pair_id = pairs.pair_id
+        AND NOT is_final)
 FROM pairs JOIN prompts USING (prompt_id) WHERE split = 'train' AND NOT is_written ORDER BY ALL
 """
 
 
 def assert_stands(db):
-    standing = "SELECT pair_id, rater, label_seq, skip_seq, is_own FROM standing ORDER BY ALL"
+    standing = (
+        "SELECT pair_id, rater, is_final, label_seq, skip_seq, is_own FROM standing ORDER BY ALL"
+    )
     assert db.query(standing) == db.query(FROM_THE_LOG)
     queue = "SELECT pair_id, is_first, num_labels FROM queue ORDER BY ALL"
     assert db.query(queue) == db.query(CASES_OF_THE_LOG)

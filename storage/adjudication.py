@@ -1,0 +1,116 @@
+"""Cases on which raters disagree, and the final label that settles one.
+
+A final label stands beside what raters said: it alone trains, they keep theirs, and agreement is
+worked out without it.
+"""
+
+from dataclasses import dataclass
+
+from gem_backend.types import Case, CaseSource, Comparison, Split, Verdict
+from storage.database import Database
+from storage.pairs import Judgement, append_event
+from storage.standing import held_label
+
+_DISPUTED = """
+WITH disputed AS (
+    SELECT pair_id FROM labels JOIN pairs USING (pair_id)
+    WHERE pairs.project_id = ? AND NOT is_final
+    GROUP BY pair_id HAVING count(DISTINCT verdict) > 1
+)
+SELECT
+    pair_id, pairs.project_id, prompt_id, prompt, answer_a, answer_b, split, pairs.source, rater,
+    verdict, strength, is_acceptable, rationale, reasons, is_final
+FROM labels
+JOIN pairs USING (pair_id)
+JOIN prompts USING (prompt_id)
+SEMI JOIN disputed USING (pair_id)
+ORDER BY pairs.seq, labels.seq
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RaterJudgement:
+    """What one person says about a case."""
+
+    rater: str
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A case with at least two different verdicts, each rater's, and the newest final one."""
+
+    comparison: Comparison
+    said: tuple[RaterJudgement, ...]
+    final: RaterJudgement | None = None
+
+
+def disputes(db: Database, project_id: str) -> list[Dispute]:
+    """Return the cases on which raters' verdicts differ, the oldest case first."""
+    cases: dict[str, list[_Row]] = {}
+    for row in db.records(_Row, _DISPUTED, [project_id]):
+        cases.setdefault(row.pair_id, []).append(row)
+    return [_dispute(rows) for rows in cases.values()]
+
+
+def settle(db: Database, case: Case, rater: str, judgement: Judgement) -> None:
+    """Add a final label to the log; it is on the disk when this returns.
+
+    Raises:
+        EntryError: nobody is named as the rater.
+        NotFoundError: the case is no longer there.
+    """
+    with db.transaction():
+        append_event(db, case, rater, "label", judgement, is_final=True)
+
+
+def reopen(db: Database, case: Case, rater: str) -> None:
+    """Withdraw a person's own final label on a case; nothing happens where there is none."""
+    with db.transaction():
+        if held_label(db, case.comparison.pair_id, rater, is_final=True) is not None:
+            append_event(db, case, rater, "undo", is_final=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row of ``_DISPUTED``."""
+
+    pair_id: str
+    project_id: str
+    prompt_id: str
+    prompt: str
+    answer_a: str
+    answer_b: str
+    split: Split
+    source: CaseSource
+    rater: str
+    verdict: Verdict
+    strength: int
+    is_acceptable: bool
+    rationale: str
+    reasons: tuple[str, ...]
+    is_final: bool
+
+
+def _dispute(rows: list[_Row]) -> Dispute:
+    first = rows[0]
+    comparison = Comparison(
+        first.pair_id,
+        first.project_id,
+        first.prompt_id,
+        first.prompt,
+        first.answer_a,
+        first.answer_b,
+        first.split,
+        first.source,
+    )
+    finals = [_said(row) for row in rows if row.is_final]
+    said = tuple(_said(row) for row in rows if not row.is_final)
+    return Dispute(comparison, said, finals[-1] if finals else None)
+
+
+def _said(row: _Row) -> RaterJudgement:
+    judgement = Judgement(
+        row.verdict, row.strength, row.is_acceptable, row.rationale, reasons=row.reasons
+    )
+    return RaterJudgement(row.rater, judgement)

@@ -1,0 +1,98 @@
+"""Disagreements and final labels: what trains, what stays, and who said what."""
+
+import pytest
+
+from storage.adjudication import disputes, reopen, settle
+from storage.audit import label_log
+from storage.exchange import import_file
+from storage.export import export_label_log
+from storage.judgements import judged_cases, ratings
+from storage.pairs import (
+    Judgement,
+    add_comparison,
+    label_progress,
+    save_label,
+    show_case,
+    training_pairs,
+)
+from storage.projects import create_project
+from storage.recent import recent_labels, undo
+
+
+@pytest.fixture
+def disputed(db, project_id):
+    """Two cases: ann and bob differ on the first."""
+    first, second = (add_comparison(db, project_id, f"Q{n}", "yes", "no") for n in range(2))
+    for rater, verdicts in (("ann", "aa"), ("bob", "ba")):
+        for comparison, verdict in zip((first, second), verdicts, strict=True):
+            save_label(db, show_case(comparison, rater), rater, Judgement(verdict))
+    return first
+
+
+def test_only_cases_with_different_verdicts_are_disputed(db, project_id, disputed):
+    [dispute] = disputes(db, project_id)
+    assert dispute.comparison == disputed
+    assert [(one.rater, one.judgement.verdict) for one in dispute.said] == [
+        ("ann", "a"),
+        ("bob", "b"),
+    ]
+    assert dispute.final is None
+
+
+def test_final_label_alone_trains_and_leaves_everybody_theirs(db, project_id, disputed):
+    before = (
+        ratings(db, project_id),
+        judged_cases(db, project_id),
+        recent_labels(db, project_id, "ann"),
+    )
+    progress = label_progress(db, project_id, "ann")
+    settle(db, show_case(disputed, "ann"), "ann", Judgement("tie", rationale="Both do."))
+    [dispute] = disputes(db, project_id)
+    assert (dispute.final.rater, dispute.final.judgement.rationale) == ("ann", "Both do.")
+    assert len(dispute.said) == 2
+    first, *rest = training_pairs(db, project_id)
+    assert (first.prompt, first.verdict, first.rater) == ("Q0", "tie", "ann")
+    assert [pair.prompt for pair in rest] == ["Q1", "Q1"]
+    after = (
+        ratings(db, project_id),
+        judged_cases(db, project_id),
+        recent_labels(db, project_id, "ann"),
+    )
+    assert after == before
+    assert label_progress(db, project_id, "ann") == progress
+
+
+def test_the_newest_final_label_counts_and_can_be_withdrawn(db, project_id, disputed):
+    settle(db, show_case(disputed, "ann"), "ann", Judgement("a"))
+    settle(db, show_case(disputed, "cleo"), "cleo", Judgement("b"))
+    assert disputes(db, project_id)[0].final.rater == "cleo"
+    assert training_pairs(db, project_id)[0].rater == "cleo"
+    reopen(db, show_case(disputed, "bob"), "bob")  # bob has none
+    reopen(db, show_case(disputed, "cleo"), "cleo")
+    assert disputes(db, project_id)[0].final.rater == "ann"
+    reopen(db, show_case(disputed, "ann"), "ann")
+    assert disputes(db, project_id)[0].final is None
+    assert len(training_pairs(db, project_id)) == 4
+    kinds = [(event.kind, event.is_final) for event in reversed(label_log(db, project_id))][4:]
+    assert kinds == [("label", True)] * 2 + [("undo", True)] * 2
+
+
+def test_undo_of_a_rater_takes_no_final_label_back(db, project_id, disputed):
+    settle(db, show_case(disputed, "ann"), "ann", Judgement("tie"))
+    assert undo(db, project_id, "ann").case.comparison.prompt == "Q1"
+    assert undo(db, project_id, "ann").case.comparison.prompt == "Q0"
+    assert undo(db, project_id, "ann") is None
+    assert training_pairs(db, project_id)[0].verdict == "tie"
+
+
+def test_final_labels_come_back_from_an_exported_log(db, project_id, disputed, tmp_path):
+    settle(db, show_case(disputed, "ann"), "ann", Judgement("b", 2))
+    log, again = tmp_path / "log.jsonl", tmp_path / "again.jsonl"
+    export_label_log(db, project_id, log)
+    pairs = training_pairs(db, project_id)
+    db.execute_script("DELETE FROM label_events; DELETE FROM standing")
+    import_file(db, project_id, log)
+    export_label_log(db, project_id, again)
+    assert again.read_bytes() == log.read_bytes()
+    assert training_pairs(db, project_id) == pairs
+    assert disputes(db, create_project(db, "Empty").project_id) == []
