@@ -7,6 +7,7 @@ from typing import TypedDict
 
 from app import text
 from app.records import RecentLine, TaskState
+from app.sides import to_choice, to_verdict
 from app.studio import Studio
 from gem_backend.types import Answer, Case, LabelProgress, Project, Verdict
 from storage.pairs import Judgement
@@ -104,26 +105,6 @@ class Drafts:
 
 def _key(rater: str, case: Case) -> tuple[str, str]:
     return rater, case.comparison.pair_id
-
-
-def to_verdict(choice: str, case: Case) -> Verdict | None:
-    """Translate a side into the answer that stood there; None for a word that is no choice."""
-    right: Answer = "b" if case.left == "a" else "a"
-    verdicts: dict[str, Verdict] = {
-        "left": case.left,
-        "right": right,
-        "tie": "tie",
-        "both_bad": "both_bad",
-        "cannot_judge": "cannot_judge",
-    }
-    return verdicts.get(choice)
-
-
-def to_choice(verdict: Verdict | None, case: Case) -> str | None:
-    """Translate a verdict into the side or word that stands for it on screen."""
-    if verdict in ("a", "b"):
-        return "left" if verdict == case.left else "right"
-    return verdict
 
 
 class LabelActions:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gem_backend.config import RunConfig
-from gem_backend.types import Calibration, RunEvent, RunSummary
+from gem_backend.types import Calibration, Case, RunEvent, RunSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +86,22 @@ class CalibrationView:
     num_labels: int
     is_stale: bool = False
     num_left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OneVerdict:
+    """What one person said about a case; ``verdict`` is in words, sides as the reader sees them."""
+
+    rater: str
+    verdict: str
+    reasons: tuple[str, ...]
+    rationale: str
+
+
+@dataclass(frozen=True, slots=True)
+class DisputedCase:
+    """A case on which raters differ, as one admin sees it; ``final`` is what settled it."""
+
+    case: Case
+    said: tuple[OneVerdict, ...]
+    final: OneVerdict | None = None

@@ -8,9 +8,10 @@ from app.access import Access, for_admins
 from app.agreement_desk import AgreementDesk, AgreementView
 from app.calibration_desk import CalibrationDesk
 from app.demo_project import ensure_demo_project
+from app.disputes_desk import DisputesDesk
 from app.handed_out import HandedOut
 from app.raters_desk import RatersDesk
-from app.records import AlignPlan, CalibrationView, Header, RunView, TaskState
+from app.records import AlignPlan, CalibrationView, DisputedCase, Header, RunView, TaskState
 from app.runs_desk import RunsDesk, StudioModel
 from app.sampling_desk import SamplingDesk
 from app.supervision import Supervisor
@@ -77,6 +78,7 @@ class Studio:
         self._handed_out = HandedOut()
         self._raters = RatersDesk(self._db, self.access)
         self._agreement = AgreementDesk(self._db)
+        self._disputes = DisputesDesk(self._db, self.access)
         self._engine = Engine(EngineConfig(self._model, device, trust_remote_code))
         self._tasks = Tasks()
         self._supervisor = Supervisor(self._db, on_idle=self._take_device_back)
@@ -397,6 +399,21 @@ class Studio:
     def agreement(self, project_id: str) -> AgreementView:
         """Return what the raters agree on, and what the labels give away."""
         return self._agreement.view(project_id)
+
+    @for_admins
+    def disputes(self, project_id: str) -> list[DisputedCase]:
+        """Return the cases on which raters differ, those that nobody settled first."""
+        return self._disputes.cases(project_id)
+
+    @for_admins
+    def settle(self, case: Case, choice: str, strength: int, said: tuple[bool, str]) -> None:
+        """Store a final label: a side or word, how much, whether it may be used, and why."""
+        self._disputes.settle(case, choice, strength, said)
+
+    @for_admins
+    def reopen_dispute(self, case: Case) -> None:
+        """Withdraw the final label of whoever is there."""
+        self._disputes.reopen(case)
 
     @for_admins
     def raters(self) -> list[Rater]:

@@ -8,10 +8,11 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.processing_utils import save_file_to_cache
 
-from app import text_agreement, text_raters
+from app import text_agreement, text_disputes, text_raters
 from app import text_runs as say
 from app.events import listen
 from app.pages import PageHandles
+from app.pages.disputes import DisputesCard
 from app.pages.rater_form import build_rater_form
 from app.pages.raters import RatersCard
 from app.studio import Studio
@@ -118,6 +119,9 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
             agreement = gr.HTML("", elem_id="agreement")
             _heading(text_agreement.HEALTH_TITLE, text_agreement.HEALTH_HINT)
             health = gr.HTML("", elem_id="label-health")
+        with gr.Column(elem_classes="gem-card"):
+            _heading(text_disputes.TITLE, text_disputes.HINT)
+            disputes = DisputesCard(studio, project_id)
     handlers = DataHandlers(studio, download.GRADIO_CACHE)
     imported = listen(
         upload.upload, handlers.import_file, [project_id, upload], [counts, report, upload]
@@ -128,6 +132,7 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
     def refresh(project_id: str) -> tuple[object, ...]:
         judged = handlers.judged(project_id)
         own = (*form.values(project_id), *accounts.values(), *judged)
+        own += disputes.values(project_id)
         return *handlers.refresh(project_id), *own
 
     outputs: list[Block] = [
@@ -135,6 +140,7 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
         *form.outputs,
         *(accounts.table, accounts.said),
         *(agreement, health),
+        *disputes.outputs,
     ]
     return PageHandles(refresh=refresh, outputs=outputs)
 

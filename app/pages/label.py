@@ -15,11 +15,11 @@ from app.label_actions import (
     LabelScreen,
     Words,
     offered_reasons,
-    to_choice,
 )
 from app.live_text import live_text, said
 from app.pages import PageHandles
 from app.records import TaskState
+from app.sides import to_choice
 from app.studio import Studio
 from app.verdict_component import RecentList, recent_list, recent_value, verdict_buttons
 from app.views.cases import (

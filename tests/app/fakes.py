@@ -12,7 +12,16 @@ from typing import ClassVar
 from app.access import Access
 from app.agreement_desk import AgreementView, agreement_view
 from app.calibration_desk import CONFIG, fitted, gather
-from app.records import AlignPlan, CalibrationView, Header, LeftOut, RunView, TaskState
+from app.records import (
+    AlignPlan,
+    CalibrationView,
+    DisputedCase,
+    Header,
+    LeftOut,
+    OneVerdict,
+    RunView,
+    TaskState,
+)
 from app.studio import Studio
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig
 from gem_backend.engine import ScoredAnswer
@@ -168,6 +177,7 @@ class FakeStudio(Studio):
     sampled_with: tuple[str, SamplingConfig, str | None] | None = None
     refuses: Exception | None = None
     activity: str = ""
+    disputed: list[DisputedCase] = field(default_factory=list)
     fitting: list[RunSummary] = field(default_factory=lambda: [make_run()])
     num_labels: int = 12
     lessons: dict[str | None, Evidence] = field(default_factory=dict)
@@ -181,6 +191,20 @@ class FakeStudio(Studio):
 
     def projects(self) -> list[Project]:
         return list(self.all_projects)
+
+    def disputes(self, project_id: str) -> list[DisputedCase]:
+        return self.disputed
+
+    def settle(self, case: Case, choice: str, strength: int, said: tuple[bool, str]) -> None:
+        final = OneVerdict("expert", choice, (), said[1])
+        self.disputed = [
+            replace(one, final=final) if one.case == case else one for one in self.disputed
+        ]
+
+    def reopen_dispute(self, case: Case) -> None:
+        self.disputed = [
+            replace(one, final=None) if one.case == case else one for one in self.disputed
+        ]
 
     def raters(self) -> list[Rater]:
         return []

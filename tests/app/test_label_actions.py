@@ -3,8 +3,9 @@
 import pytest
 
 from app import text
-from app.label_actions import Choice, Draft, Drafts, LabelActions, Words, to_verdict
+from app.label_actions import Choice, Draft, Drafts, LabelActions, Words
 from app.pages.label import screen_values
+from app.sides import to_verdict
 from app.views.cases import guidelines_markdown
 from gem_backend.types import Rater
 from tests.app.test_label_page import chose

@@ -4,9 +4,10 @@ import gradio as gr
 import pytest
 
 from app import text
-from app.label_actions import Choice, Draft, Drafts, LabelActions, Words, to_choice, to_verdict
+from app.label_actions import Choice, Draft, Drafts, LabelActions, Words
 from app.pages.label import build_label_page, refreshed_values, screen_values
 from app.records import Header, TaskState
+from app.sides import to_choice, to_verdict
 from app.views.cases import (
     case_html,
     empty_html,

@@ -1,0 +1,101 @@
+"""Disagreements from the desk to the card: what is shown, settled, taken back, and who may."""
+
+import gradio as gr
+import pytest
+
+from app.access import Access
+from app.disputes_desk import DisputesDesk
+from app.pages.disputes import DisputesCard
+from app.records import DisputedCase, OneVerdict
+from app.views.disputes import dispute_html
+from gem_backend.errors import DataError
+from gem_backend.types import Case, Comparison
+from storage.database import Database
+from storage.pairs import Judgement, add_comparison, save_label, show_case, training_pairs
+from storage.projects import create_project
+from tests.app.fakes import FakeStudio
+
+HOSTILE = "<img src=x onerror=alert(1)> ${alert(1)}"
+
+
+@pytest.fixture
+def db():
+    with Database(None) as database:
+        yield database
+
+
+@pytest.fixture
+def project_id(db):
+    project_id = create_project(db, "Study").project_id
+    for number in range(2):
+        comparison = add_comparison(db, project_id, f"Q{number}", "yes", "no")
+        for rater, verdict in (("ann", "a"), ("bob", "b")):
+            save_label(db, show_case(comparison, rater), rater, Judgement(verdict, 2, False))
+    return project_id
+
+
+def test_desk_tells_verdicts_by_the_sides_of_who_settles(db, project_id):
+    desk = DisputesDesk(db, Access(db))
+    first, second = desk.cases(project_id)
+    sides = {"a": "left", "b": "right"} if first.case.left == "a" else {"a": "right", "b": "left"}
+    assert [(one.rater, one.verdict) for one in first.said] == [
+        ("ann", f"{sides['a']} is better, clearly, not acceptable to use"),
+        ("bob", f"{sides['b']} is better, clearly, not acceptable to use"),
+    ]
+    desk.settle(first.case, sides["b"], 3, (True, " The label says so. "))
+    assert [one.case for one in desk.cases(project_id)] == [second.case, first.case]
+    final = desk.cases(project_id)[1].final
+    assert (final.rater, final.rationale) == ("expert", "The label says so.")
+    trained = training_pairs(db, project_id)[0]
+    assert (trained.chosen, trained.strength, trained.is_acceptable) == ("no", 3, True)
+    desk.reopen(first.case)
+    assert all(one.final is None for one in desk.cases(project_id))
+
+
+def test_desk_refuses_to_settle_without_a_choice(db, project_id):
+    desk = DisputesDesk(db, Access(db))
+    with pytest.raises(DataError, match="Choose one of the five"):
+        desk.settle(desk.cases(project_id)[0].case, "", 1, (True, ""))
+    assert desk.cases(project_id)[0].final is None
+
+
+@pytest.fixture
+def studio():
+    cases = [Case(Comparison(f"c{n}", "demo", "q", f"Q{n}", "yes", HOSTILE), "a") for n in range(2)]
+    said = (OneVerdict("ann", "tie", ("dose",), HOSTILE), OneVerdict(HOSTILE, "both bad", (), ""))
+    return FakeStudio(disputed=[DisputedCase(case, said) for case in cases])
+
+
+@pytest.fixture
+def card(studio):
+    with gr.Blocks():
+        yield DisputesCard(studio, gr.State("demo"))
+
+
+def test_card_goes_on_to_the_next_open_case(card, studio):
+    line, panel, case, chooser, *_ = card.values("demo")
+    assert "0 of 2 settled" in line
+    assert panel.visible
+    assert (case, chooser.value) == (studio.disputed[0].case, "c0")
+    line, *_, receipt = card.settle("demo", case, "left", 1, True, "why")
+    assert "1 of 2 settled" in line
+    assert receipt["text"] == "Settled. It trains as you decided."
+    line, _, shown, *_ = card.withdraw("demo", case)
+    assert "0 of 2 settled" in line
+    assert shown == case
+    assert card.choose("demo", "c1")[2] == studio.disputed[1].case
+
+
+def test_card_without_disagreements_says_what_is_needed(studio, card):
+    studio.disputed = []
+    line, panel, case, *_ = card.values("demo")
+    assert "Two raters on the same cases" in line
+    assert not panel.visible
+    assert card.settle("demo", case, "left", 1, True, "")[-1]["text"] == ""
+    assert card.withdraw("demo", None)[2] is None
+
+
+def test_what_people_wrote_is_shown_as_text(studio):
+    shown = dispute_html(studio.disputed[0])
+    assert "<img" not in shown
+    assert shown.count("&lt;img src=x onerror=alert(1)&gt;") == 3
