@@ -135,7 +135,7 @@ class LabelActions:
             return self._screen(project_id, case, text.CASE_CHANGED)
         if draft.verdict is None:
             return self._screen(project_id, case, text.CHOOSE_FIRST)
-        if self._studio.is_judged(case):
+        if self._studio.is_judged(case) and not case.is_repeat:
             return self._next(project_id, text.LABELLED_ELSEWHERE)
         if self._lacks_reason(project_id, draft):
             return self._screen(project_id, case, text.REASON_FIRST)

@@ -35,7 +35,7 @@ from gem_backend.types import (
     Role,
     RunSummary,
 )
-from storage import candidates, exchange, export, pairs, projects, recent, runs
+from storage import candidates, exchange, export, pairs, projects, recent, repeats, runs
 from storage.database import Database
 from storage.errors import NotFoundError
 from storage.import_preview import ImportPreview, preview
@@ -149,6 +149,7 @@ class Studio:
         reasons: Sequence[str],
         is_reason_required: bool,
         raters_per_case: int = 1,
+        repeat_percent: int = 0,
     ) -> Project:
         """Change what raters are told and asked. Raises StorageError where that cannot be."""
         return projects.update_project(
@@ -158,6 +159,7 @@ class Studio:
             reasons=reasons,
             is_reason_required=is_reason_required,
             raters_per_case=raters_per_case,
+            repeat_percent=repeat_percent,
         )
 
     def header(self, project_id: str) -> Header:
@@ -183,11 +185,15 @@ class Studio:
     # --- label ---
 
     def next_case(self, project_id: str) -> Case | None:
-        """Return the next case to label: skipped ones come back last; None when all are done."""
+        """Return the next case to label: skipped ones come back last; None when all are done.
+
+        Now and then it is one that the rater has judged before.
+        """
         rater = self._rater
-        return self._handed_out.hand_out(
+        case = self._handed_out.hand_out(
             project_id, rater, lambda held: pairs.next_case(self._db, project_id, rater, held)
         )
+        return case and (repeats.due_repeat(self._db, project_id, rater) or case)
 
     def save_label(self, case: Case, judgement: Judgement) -> None:
         """Store a judgement (in terms of answers, not of sides) durably before returning."""

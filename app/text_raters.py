@@ -24,6 +24,9 @@ RATERS_HINT: Final = (
     "its next start on. Each rater judges without seeing what others said, with sides of their own."
 )
 RATERS_PER_CASE: Final = "Raters for each case, each blind to what others said"
+REPEAT_PERCENT: Final = (
+    "Percent of cases shown a second time, unannounced, with the sides changed over"
+)
 RATER_NAME: Final = "Name"
 RATER_ROLE: Final = "Role"
 ROLES: Final = (("Rater: labels only", "rater"), ("Admin: everything", "admin"))

@@ -147,10 +147,14 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A comparison as one rater sees it; ``left`` names the answer shown on the left."""
+    """A comparison as one rater sees it; ``left`` names the answer shown on the left.
+
+    ``is_repeat``: the rater has judged it before and is asked once more, without knowing.
+    """
 
     comparison: Comparison
     left: Answer
+    is_repeat: bool = False
 
     @property
     def left_text(self) -> str:

@@ -9,12 +9,13 @@ from storage.identity import new_id, prompt_id, utc_now
 
 DEMO_PROJECT_ID = "demo"
 MAX_RATERS_PER_CASE = 20
+MAX_REPEAT_PERCENT = 50
 MAX_REASONS = 12  # ours: what can be read at a glance
 MAX_REASON_LENGTH = 40  # characters, ours: a word or two
 
 _PROJECT = (
     "SELECT project_id, name, guidelines, answer_marker, reasons, is_reason_required,"
-    " raters_per_case FROM projects"
+    " raters_per_case, repeat_percent FROM projects"
 )
 _PROMPT = "SELECT prompt_id, project_id, prompt, split, gold_answer FROM prompts"
 
@@ -54,7 +55,7 @@ def create_project(
     return project
 
 
-def update_project(
+def update_project(  # noqa: PLR0913 - one for each thing that can be changed
     db: Database,
     project_id: str,
     *,
@@ -62,6 +63,7 @@ def update_project(
     reasons: Sequence[str],
     is_reason_required: bool,
     raters_per_case: int = 1,
+    repeat_percent: int = 0,
 ) -> Project:
     """Change what raters are told and asked; labels keep the reasons they were given.
 
@@ -72,14 +74,17 @@ def update_project(
         reasons: words to tick beside a verdict; spaces around them, empty and repeated ones go.
         is_reason_required: ask for a reason beside every preference.
         raters_per_case: how many raters judge each case, each without seeing what others said.
+        repeat_percent: the share of a rater's cases that are shown a second time, unannounced.
 
     Raises:
-        EntryError: that number is below 1 or too large, there are too many reasons, one is too
-            long, or none can be chosen though one is required.
+        EntryError: a number is too small or too large, there are too many reasons, one is too long,
+            or none can be chosen though one is required.
         NotFoundError: there is no such project.
     """
     if not 1 <= raters_per_case <= MAX_RATERS_PER_CASE:
         raise EntryError(f"Between 1 and {MAX_RATERS_PER_CASE} raters can judge a case.")
+    if not 0 <= repeat_percent <= MAX_REPEAT_PERCENT:
+        raise EntryError(f"Between 0 and {MAX_REPEAT_PERCENT} percent of cases can be repeated.")
     words = _distinct(reasons)
     if len(words) > MAX_REASONS:
         raise EntryError(f"A project has at most {MAX_REASONS} reasons; leave some out.")
@@ -91,8 +96,11 @@ def update_project(
         get_project(db, project_id)
         db.execute(
             "UPDATE projects SET guidelines = ?, reasons = ?, is_reason_required = ?,"
-            " raters_per_case = ? WHERE project_id = ?",
-            [guidelines, words, is_reason_required, raters_per_case, project_id],
+            " raters_per_case = ?, repeat_percent = ? WHERE project_id = ?",
+            [
+                *(guidelines, words, is_reason_required),
+                *(raters_per_case, repeat_percent, project_id),
+            ],
         )
         return get_project(db, project_id)
 

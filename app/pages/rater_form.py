@@ -22,10 +22,10 @@ class RaterForm:
     def values(self, project_id: str) -> tuple[object, ...]:
         """Return a project's guidelines and reasons, and no receipt."""
         if not project_id:
-            return "", "", False, 1, said("")
+            return "", "", False, 1, 0, said("")
         project = self.studio.project(project_id)
         reasons = "\n".join(project.reasons)
-        needed = (project.is_reason_required, project.raters_per_case)
+        needed = (project.is_reason_required, project.raters_per_case, project.repeat_percent)
         return project.guidelines, reasons, *needed, said("")
 
     def save(
@@ -35,6 +35,7 @@ class RaterForm:
         reasons: str,
         is_reason_required: bool,
         raters_per_case: float | None,
+        repeat_percent: float | None,
     ) -> tuple[object, ...]:
         """Store the form, one reason a line, and show it as it was stored."""
         if not project_id:
@@ -45,6 +46,7 @@ class RaterForm:
             reasons=reasons.splitlines(),
             is_reason_required=is_reason_required,
             raters_per_case=int(raters_per_case or 0),
+            repeat_percent=int(repeat_percent or 0),
         )
         return *self.values(project_id)[:-1], said(text.RATER_FORM_SAVED)
 
@@ -72,10 +74,17 @@ def build_rater_form(studio: Studio, project_id: gr.State) -> RaterForm:
             needed = gr.Number(
                 label=text_raters.RATERS_PER_CASE, precision=0, minimum=1, elem_id="rater-needed"
             )
+            repeats = gr.Number(
+                label=text_raters.REPEAT_PERCENT,
+                precision=0,
+                minimum=0,
+                maximum=50,
+                elem_id="rater-repeats",
+            )
     with gr.Row(elem_classes="gs-actions"):
         save = gr.Button(text.RATER_FORM_SAVE, elem_id="rater-save", scale=0)
         receipt = live_text("rater-receipt")
-    fields: list[Block] = [guidelines, reasons, is_required, needed]
+    fields: list[Block] = [guidelines, reasons, is_required, needed, repeats]
     form = RaterForm(studio, [*fields, receipt])
     listen(save.click, form.save, [project_id, *fields], form.outputs)
     return form

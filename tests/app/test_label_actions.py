@@ -1,5 +1,7 @@
 """What a label says beside its verdict, and the last ten labels, through the actions."""
 
+from dataclasses import replace
+
 import pytest
 
 from app import text
@@ -8,6 +10,7 @@ from app.pages.label import screen_values
 from app.sides import to_verdict
 from app.views.cases import guidelines_markdown
 from gem_backend.types import Rater
+from storage.pairs import Judgement
 from tests.app.test_label_page import chose
 
 
@@ -179,3 +182,12 @@ def test_a_second_rater_sees_nothing_of_the_firsts_draft(studio, monkeypatch):
     actions.keep_draft(case, chose(case, "right", 1), Words("too long"))
     act_as("ann")
     assert actions.show("demo", case).draft.words == Words("unsafe dose")
+
+
+def test_a_repeat_is_saved_though_its_case_was_judged_before(actions, studio):
+    case = studio.next_case("demo")
+    studio.save_label(case, Judgement("a"))
+    repeat = replace(case, is_repeat=True)
+    screen = actions.save("demo", repeat, chose(repeat, "tie"), Words())
+    assert screen.receipt.startswith("Saved")
+    assert studio.saved[-1].judgement.verdict == "tie"

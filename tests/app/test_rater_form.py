@@ -17,23 +17,23 @@ def form(studio):
 
 def test_form_shows_the_projects_own_words(form):
     values = form.values("demo")
-    assert values[1:] == ("accuracy\nsafety\ncompleteness\nclarity", False, 1, {"text": ""})
+    assert values[1:] == ("accuracy\nsafety\ncompleteness\nclarity", False, 1, 0, {"text": ""})
     assert len(values) == len(form.values("")) == len(form.outputs)
 
 
 def test_saved_words_come_back_as_they_were_typed(form, studio):
-    saved = form.save("demo", HOSTILE, f"dose\n{HOSTILE}", True, 2.0)
-    guidelines, reasons, is_required, raters_per_case, receipt = saved
+    saved = form.save("demo", HOSTILE, f"dose\n{HOSTILE}", True, 2.0, 10.0)
+    guidelines, reasons, is_required, raters_per_case, repeats, receipt = saved
     assert (guidelines, is_required, receipt["text"]) == (HOSTILE, True, text.RATER_FORM_SAVED)
-    assert raters_per_case == 2
+    assert (raters_per_case, repeats) == (2, 10)
     assert reasons == f"dose\n{HOSTILE}"
     assert studio.project("demo").reasons == ("dose", HOSTILE)
 
 
 def test_form_without_a_project_or_with_a_refusal_changes_nothing(form, studio):
     with pytest.raises(DataError, match="project"):
-        form.save("", "new", "dose", False, 1)
+        form.save("", "new", "dose", False, 1, 0)
     studio.refuses = EntryError("A reason is too long.")
     with pytest.raises(EntryError):
-        form.save("demo", "new", "dose", False, 1)
+        form.save("demo", "new", "dose", False, 1, 0)
     assert studio.project("demo").guidelines == ""

@@ -1,0 +1,56 @@
+"""Cases shown a second time, sides changed over: does a rater judge the same case the same way?
+
+Nothing on screen tells a repeat from a new case. Its label is one more event of the log: the newest
+holds, and label health compares the two.
+"""
+
+from gem_backend.types import Answer, Case
+from storage.database import Database
+from storage.identity import left_answer
+from storage.pairs import get_comparison
+
+MIN_DISTANCE = 10  # ours: judgements in between, so that the first is no longer remembered
+
+# Each judgement that was not taken back, numbered; "again" where the same pair was judged before.
+_DUE = """
+WITH said AS (
+    SELECT
+        pair_id, label_events.seq, kind,
+        lead(kind) OVER (PARTITION BY pair_id ORDER BY label_events.seq) AS next_kind
+    FROM label_events JOIN pairs USING (pair_id)
+    WHERE project_id = $project AND rater = $rater AND kind <> 'skip'
+        AND NOT is_imported AND NOT is_final AND part_of IS NULL
+), judged AS (
+    SELECT
+        pair_id, seq,
+        row_number() OVER (ORDER BY seq DESC) - 1 AS judgements_since,
+        count(*) OVER (PARTITION BY pair_id) AS times
+    FROM said WHERE kind = 'label' AND next_kind IS DISTINCT FROM 'undo'
+)
+SELECT pair_id
+FROM judged
+JOIN standing USING (pair_id)
+JOIN queue USING (pair_id)
+WHERE rater = $rater AND NOT is_final AND label_seq = judged.seq AND skip_seq IS NULL
+    AND times = 1 AND judgements_since >= $distance
+    AND (SELECT 100 * (count(*) - count(DISTINCT pair_id) + 1) <= $percent * count(*) FROM judged)
+ORDER BY judged.seq LIMIT 1
+"""
+
+
+def due_repeat(db: Database, project_id: str, rater: str) -> Case | None:
+    """Return a case of the rater's that is to be shown once more, None where none is due.
+
+    One is due while fewer than the project's ``repeat_percent`` of the rater's judgements are
+    repeats. It is the oldest that was judged once, at least ``MIN_DISTANCE`` judgements ago.
+    """
+    percent = db.count("SELECT repeat_percent FROM projects WHERE project_id = ?", [project_id])
+    if not percent:
+        return None
+    where = {"project": project_id, "rater": rater, "percent": percent, "distance": MIN_DISTANCE}
+    rows = db.query(_DUE, where)
+    if not rows:
+        return None
+    comparison = get_comparison(db, str(rows[0][0]))
+    turned: Answer = "b" if left_answer(comparison.pair_id, rater) == "a" else "a"
+    return Case(comparison, turned, is_repeat=True)

@@ -1,0 +1,81 @@
+"""Hidden repeats: how many, which, with which sides, and what they leave in the log."""
+
+import pytest
+
+from gem_backend.label_health import label_health
+from storage.errors import EntryError
+from storage.judgements import judged_cases
+from storage.pairs import Judgement, add_comparison, next_case, save_label, show_case, skip
+from storage.projects import update_project
+from storage.recent import undo
+from storage.repeats import MIN_DISTANCE, due_repeat
+
+
+def ask_again(db, project_id, percent):
+    update_project(
+        db,
+        project_id,
+        guidelines="",
+        reasons=(),
+        is_reason_required=False,
+        raters_per_case=2,
+        repeat_percent=percent,
+    )
+
+
+@pytest.fixture
+def cases(db, project_id):
+    ask_again(db, project_id, 10)
+    return [add_comparison(db, project_id, f"Q{number:02}", "yes", "no") for number in range(40)]
+
+
+def label(db, comparisons, rater="ann", verdict="a"):
+    for comparison in comparisons:
+        save_label(db, show_case(comparison, rater), rater, Judgement(verdict))
+
+
+def test_a_tenth_of_the_judgements_are_repeats_of_the_oldest_cases(db, project_id, cases):
+    repeated = []
+    for count in range(1, 32):
+        case = due_repeat(db, project_id, "ann") or next_case(db, project_id, "ann")
+        if case.is_repeat:
+            repeated.append((count, case.comparison.prompt))
+        save_label(db, case, "ann", Judgement("a"))
+    # The k-th repeat comes when 10 k judgements are there; the first waits until ten lie between.
+    assert repeated == [(12, "Q00"), (21, "Q01"), (31, "Q02")]
+
+
+def test_a_repeat_has_its_sides_changed_over(db, project_id, cases):
+    label(db, cases[:MIN_DISTANCE])
+    assert due_repeat(db, project_id, "ann") is None
+    label(db, cases[MIN_DISTANCE:][:1])
+    repeat = due_repeat(db, project_id, "ann")
+    assert repeat.comparison == cases[0]
+    assert repeat.left != show_case(cases[0], "ann").left
+    assert due_repeat(db, project_id, "ann") == repeat  # the same after a reload
+    assert due_repeat(db, project_id, "bob") is None
+
+
+def test_skipped_repeat_does_not_come_back_and_an_undone_label_is_none(db, project_id, cases):
+    label(db, cases[:12])
+    skip(db, due_repeat(db, project_id, "ann"), "ann")
+    assert due_repeat(db, project_id, "ann").comparison == cases[1]
+    for _ in range(11):
+        undo(db, project_id, "ann")
+    assert due_repeat(db, project_id, "ann") is None
+
+
+def test_without_the_setting_nothing_is_repeated(db, project_id, cases):
+    label(db, cases)
+    ask_again(db, project_id, 0)
+    assert due_repeat(db, project_id, "ann") is None
+    with pytest.raises(EntryError, match="Between 0 and 50 percent"):
+        ask_again(db, project_id, 51)
+
+
+def test_a_repeat_judged_differently_is_a_contradiction(db, project_id, cases):
+    label(db, cases[:11])
+    repeat = due_repeat(db, project_id, "ann")
+    save_label(db, repeat, "ann", Judgement("b"))
+    estimate = label_health(judged_cases(db, project_id)).project.contradictions.estimate
+    assert (estimate.value, estimate.n) == (1.0, 1)
