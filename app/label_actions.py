@@ -9,6 +9,7 @@ from app import text
 from app.records import RecentLine, TaskState
 from app.sides import to_choice, to_verdict
 from app.studio import Studio
+from gem_backend.errors import DataError
 from gem_backend.types import Answer, Case, LabelProgress, Project, Verdict
 from storage.pairs import Judgement
 from storage.recent import StoredLabel
@@ -186,6 +187,8 @@ class LabelActions:
         """Store a pair (question, answer A, answer B) as it was typed, labelled or for later."""
         prompt, answer_a, answer_b = texts
         chosen: Answer | None = "a" if preferred == "a" else "b" if preferred == "b" else None
+        if chosen and self._lacks_reason(project_id, Draft(chosen)):
+            raise DataError(text.ENTER_LATER)
         self._studio.enter_pair(project_id, prompt, answer_a, answer_b, chosen)
         return self._next(project_id, text.PAIR_LABELLED if chosen else text.PAIR_ADDED)
 

@@ -121,6 +121,10 @@ ENTER_A: Final = "Answer A"
 ENTER_B: Final = "Answer B"
 ENTER_WHICH: Final = "Which is better?"
 ENTER_CHOICES: Final = (("A", "a"), ("B", "b"), ("Decide later", "later"))
+ENTER_LATER: Final = (
+    "This project asks for a reason beside every preference: choose “Decide later”, add the pair, "
+    "and judge it as it comes."
+)
 ADD_PAIR: Final = "Add this pair"
 KEY_LIST: Final = (
     ("1", "left is better (again: clearly, then very much, then slightly)"),
