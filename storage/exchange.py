@@ -82,7 +82,8 @@ def import_file(
     """
     progress = _Progress(on_progress, is_cancelled)
     renames = check_mapping(mapping or {})
-    with db.transaction():
+    # Reading may take minutes, in which others label: only storing makes them wait.
+    with db.temporary_tables():
         get_project(db, project_id)
         db.execute_script(CREATE_STAGED)
         columns: dict[str, None] = {}
@@ -95,7 +96,8 @@ def import_file(
         if missing := missing_columns(renames, columns):
             raise ImportFileError(f"The file has no column '{missing[0]}' to map.")
         _refuse_unreadable(db, skipped)
-        return store_staged(db, project_id, skipped)
+        with db.transaction():
+            return store_staged(db, project_id, skipped)
 
 
 class _Progress:
