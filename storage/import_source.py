@@ -43,7 +43,7 @@ def checked_rows(
     mapping: Mapping[str, str],
     columns: dict[str, None],
     skipped: list[SkippedRow],
-    on_row: Callable[[], None] = lambda: None,
+    on_row: Callable[[], object] = lambda: None,
     limit: int | None = None,
 ) -> Iterator[CheckedRow]:
     """Yield the good rows of a file and note the others.
