@@ -1,6 +1,6 @@
 """What other files call our columns: guesses from usual names, and renaming.
 
-A mapping goes from their name to ours, or to the empty name for a column that is left out; names are
+A mapping goes from their name to ours, or to the empty name where a column is left out; names are
 compared without regard to case and outer spaces.
 """
 
