@@ -36,8 +36,8 @@ FORMATS: Final = {
     "Argilla": "an export of Argilla",
 }
 UNKNOWN: Final = (
-    "The names of this file's columns say nothing. Choose below which column is the question and "
-    "which are the answers."
+    "The columns of this file have names that say nothing. Choose below which one is the question "
+    "and which are the answers."
 )
 NONE_GOOD: Final = "None of these rows can be taken as the columns are now; the reasons are below."
 PREVIEW_TITLE: Final = "The first rows, as they would be stored"
@@ -46,7 +46,7 @@ PREVIEW_HEAD: Final = (
     "Better, or answer A",
     "Other, or answer B",
     "Verdict",
-    "How much better",
+    "By how much",
     "Rater",
 )
 REFUSED_TITLE: Final = "Refused rows"
@@ -105,11 +105,6 @@ def chosen_twice(column: str) -> str:
 def looked_at(num_rows: int) -> str:
     """Return how many rows a preview rests on."""
     return "This is its first row." if num_rows == 1 else f"These are its first {num_rows:,} rows."
-
-
-def more_columns(hidden: int) -> str:
-    """Return that the file has more columns than can be chosen from."""
-    return f"{counted(hidden, 'further column')} cannot be chosen; leave out what is not needed."
 
 
 def rows_read(file: str, rows: int) -> str:

@@ -74,7 +74,7 @@ class ImportHandlers:
             return gr.skip(), *_seen(replace(chosen.file, problem=error.message))
         return chosen._replace(file=seen), *_seen(seen)
 
-    def start(self, project_id: str, chosen: Chosen | None) -> tuple[object, ...]:
+    def start_import(self, project_id: str, chosen: Chosen | None) -> tuple[object, ...]:
         """Begin to import the file that is on the page, and clear it away."""
         if chosen is None or chosen.project_id != project_id:
             raise DataError(say.NO_FILE)
@@ -83,10 +83,10 @@ class ImportHandlers:
         # As it was at the start: an end before the next poll would else be missed.
         return *self.clear(), *progress_values(ImportState("running", path.name))
 
-    def stop(self, project_id: str) -> tuple[object, ...]:
+    def stop_import(self, project_id: str) -> tuple[object, ...]:
         """Ask the import that is under way to stop."""
         state = self.studio.stop_import(project_id)
-        return views.progress_html(state), gr.Row(visible=False)
+        return views.progress_html(state), gr.Column(visible=False)
 
     def clear(self) -> tuple[object, ...]:
         """Forget the file that is on the page."""
@@ -113,8 +113,8 @@ class ImportHandlers:
 
 def progress_values(state: ImportState) -> tuple[object, ...]:
     """Return an import's state as the values of the four parts that show it."""
-    can_stop = gr.Row(visible=state.state == "running")
-    return state, views.progress_html(state), can_stop, views.outcome_html(state)
+    is_running = gr.Column(visible=state.state == "running")
+    return state, views.progress_html(state), is_running, views.outcome_html(state)
 
 
 def _seen(seen: FilePreview) -> tuple[object, ...]:
@@ -171,13 +171,15 @@ def build_import_card(studio: Studio, project_id: gr.State) -> ImportCard:
         start = gr.Button(say.IMPORT, variant="primary", elem_id="import-start", scale=0)
         cancel = gr.Button(say.CANCEL, elem_id="import-cancel", scale=0)
     progress = gr.HTML("", elem_id="import-progress")
-    with gr.Row(visible=False, elem_classes="gs-actions") as stopping:
-        stop = gr.Button(say.STOP, elem_id="import-stop", scale=0)
+    with gr.Column(visible=False) as running:
+        gr.HTML(views.busy_html())
+        with gr.Row(elem_classes="gs-actions"):
+            stop = gr.Button(say.STOP, elem_id="import-stop", scale=0)
     outcome = gr.HTML("", elem_id="import-outcome")
 
     shown: list[Block] = [chosen, preview, start, actions]
     form: list[Block] = [*shown, columns, upload, place]
-    moving: list[Block] = [seen, progress, stopping, outcome]
+    moving: list[Block] = [seen, progress, running, outcome]
     looked: list[Block] = [*shown, columns, *lists]
     listen(upload.upload, handlers.look, [project_id, upload], looked)
     listen(upload.clear, handlers.clear, [], form)
@@ -185,9 +187,9 @@ def build_import_card(studio: Studio, project_id: gr.State) -> ImportCard:
         listen(asked, handlers.look_there, [project_id, place], looked)
     for one in lists:
         listen(one.input, handlers.remap, [chosen, *lists], shown, mode="always_last")
-    listen(start.click, handlers.start, [project_id, chosen], [*form, *moving])
+    listen(start.click, handlers.start_import, [project_id, chosen], [*form, *moving])
     listen(cancel.click, handlers.clear, [], form)
-    listen(stop.click, handlers.stop, [project_id], [progress, stopping])
+    listen(stop.click, handlers.stop_import, [project_id], [progress, running])
     return ImportCard(handlers, chosen, ended, form, moving)
 
 

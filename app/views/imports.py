@@ -61,11 +61,14 @@ def progress_html(state: ImportState) -> str:
     if not state.is_under_way:
         return ""
     is_stopping = state.state == "stopping"
-    words = escape(say.STOPPING if is_stopping else say.rows_read(state.file, state.rows))
-    return (
-        f'<p class="gem-state">{words}</p>'
-        f'<progress class="gem-progress" aria-label="{escape(say.ACTIVITY)}"></progress>'
-    )
+    words = say.STOPPING if is_stopping else say.rows_read(state.file, state.rows)
+    return f'<p class="gem-state">{escape(words)}</p>'
+
+
+def busy_html() -> str:
+    """Return a bar that only says that something is under way: nobody has counted the rows."""
+    name = escape(say.ACTIVITY)
+    return f'<div class="gem-bar gem-busy" role="progressbar" aria-label="{name}"><div></div></div>'
 
 
 def outcome_html(state: ImportState) -> str:
