@@ -96,7 +96,7 @@ class ImportHandlers:
     def refresh(self, project_id: str, chosen: Chosen | None) -> tuple[object, ...]:
         """Draw the card for a project; a file that was chosen for another one goes."""
         form = self.clear()
-        if chosen is not None and chosen.project_id == project_id:
+        if chosen is None or chosen.project_id == project_id:  # a hand may be quicker than this
             form = tuple(gr.skip() for _ in form)
         return *form, *progress_values(self._state(project_id))
 

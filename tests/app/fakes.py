@@ -190,6 +190,7 @@ class FakeStudio(Studio):
     is_stale: bool = False
     imported: tuple[Path, dict[str, str]] | None = None
     importing: ImportState = field(default_factory=lambda: ImportState("idle"))
+    rows_to_import: int = 1000
     import_report: ImportReport = field(default_factory=lambda: ImportReport(3))
 
     model: ClassVar[str] = "demo"  # type: ignore[misc]
@@ -413,7 +414,7 @@ class FakeStudio(Studio):
     def import_state(self, project_id: str) -> ImportState:
         was = self.importing if project_id == "demo" else ImportState("idle")
         if was.state == "running":
-            is_over = was.rows == 1000
+            is_over = was.rows >= self.rows_to_import
             done = replace(was, state="done", report=self.import_report)
             self.importing = done if is_over else replace(was, rows=was.rows + 500)
         elif was.state == "stopping":

@@ -182,6 +182,7 @@ def test_of_a_long_text_the_beginning_is_kept(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_large_file_keeps_memory_bounded_and_others_at_work(run_python, tmp_path):
     text = "An answer of some length, as people write them. " * 10
     row = {"prompt": "Q", "chosen": "yes", "rejected": "no"}
@@ -189,7 +190,7 @@ def test_large_file_keeps_memory_bounded_and_others_at_work(run_python, tmp_path
     with (tmp_path / "many.jsonl").open("w") as file:
         for number in range(300_000):
             file.write(json.dumps(row | {"prompt": f"Q{number}", "chosen": text}) + "\n")
-    done = run_python("-c", IMPORT_LARGE, tmp_path)
+    done = run_python("-c", IMPORT_LARGE, tmp_path, timeout_s=840)
     assert done.returncode == 0, done.stderr
     imported, growth_mib, slowest_s, ended, num_stored = done.stdout.split()
     assert (imported, ended, num_stored) == ("300000", "stopped", "0")
