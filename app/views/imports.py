@@ -82,17 +82,17 @@ def outcome_html(state: ImportState) -> str:
 
 def import_report(report: ImportReport, file: str = "") -> str:
     """Return what an import did, each refused row by its line with the reason."""
-    summary = say.import_summary(report.imported, report.already_there, len(report.skipped))
+    summary = say.import_summary(report.imported, report.already_there, report.num_skipped)
     name = f"{file}: " if file else ""
     parts = [f'<p role="status" class="gem-state">{escape(name + summary)}</p>']
-    return "".join([*parts, _refused(report.skipped)])
+    return "".join([*parts, _refused(report.skipped, report.num_unlisted)])
 
 
-def _refused(rows: Sequence[SkippedRow]) -> str:
+def _refused(rows: Sequence[SkippedRow], num_unlisted: int = 0) -> str:
     if not rows:
         return ""
     shown = rows[: say.REFUSED_SHOWN]
-    hidden = len(rows) - len(shown)
+    hidden = len(rows) - len(shown) + num_unlisted
     more = f'<p class="gem-quiet">{escape(say.refused_more(hidden))}</p>' if hidden else ""
     return tables.table("gem-refused", say.REFUSED_HEAD, _lines(shown), say.REFUSED_TITLE) + more
 

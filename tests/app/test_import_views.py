@@ -114,3 +114,5 @@ def test_report_names_the_file_and_cuts_a_long_list():
     assert "a.csv: 1 entry imported, 4 already there, 1,000 rows refused." in shown
     assert shown.count("<tr><td") == say.REFUSED_SHOWN
     assert "And 800 further rows" in shown
+    more = views.outcome_html(ImportState("done", "a.csv", report=ImportReport(0, 0, rows, 2000)))
+    assert "3,000 rows refused" in more and "And 2,800 further rows" in more

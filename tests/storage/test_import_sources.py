@@ -211,6 +211,18 @@ def test_stopped_import_stores_nothing_and_can_be_done_again(
     assert import_file(db, project_id, path).imported == 1234
 
 
+def test_very_many_refused_rows_are_counted(db, project_id, tmp_path, monkeypatch):
+    monkeypatch.setattr("storage.import_rows.MOST_LISTED", 5)
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row(n, chosen="no")) + "\n" for n in range(12)) + "{}\n")
+    with path.open("a") as file:
+        file.write(json.dumps(row(99, split="train")) + "\n")
+        file.write(json.dumps(row(99, rejected="never", split="held_out")) + "\n")
+    report = import_file(db, project_id, path)
+    assert (report.imported, report.num_skipped, report.num_unlisted) == (1, 14, 9)
+    assert [one.line for one in report.skipped] == [1, 2, 3, 4, 5]
+
+
 def test_others_write_while_a_file_is_read(db, project_id, write_many):
     written = []
 
