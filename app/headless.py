@@ -98,13 +98,14 @@ def import_file(data_dir: Path, file: Path, project: str, mapping: Mapping[str, 
         if report.skipped and not report.imported and not report.already_there:
             first = report.skipped[0]
             raise ImportFileError(
-                f"None of the {len(report.skipped)} rows could be imported; "
+                f"None of the {report.num_skipped} rows could be imported; "
                 f"line {first.line}: {first.reason}"
             )
     return {
         "imported": report.imported,
         "already_there": report.already_there,
         "skipped": [asdict(row) for row in report.skipped],
+        "num_skipped": report.num_skipped,
     }
 
 
@@ -138,8 +139,8 @@ def _spec_of_file(file: Path, config: RunConfig, on_progress: Say) -> RunSpec:
         report = exchange.import_file(db, project.project_id, file)
         for row in report.skipped[:10]:
             on_progress(f"Line {row.line} left out: {row.reason}")
-        if len(report.skipped) > 10:
-            on_progress(f"{len(report.skipped) - 10} more lines were left out.")
+        if report.num_skipped > 10:
+            on_progress(f"{report.num_skipped - 10} more lines were left out.")
         labels, pool = snapshot(db, project.project_id)
     if obstacle := split_training_data(labels, pool).obstacle:
         raise DataError(obstacle)

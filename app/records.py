@@ -1,10 +1,20 @@
 """What the studio tells its pages: small frozen records, ready to show."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from gem_backend.config import RunConfig
-from gem_backend.types import Calibration, Case, RunEvent, RunSummary
+from gem_backend.types import (
+    Calibration,
+    Case,
+    ImportReport,
+    RunEvent,
+    RunSummary,
+    SkippedRow,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,53 @@ class TaskState:
     done: int = 0
     total: int = 0
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewRow:
+    """A row of a file as it would be stored; of long texts the beginning."""
+
+    kind: Literal["label", "case", "prompt", "event"]
+    prompt: str
+    answer_a: str | None
+    answer_b: str | None
+    verdict: Verdict | None
+    strength: int
+    rater: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilePreview:
+    """What the first ``num_rows`` rows of a file would become; ``problem`` says why nothing can.
+
+    ``format`` is None where the names of the columns say nothing. ``mapping`` goes from their names
+    to ours.
+    """
+
+    path: Path
+    format: str | None = None
+    columns: tuple[str, ...] = ()
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    rows: tuple[PreviewRow, ...] = ()
+    refused: tuple[SkippedRow, ...] = ()
+    num_rows: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportState:
+    """A project's newest import as a page polls it: how many rows are read, or how it ended."""
+
+    state: Literal["idle", "running", "stopping", "stopped", "done", "failed"]
+    file: str = ""
+    rows: int = 0
+    report: ImportReport | None = None
+    error: str = ""
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether there is more to come."""
+        return self.state in ("running", "stopping")
 
 
 @dataclass(frozen=True, slots=True)

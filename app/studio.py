@@ -1,17 +1,28 @@
 """The one object that pages call: the studio's use cases over storage, engine and runs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
+from app import text_import
 from app.access import Access, for_admins
 from app.agreement_desk import AgreementDesk, AgreementView
 from app.calibration_desk import CalibrationDesk
 from app.demo_project import ensure_demo_project
 from app.disputes_desk import DisputesDesk
 from app.handed_out import HandedOut
+from app.import_desk import ImportDesk, look
 from app.raters_desk import RatersDesk
-from app.records import AlignPlan, CalibrationView, DisputedCase, Header, RunView, TaskState
+from app.records import (
+    AlignPlan,
+    CalibrationView,
+    DisputedCase,
+    FilePreview,
+    Header,
+    ImportState,
+    RunView,
+    TaskState,
+)
 from app.runs_desk import RunsDesk, StudioModel
 from app.sampling_desk import SamplingDesk
 from app.supervision import Supervisor
@@ -26,7 +37,6 @@ from gem_backend.types import (
     BeforeAfter,
     Candidate,
     Case,
-    ImportReport,
     LabelProgress,
     Preset,
     Project,
@@ -35,10 +45,9 @@ from gem_backend.types import (
     Role,
     RunSummary,
 )
-from storage import candidates, exchange, export, pairs, projects, recent, repeats, runs
+from storage import candidates, export, pairs, projects, recent, repeats, runs
 from storage.database import Database
 from storage.errors import NotFoundError
-from storage.import_preview import ImportPreview, preview
 from storage.pairs import Judgement
 from storage.recent import StoredLabel
 from storage.runs import RunTraits
@@ -91,6 +100,7 @@ class Studio:
         )
         self._sampling = SamplingDesk(self._db, self._engine, self._tasks)
         self._calibration = CalibrationDesk(self._db, self._engine, self._tasks, self._model)
+        self._imports = ImportDesk(self._db, self._tasks)
         self._supervisor.start()
         if self._supervisor.active_runs():
             self._engine.hold()
@@ -103,6 +113,7 @@ class Studio:
 
     def close(self) -> None:
         """Let the engine and the database go; runs go on by themselves."""
+        self._imports.close()
         self._supervisor.close()
         self._engine.release()
         self._db.close()
@@ -178,6 +189,8 @@ class Studio:
         active = self._supervisor.active_runs()
         if active:
             return self._supervisor.run_dir(active[0]).status().message or "A run is starting"
+        if self._tasks.is_any_running("import "):
+            return text_import.ACTIVITY
         if self._tasks.is_any_running("learn "):
             return "Learning from your labels"
         return "Sampling" if self._tasks.is_any_running("sample ") else ""
@@ -368,21 +381,26 @@ class Studio:
     # --- data ---
 
     @for_admins
-    def preview_import(self, path: Path, mapping: Mapping[str, str] | None = None) -> ImportPreview:
-        """Return what the first rows of a file would become; stores nothing."""
-        return preview(path, mapping)
+    def preview_import(self, path: Path, mapping: Mapping[str, str] | None = None) -> FilePreview:
+        """Return what the first rows of a file or folder would become, or why it cannot be read."""
+        return look(path, mapping)
 
     @for_admins
-    def import_file(
-        self,
-        project_id: str,
-        path: Path,
-        mapping: Mapping[str, str] | None = None,
-        on_progress: Callable[[int], None] = lambda _: None,
-        is_cancelled: Callable[[], bool] = lambda: False,
-    ) -> ImportReport:
-        """Import a file. Raises StorageError when nothing of it can be read, or when cancelled."""
-        return exchange.import_file(self._db, project_id, path, mapping, on_progress, is_cancelled)
+    def start_import(
+        self, project_id: str, path: Path, mapping: Mapping[str, str] | None = None
+    ) -> ImportState:
+        """Begin to import a file or folder. Raises EntryError while another import runs."""
+        return self._imports.start(project_id, path, mapping or {})
+
+    @for_admins
+    def import_state(self, project_id: str) -> ImportState:
+        """Return how the project's newest import stands, or how it ended."""
+        return self._imports.state(project_id)
+
+    @for_admins
+    def stop_import(self, project_id: str) -> ImportState:
+        """Ask the project's import to stop and store nothing."""
+        return self._imports.stop(project_id)
 
     @for_admins
     def export_file(

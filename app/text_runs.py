@@ -313,13 +313,6 @@ def story_best(number: int) -> str:
 
 DATA_COUNTS_TITLE = "In this project"
 DATA_EMPTY = "This project is empty. Import a file below, or type pairs on the Label page."
-IMPORT_TITLE = "Import"
-IMPORT_HINT = (
-    "Columns prompt, chosen and rejected, or an export of PandaLM, Argilla, Label Studio, or a "
-    "label log of this studio. Good rows are kept; each refused row is listed with its line and "
-    "reason."
-)
-IMPORT_LABEL = "Preference pairs (.jsonl, .json, .csv, .tsv or .parquet)"
 EXPORT_TITLE = "Export"
 EXPORT_HINT = (
     "All judged pairs of this project, as one file that this page can read again. The label log "
@@ -328,19 +321,3 @@ EXPORT_HINT = (
 EXPORT_BUTTON = "Make the export file"
 EXPORT_FORMAT = "Format"
 EXPORT_FILE = "Your file"
-NO_FILE = "Choose a file first."
-REFUSED_TITLE = "Refused rows"
-REFUSED_SHOWN = 200
-
-
-def import_summary(imported: int, already_there: int, refused: int) -> str:
-    """Return what an import did, in one sentence."""
-    parts = [f"{counted(imported, 'pair')} imported"]
-    parts.append(f"{already_there:,} already there")
-    parts.append(f"{counted(refused, 'row')} refused")
-    return ", ".join(parts) + "."
-
-
-def refused_more(hidden: int) -> str:
-    """Return that the list of refused rows is longer than shown."""
-    return f"And {counted(hidden, 'further row')}, most likely for the same reasons."

@@ -429,8 +429,17 @@ class SkippedRow:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import did: rows taken, rows seen before, rows refused with their reasons."""
+    """What an import did: rows taken, rows seen before, rows refused with their reasons.
+
+    Of very many refused rows the first are in ``skipped`` and the others counted.
+    """
 
     imported: int
     already_there: int = 0
     skipped: tuple[SkippedRow, ...] = ()
+    num_unlisted: int = 0
+
+    @property
+    def num_skipped(self) -> int:
+        """How many rows were refused."""
+        return len(self.skipped) + self.num_unlisted

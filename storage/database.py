@@ -81,7 +81,7 @@ class Database:
             if self._own_cursor() is not None:
                 yield
                 return
-            with self._our_errors(), self._new_cursor() as cursor:
+            with self._our_errors(), self._cursor() as cursor:
                 self._thread.cursor = cursor.begin()
                 try:
                     yield
@@ -92,6 +92,22 @@ class Database:
                     raise
                 finally:
                     self._thread.cursor = None
+
+    @contextlib.contextmanager
+    def temporary_tables(self) -> Iterator[None]:
+        """Keep the temporary tables that are made inside until the end; no other thread sees them.
+
+        Between the statements inside, other threads may write.
+        """
+        if self._own_cursor() is not None or self._kept_cursor() is not None:
+            yield
+            return
+        with self._our_errors(), self._new_cursor() as cursor:
+            self._thread.kept_cursor = cursor
+            try:
+                yield
+            finally:
+                self._thread.kept_cursor = None
 
     def execute(self, sql: str, parameters: Parameters = ()) -> int:
         """Run a statement that writes and return the number of rows it touched."""
@@ -155,6 +171,10 @@ class Database:
         """Return the cursor of the transaction that this thread is in."""
         return getattr(self._thread, "cursor", None)
 
+    def _kept_cursor(self) -> duckdb.DuckDBPyConnection | None:
+        """Return the cursor that has this thread's temporary tables."""
+        return getattr(self._thread, "kept_cursor", None)
+
     def _writing_cursor(self) -> duckdb.DuckDBPyConnection:
         cursor = self._own_cursor()
         assert cursor is not None, "writes happen inside a transaction"
@@ -167,8 +187,17 @@ class Database:
             if own is not None:
                 yield own
                 return
-            with self._new_cursor() as cursor:
+            with self._cursor() as cursor:
                 yield cursor
+
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        kept = self._kept_cursor()
+        if kept is not None:
+            yield kept
+            return
+        with self._new_cursor() as cursor:
+            yield cursor
 
     def _new_cursor(self) -> duckdb.DuckDBPyConnection:
         """Return a cursor, after reopening a file on which the driver has given up."""

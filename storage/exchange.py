@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from gem_backend.types import ImportReport, SkippedRow
+from gem_backend.types import ImportReport
 from storage.database import Database
 from storage.errors import ImportFileError
 from storage.identity import is_held_out, pair_id, prompt_id
 from storage.import_files import NOT_JSON, NOT_NAMED
 from storage.import_names import check_mapping, missing_columns
-from storage.import_rows import NO_PROMPT
+from storage.import_rows import NO_PROMPT, Refused
 from storage.import_source import CheckedRow, checked_rows
 from storage.import_store import CREATE_STAGED, store_staged
 from storage.projects import get_project
@@ -83,11 +83,12 @@ def import_file(
     """
     progress = _Progress(on_progress, is_cancelled)
     renames = check_mapping(mapping or {})
-    with db.transaction():
+    # Reading may take minutes, in which others label: only storing makes them wait.
+    with db.temporary_tables():
         get_project(db, project_id)
         db.execute_script(CREATE_STAGED)
         columns: dict[str, None] = {}
-        skipped: list[SkippedRow] = []
+        skipped = Refused()
         rows = checked_rows(path, renames, columns, skipped, progress.on_row)
         for batch in _batches(_staged_rows(project_id, rows)):
             progress.report()
@@ -96,7 +97,8 @@ def import_file(
         if missing := missing_columns(renames, columns):
             raise ImportFileError(f"The file has no column '{missing[0]}' to map.")
         _refuse_unreadable(db, skipped)
-        return store_staged(db, project_id, skipped)
+        with db.transaction():
+            return store_staged(db, project_id, skipped)
 
 
 class _Progress:
@@ -142,11 +144,11 @@ def _batches(rows: Iterator[dict[str, object]]) -> Iterator[pa.Table]:
         yield pa.Table.from_pylist(batch, schema=_STAGED)
 
 
-def _refuse_unreadable(db: Database, skipped: list[SkippedRow]) -> None:
+def _refuse_unreadable(db: Database, skipped: Refused) -> None:
     """Raise if not one row was good and they all failed on the form of the file."""
     if db.count("SELECT count(*) FROM staged"):
         return
-    reasons = {row.reason for row in skipped}
+    reasons = {row.reason for row in skipped.rows}
     if not reasons:
         raise ImportFileError("The file is empty.")
     if reasons == {NOT_JSON}:

@@ -23,6 +23,14 @@ _OTHER_VERDICTS = {
     "both_bad": ("bothbad", "tiebothbad", "neither", "equallybad"),
     "cannot_judge": ("cannotjudge", "unsure", "unknown"),
 }
+# What a claim is to the text it is checked against; a neutral one is neither.
+CLAIM_HOLDS = "The claim follows from the answer."
+CLAIM_FAILS = "The claim contradicts the answer."
+_CLAIM_VERDICTS = {
+    "entailment": "first", "entail": "first", "entails": "first",
+    "contradiction": "second", "contradict": "second", "contradicts": "second",
+    "neutral": "both_bad",
+}  # fmt: skip
 _SHARED = ("strength", "rationale", "reasons", "rater", "split", "gold_answer", "is_acceptable")
 
 
@@ -87,12 +95,12 @@ def _case(texts: Row, names: Iterable[str], shared: Row) -> PlainRow:
     return {"prompt": texts[prompt], "answer_a": first, "answer_b": second, **kept}
 
 
-def _text(texts: Row, name: str) -> str:
+def _text(texts: Row, name: str, kind: str = "answer") -> str:
     text = texts.get(name)
     if not isinstance(text, str):
         raise RowError(f"The value of '{name}' is not text.")
     if not text.strip():
-        raise RowError(f"The answer '{name}' is empty.")
+        raise RowError(f"The {kind} '{name}' is empty.")
     return text
 
 
@@ -236,6 +244,30 @@ def _ranked(fields: Row, names: list[str], value: list[object]) -> list[PlainRow
     return rows
 
 
+def _judged_claims(values: Row) -> list[PlainRow]:
+    """Read a claim that several people checked against an answer: entailed, contradicted, neutral.
+
+    The case asks which of two sentences is true, so that "both bad" says neutral: neither is. A
+    rater's name is the column's.
+    """
+    question, answer, claim = (
+        _text(values, name, "text") for name in ("question", "answer", "claim")
+    )
+    case: PlainRow = {
+        "prompt": f"Question: {question}\n\nAnswer: {answer}\n\nClaim: {claim}\n\n"
+        "Does the claim follow from the answer, or does it contradict it?",
+        "answer_a": CLAIM_HOLDS,
+        "answer_b": CLAIM_FAILS,
+    }
+    rows = []
+    for name in sorted(name for name in values if re.fullmatch(r"label_\d+", name)):
+        verdict = _CLAIM_VERDICTS.get(_key(values[name]))
+        if verdict is None:
+            raise RowError(f"The value of '{name}' is none of entailment, neutral, contradiction.")
+        rows.append(_judged(case, verdict) | {"rater": name})
+    return rows
+
+
 FORMATS = (
     Format(
         "PandaLM",
@@ -244,6 +276,11 @@ FORMATS = (
     ),
     Format("Label Studio", frozenset({"data", "annotations"}), _label_studio),
     Format("Argilla", frozenset({"fields", "responses"}), _argilla),
+    Format(
+        "judged claims",
+        frozenset({"question", "answer", "claim", "label_0", "label_1"}),
+        _judged_claims,
+    ),
     Format(
         "judged answers",
         frozenset({"prompt", "answer_a", "answer_b", "verdict"}),

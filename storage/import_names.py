@@ -1,6 +1,7 @@
 """What other files call our columns: guesses from usual names, and renaming.
 
-A mapping goes from their name to ours; names are compared without regard to case and outer spaces.
+A mapping goes from their name to ours, or to the empty name where a column is left out; names are
+compared without regard to case and outer spaces.
 """
 
 import re
@@ -84,7 +85,7 @@ def check_mapping(mapping: Mapping[str, str]) -> dict[str, str]:
     Raises:
         ImportFileError: it names a column that is not ours, or one of ours twice.
     """
-    ours = list(mapping.values())
+    ours = [name for name in mapping.values() if name]
     for name in ours:
         if name not in OUR_NAMES:
             raise ImportFileError(f"There is no column '{name}' to map to; choose {_choices()}.")
@@ -98,7 +99,7 @@ def rename(values: Row, mapping: Mapping[str, str]) -> Row:
     if not mapping:
         return values
     renamed = {_plain(name): value for name, value in values.items()}
-    mapped = {mapping[name]: value for name, value in renamed.items() if name in mapping}
+    mapped = {mapping[name]: value for name, value in renamed.items() if mapping.get(name)}
     return {name: value for name, value in values.items() if _plain(name) not in mapping} | mapped
 
 

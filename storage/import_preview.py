@@ -10,7 +10,7 @@ from storage.errors import ImportFileError
 from storage.import_files import read_rows
 from storage.import_grades import ONLY_ONE
 from storage.import_names import check_mapping, propose_mapping, rename
-from storage.import_rows import ImportRow
+from storage.import_rows import ImportRow, Refused
 from storage.import_source import checked_rows, format_name
 
 _WITHOUT_GUESSES = ("preference pairs", "cases to judge", "questions", None)
@@ -21,7 +21,8 @@ class ImportPreview:
     """The first rows of a file as they would be imported.
 
     ``format`` is what the file is taken for under ``mapping``, None if its columns say nothing.
-    ``mapping`` goes from their names to ours; it is a proposal where none was given.
+    ``mapping`` goes from their names to ours; it is a proposal where none was given. ``num_rows``
+    of the file were looked at.
     """
 
     format: str | None
@@ -29,6 +30,7 @@ class ImportPreview:
     mapping: Mapping[str, str]
     rows: tuple[ImportRow, ...]
     problems: tuple[SkippedRow, ...]
+    num_rows: int = 0
 
 
 def preview(path: Path, mapping: Mapping[str, str] | None = None, rows: int = 20) -> ImportPreview:
@@ -46,19 +48,21 @@ def preview(path: Path, mapping: Mapping[str, str] | None = None, rows: int = 20
     if mapping is None:
         mapping = _proposal(columns)
     renames = check_mapping(mapping)
-    problems: list[SkippedRow] = []
+    problems = Refused()
     shown: list[ImportRow] = []
+    looked_at = itertools.count()
     try:
-        checked = checked_rows(path, renames, {}, problems, limit=rows)
+        checked = checked_rows(path, renames, {}, problems, lambda: next(looked_at), limit=rows)
         shown = [row for _, row in itertools.islice(checked, rows)]
     except ImportFileError as error:
-        problems.append(SkippedRow(1, error.message))
+        problems.add(SkippedRow(1, error.message))
     return ImportPreview(
         format_name(rename(dict.fromkeys(columns), renames)),
         columns,
         mapping,
         tuple(shown),
-        tuple(problem for problem in problems if problem.reason != ONLY_ONE),
+        tuple(problem for problem in problems.rows if problem.reason != ONLY_ONE),
+        num_rows=next(looked_at),
     )
 
 

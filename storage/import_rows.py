@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
-from gem_backend.types import Answer, CaseSource, LabelKind, PairVerdict, Split, Verdict
+from gem_backend.types import Answer, CaseSource, LabelKind, PairVerdict, SkippedRow, Split, Verdict
 from storage.reasons import split_reasons
 
+MOST_LISTED = 10_000  # refused rows; a file may have millions of them
 DEFAULT_RATER = "import"
 NO_PROMPT = "This row has no 'prompt'."
 
@@ -32,6 +33,20 @@ class RawRow(NamedTuple):
     line: int
     values: Row | None
     reason: str = ""
+
+
+class Refused:
+    """The rows that cannot be taken: the first with their reasons, the others counted."""
+
+    def __init__(self) -> None:
+        self.rows: list[SkippedRow] = []
+        self.num_unlisted = 0
+
+    def add(self, *rows: SkippedRow) -> None:
+        """Note rows that were refused."""
+        listed = rows[: max(MOST_LISTED - len(self.rows), 0)]
+        self.rows += listed
+        self.num_unlisted += len(rows) - len(listed)
 
 
 @dataclass(frozen=True, slots=True)

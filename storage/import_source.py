@@ -11,7 +11,7 @@ from storage.import_files import read_rows
 from storage.import_formats import find_format, is_graded
 from storage.import_grades import GradedAnswers
 from storage.import_names import rename
-from storage.import_rows import ImportRow, RawRow, RowError, parse_row
+from storage.import_rows import ImportRow, RawRow, Refused, RowError, parse_row
 
 _OWN = (
     ("preference pairs", frozenset({"chosen", "rejected"})),
@@ -42,8 +42,8 @@ def checked_rows(
     path: Path,
     mapping: Mapping[str, str],
     columns: dict[str, None],
-    skipped: list[SkippedRow],
-    on_row: Callable[[], None] = lambda: None,
+    skipped: Refused,
+    on_row: Callable[[], object] = lambda: None,
     limit: int | None = None,
 ) -> Iterator[CheckedRow]:
     """Yield the good rows of a file and note the others.
@@ -74,12 +74,12 @@ def checked_rows(
 
 
 def _noted(
-    raw: RawRow, skipped: list[SkippedRow], read: Callable[[RawRow], list[ImportRow]]
+    raw: RawRow, skipped: Refused, read: Callable[[RawRow], list[ImportRow]]
 ) -> list[CheckedRow]:
     try:
         return [CheckedRow(raw.line, row) for row in read(raw)]
     except RowError as error:
-        skipped.append(SkippedRow(raw.line, str(error)))
+        skipped.add(SkippedRow(raw.line, str(error)))
         return []
 
 

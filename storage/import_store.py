@@ -7,6 +7,7 @@ from gem_backend.types import ImportReport, SkippedRow
 from storage.database import Database
 from storage.identity import monotonic_s, utc_now
 from storage.import_events import refuse_events, save_events
+from storage.import_rows import Refused
 from storage.standing import stand_project
 
 CREATE_STAGED = """
@@ -129,7 +130,7 @@ FROM new ORDER BY place
 _SPLIT_WORDS = {"train": "training", "held_out": "evaluation"}
 
 
-def store_staged(db: Database, project_id: str, skipped: list[SkippedRow]) -> ImportReport:
+def store_staged(db: Database, project_id: str, skipped: Refused) -> ImportReport:
     """Store what is staged, drop the staging tables, and say what became of every row.
 
     Args:
@@ -141,9 +142,9 @@ def store_staged(db: Database, project_id: str, skipped: list[SkippedRow]) -> Im
     owner = {"project": project_id, **moment}
     db.execute_script(_DECIDE_SPLITS)
     for line, split in db.query(_CONFLICTS):
-        skipped.append(SkippedRow(int(str(line)), _conflict(str(split))))
+        skipped.add(SkippedRow(int(str(line)), _conflict(str(split))))
     db.execute(_DROP_CONFLICTS)
-    skipped += refuse_events(db)
+    skipped.add(*refuse_events(db))
     rows = db.count("SELECT count(*) FROM staged")
     imported = db.count(_COUNT_PROMPTS)
     db.execute(_SAVE_PROMPTS, owner)
@@ -155,8 +156,8 @@ def store_staged(db: Database, project_id: str, skipped: list[SkippedRow]) -> Im
     imported += db.execute(_SAVE_LABELS, {**moment, "monotonic": monotonic_s()}) + save_events(db)
     stand_project(db, project_id)
     db.execute_script("DROP TABLE staged; DROP TABLE decided; DROP TABLE new_pairs")
-    skipped.sort(key=lambda row: row.line)
-    return ImportReport(imported, rows - imported, tuple(skipped))
+    listed = tuple(sorted(skipped.rows, key=lambda row: row.line))
+    return ImportReport(imported, rows - imported, listed, skipped.num_unlisted)
 
 
 def _conflict(split: str) -> str:

@@ -1,18 +1,18 @@
 """The Data page: what the project holds, a file in, a file out."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import gradio as gr
 from gradio.blocks import Block
 from gradio.processing_utils import save_file_to_cache
 
-from app import text_agreement, text_disputes, text_raters
+from app import text_agreement, text_disputes, text_import, text_raters
 from app import text_runs as say
 from app.events import listen
 from app.pages import PageHandles
 from app.pages.disputes import DisputesCard
+from app.pages.import_form import Chosen, build_import_card
 from app.pages.rater_form import build_rater_form
 from app.pages.raters import RatersCard
 from app.studio import Studio
@@ -27,7 +27,6 @@ FORMATS: tuple[tuple[str, Format], ...] = (
     ("Parquet", "parquet"),
     ("Label log", "log"),
 )
-FILE_TYPES = [".jsonl", ".json", ".csv", ".tsv", ".parquet"]
 
 
 def counts_panel(studio: Studio, project_id: str) -> str:
@@ -61,8 +60,12 @@ class DataHandlers:
     cache_dir: str
 
     def refresh(self, project_id: str) -> tuple[object, ...]:
-        """Draw the page for a project, without what an earlier import or export left on it."""
-        return counts_panel(self.studio, project_id), "", None, gr.File(None, visible=False)
+        """Draw the page for a project, without what an earlier export left on it."""
+        return counts_panel(self.studio, project_id), gr.File(None, visible=False)
+
+    def counts(self, project_id: str) -> str:
+        """Draw the counts alone."""
+        return counts_panel(self.studio, project_id)
 
     def judged(self, project_id: str) -> tuple[str, str]:
         """Draw what the raters agree on, and what the labels give away."""
@@ -70,15 +73,6 @@ class DataHandlers:
             return "", ""
         view = self.studio.agreement(project_id)
         return views.agreement_html(view), views.health_html(view)
-
-    def import_file(self, project_id: str, path: str | None) -> tuple[object, ...]:
-        """Import the file that was just chosen and say what became of each row."""
-        if not project_id:
-            raise DataError(say.NO_PROJECT)
-        if path is None:
-            raise DataError(say.NO_FILE)
-        report = self.studio.import_file(project_id, Path(path))
-        return counts_panel(self.studio, project_id), tables.import_report(report), None
 
     def export_file(self, project_id: str, file_format: Format) -> gr.File:
         """Write the export and offer a copy in Gradio's own folder, the only one it may read."""
@@ -94,21 +88,15 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
         with gr.Column(elem_classes="gem-card"):
             gr.HTML(f'<h2 class="gem-title">{say.DATA_COUNTS_TITLE}</h2>')
             counts = gr.HTML("")
-        with gr.Row(equal_height=False):
-            with gr.Column(elem_classes="gem-card", scale=3, min_width=420):
-                _heading(say.IMPORT_TITLE, say.IMPORT_HINT)
-                upload = gr.File(
-                    label=say.IMPORT_LABEL,
-                    file_types=FILE_TYPES,
-                    height=160,
-                    elem_classes="gem-drop",
-                )
-                report = gr.HTML("")
-            with gr.Column(elem_classes="gem-card", scale=2, min_width=320):
-                _heading(say.EXPORT_TITLE, say.EXPORT_HINT)
-                file_format = gr.Radio(FORMATS, value="jsonl", label=say.EXPORT_FORMAT)
-                export = gr.Button(say.EXPORT_BUTTON)
-                download = gr.File(label=say.EXPORT_FILE, visible=False, interactive=False)
+        with gr.Column(elem_classes="gem-card"):
+            _heading(text_import.IMPORT_TITLE, text_import.IMPORT_HINT)
+            imports = build_import_card(studio, project_id)
+        with gr.Column(elem_classes="gem-card"):
+            _heading(say.EXPORT_TITLE, say.EXPORT_HINT)
+            file_format = gr.Radio(FORMATS, value="jsonl", label=say.EXPORT_FORMAT)
+            with gr.Row(elem_classes="gs-actions"):
+                export = gr.Button(say.EXPORT_BUTTON, scale=0)
+            download = gr.File(label=say.EXPORT_FILE, visible=False, interactive=False)
         with gr.Column(elem_classes="gem-card"):
             form = build_rater_form(studio, project_id)
         with gr.Column(elem_classes="gem-card"):
@@ -123,26 +111,33 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
             _heading(text_disputes.TITLE, text_disputes.HINT)
             disputes = DisputesCard(studio, project_id)
     handlers = DataHandlers(studio, download.GRADIO_CACHE)
-    imported = listen(
-        upload.upload, handlers.import_file, [project_id, upload], [counts, report, upload]
-    )
-    listen(imported.then, handlers.judged, [project_id], [agreement, health])
+    listen(imports.ended.change, handlers.counts, [project_id], [counts])
+    listen(imports.ended.change, handlers.judged, [project_id], [agreement, health])
     listen(export.click, handlers.export_file, [project_id, file_format], [download])
 
-    def refresh(project_id: str) -> tuple[object, ...]:
+    def refresh(project_id: str, chosen: Chosen | None) -> tuple[object, ...]:
         judged = handlers.judged(project_id)
+        card = imports.handlers.refresh(project_id, chosen)
         own = (*form.values(project_id), *accounts.values(), *judged)
         own += disputes.values(project_id)
-        return *handlers.refresh(project_id), *own
+        return *handlers.refresh(project_id), *card, *own
 
     outputs: list[Block] = [
-        *(counts, report, upload, download),
+        *(counts, download),
+        *(*imports.form, *imports.progress),
         *form.outputs,
         *(accounts.table, accounts.said),
         *(agreement, health),
         *disputes.outputs,
     ]
-    return PageHandles(refresh=refresh, outputs=outputs)
+    return PageHandles(
+        refresh=refresh,
+        refresh_inputs=[imports.chosen],
+        outputs=outputs,
+        poll=imports.handlers.poll,
+        poll_inputs=imports.progress[:1],
+        poll_outputs=[*imports.progress, imports.ended],
+    )
 
 
 def _heading(title: str, hint: str) -> None:

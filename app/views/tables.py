@@ -1,4 +1,4 @@
-"""Tables and facts as HTML: the run history, before against after, an import, counts."""
+"""Tables and facts as HTML: the run history, before against after, counts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -6,7 +6,7 @@ from html import escape
 from app import text_runs as say
 from app.run_facts import accuracy
 from app.text import local_time
-from gem_backend.types import Estimate, Evaluation, ImportReport, RunSummary
+from gem_backend.types import Estimate, Evaluation, RunSummary
 
 ACCURACIES = ("preference_accuracy", "preference_accuracy_per_token", "final_answer_accuracy")
 PLAIN_FIGURES = ("mean_entropy", "kl", "mean_length", "uncommitted")
@@ -161,23 +161,6 @@ def _across(share: float) -> float:
 
 
 # --- data ------------------------------------------------------------------------------------
-
-
-def import_report(report: ImportReport) -> str:
-    """Return what an import did, each refused row by its line with the reason."""
-    summary = say.import_summary(report.imported, report.already_there, len(report.skipped))
-    parts = [f'<p role="status" class="gem-state">{escape(summary)}</p>']
-    if report.skipped:
-        shown = report.skipped[: say.REFUSED_SHOWN]
-        rows = (
-            f"<tr><td class=gem-num>{row.line}</td><td>{escape(row.reason)}</td></tr>"
-            for row in shown
-        )
-        parts.append(table("gem-refused", ("Line", "Reason"), rows, say.REFUSED_TITLE))
-        hidden = len(report.skipped) - len(shown)
-        if hidden:
-            parts.append(f'<p class="gem-quiet">{escape(say.refused_more(hidden))}</p>')
-    return "".join(parts)
 
 
 def tiles(counts: Sequence[tuple[int, str]]) -> str:

@@ -1,10 +1,14 @@
-"""A studio in memory: the same use cases over made-up cases, for tests of the pages."""
+"""A studio in memory: the same use cases over made-up cases, for tests of the pages.
+
+A file is really looked at; its import is over at the fourth question about it.
+"""
 
 import math
 import random
 import re
 import statistics
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -12,11 +16,14 @@ from typing import ClassVar
 from app.access import Access
 from app.agreement_desk import AgreementView, agreement_view
 from app.calibration_desk import CONFIG, fitted, gather
+from app.import_desk import look
 from app.records import (
     AlignPlan,
     CalibrationView,
     DisputedCase,
+    FilePreview,
     Header,
+    ImportState,
     LeftOut,
     OneVerdict,
     RunView,
@@ -184,6 +191,10 @@ class FakeStudio(Studio):
     learning: TaskState = field(default_factory=lambda: TaskState("idle"))
     learned_for: list[str | None] = field(default_factory=list)
     is_stale: bool = False
+    imported: tuple[Path, dict[str, str]] | None = None
+    importing: ImportState = field(default_factory=lambda: ImportState("idle"))
+    rows_to_import: int = 1000
+    import_report: ImportReport = field(default_factory=lambda: ImportReport(3))
 
     model: ClassVar[str] = "demo"  # type: ignore[misc]
     access: ClassVar[Access] = NoAccounts()  # type: ignore[misc]
@@ -405,8 +416,32 @@ class FakeStudio(Studio):
     def examples(self, run_id: str) -> list[BeforeAfter]:
         return [BeforeAfter(QUESTION, "5", make_candidate(POOR, 1), make_candidate(GOOD, 2))]
 
-    def import_file(self, project_id: str, path: Path) -> ImportReport:
-        return ImportReport(3)
+    def preview_import(self, path: Path, mapping: Mapping[str, str] | None = None) -> FilePreview:
+        return look(path, mapping)
+
+    def start_import(
+        self, project_id: str, path: Path, mapping: Mapping[str, str] | None = None
+    ) -> ImportState:
+        if self.refuses:
+            raise self.refuses
+        self.imported = (path, dict(mapping or {}))
+        self.importing = ImportState("running", path.name)
+        return self.importing
+
+    def import_state(self, project_id: str) -> ImportState:
+        was = self.importing if project_id == "demo" else ImportState("idle")
+        if was.state == "running":
+            is_over = was.rows >= self.rows_to_import
+            done = replace(was, state="done", report=self.import_report)
+            self.importing = done if is_over else replace(was, rows=was.rows + 500)
+        elif was.state == "stopping":
+            self.importing = replace(was, state="stopped")
+        return was
+
+    def stop_import(self, project_id: str) -> ImportState:
+        if self.importing.state == "running":
+            self.importing = replace(self.importing, state="stopping")
+        return self.importing
 
     def export_file(self, project_id: str, file_format: str) -> Path:
         raise DataError("There is nothing to export yet.")

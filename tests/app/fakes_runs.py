@@ -256,7 +256,11 @@ class RunsStudio(FakeStudio):
     asked: list[tuple[str, str]] = field(default_factory=list)
     obstacle: str = ""
     plan_calls: int = 0
-    imported: Path | None = None
+    import_report: ImportReport = field(
+        default_factory=lambda: ImportReport(
+            18, 4, (SkippedRow(7, "no chosen answer"), SkippedRow(12, HOSTILE))
+        )
+    )
     export: Path | None = None
     labels: dict[str, str] = field(default_factory=dict)
 
@@ -339,10 +343,6 @@ class RunsStudio(FakeStudio):
 
     def label_progress(self, project_id: str) -> LabelProgress:
         return LabelProgress(36, 2, 20) if project_id == "demo" else LabelProgress(0, 0, 0)
-
-    def import_file(self, project_id: str, path: Path) -> ImportReport:
-        self.imported = path
-        return ImportReport(18, 4, (SkippedRow(7, "no chosen answer"), SkippedRow(12, HOSTILE)))
 
     def export_file(self, project_id: str, file_format: str) -> Path:
         if self.export is None:

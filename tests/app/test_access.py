@@ -90,7 +90,7 @@ def test_a_rater_may_not_do_what_is_an_admins(monkeypatch, tmp_path):
             for name, method in inspect.getmembers(Studio, inspect.isfunction)
             if not name.startswith("_") and name not in FOR_ALL
         }
-        assert {"import_file", "export_file", "start_run", "invite_rater", "run"} <= methods.keys()
+        assert {"start_import", "export_file", "start_run", "invite_rater", "run"} <= methods.keys()
         for method in methods.values():
             given = [None] * (len(inspect.signature(method).parameters) - 1)
             with pytest.raises(AccessError, match="admin"):

@@ -34,23 +34,6 @@ def test_empty_project_says_what_to_do_next():
     assert say.NO_PROJECT in counts_panel(RunsStudio(), "")
 
 
-def test_import_reports_each_refused_row_by_line(handlers):
-    _, report, cleared = handlers.import_file("demo", "/tmp/pairs.jsonl")
-    assert handlers.studio.imported == Path("/tmp/pairs.jsonl")
-    assert "18 pairs imported, 4 already there, 2 rows refused." in report
-    assert "<tr><td class=gem-num>7</td><td>no chosen answer</td></tr>" in report
-    assert "<img" not in report
-    assert cleared is None
-
-
-def test_import_without_file_or_project_is_refused(handlers):
-    with pytest.raises(DataError, match="Choose a file"):
-        handlers.import_file("demo", None)
-    with pytest.raises(DataError, match="No project"):
-        handlers.import_file("", "/tmp/pairs.jsonl")
-    assert handlers.studio.imported is None
-
-
 def test_export_offers_a_copy_and_leaves_the_file(handlers, tmp_path):
     handlers.studio.export = tmp_path / "pairs.jsonl"
     handlers.studio.export.write_text("{}\n")
@@ -70,5 +53,5 @@ def test_export_of_nothing_tells_the_studios_sentence(handlers):
 def test_page_is_wired_private_with_matching_outputs():
     with gr.Blocks() as demo:
         handles = build_data_page(RunsStudio(), gr.State("demo"))
-    assert len(handles.refresh("demo")) == len(handles.outputs)
+    assert len(handles.refresh("demo", None)) == len(handles.outputs)
     assert {event.api_visibility for event in demo.fns.values()} == {"private"}

@@ -11,7 +11,7 @@ from app.records import AlignPlan, LeftOut
 from app.text import local_time
 from app.views import runs, story, tables
 from gem_backend.config import RunConfig, preset_config
-from gem_backend.types import Estimate, ImportReport, RunEvent, SkippedRow
+from gem_backend.types import Estimate, RunEvent
 from tests.app.fakes import GOOD, make_candidate
 from tests.app.fakes_runs import (
     AFTER,
@@ -340,13 +340,6 @@ def test_whiskers_say_their_figures_and_differ_in_shape():
     assert "before 0 % (95 % interval 0 to 20 %, n = 9); after 100 %" in drawing
     assert 'class="gem-before"' in drawing and 'class="gem-after"' in drawing
     assert 'cx="7.0"' in drawing and 'cx="233.0"' in drawing
-
-
-def test_long_list_of_refused_rows_is_cut_and_says_so():
-    rows = tuple(SkippedRow(line, "empty") for line in range(1, 1001))
-    report = tables.import_report(ImportReport(0, skipped=rows))
-    assert report.count("<tr><td") == say.REFUSED_SHOWN
-    assert "And 800 further rows" in report
 
 
 # --- words -----------------------------------------------------------------------------------

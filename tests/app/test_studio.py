@@ -66,6 +66,12 @@ def test_label_skip_and_undo_come_back_as_they_were_said(studio):
     assert studio.undo("demo") is None
 
 
+def imported(studio, project_id, path):
+    studio.start_import(project_id, path)
+    wait_until(lambda: not studio.import_state(project_id).is_under_way)
+    return studio.import_state(project_id).report
+
+
 def test_a_typed_pair_keeps_hostile_text_and_which_answer_was_better(studio, tmp_path):
     project = studio.create_project("Typed")
     long = HOSTILE + "ab " * 17_000
@@ -73,7 +79,7 @@ def test_a_typed_pair_keeps_hostile_text_and_which_answer_was_better(studio, tmp
     studio.enter_pair(project.project_id, HOSTILE, "plain", long, None)  # the same pair, turned
     exported = studio.export_file(project.project_id, "jsonl")
     other = studio.create_project("Copy")
-    report = studio.import_file(other.project_id, exported)
+    report = imported(studio, other.project_id, exported)
     assert (report.imported, report.skipped) == (1, ())
     again = studio.export_file(other.project_id, "jsonl")
     assert again.read_bytes() == exported.read_bytes()

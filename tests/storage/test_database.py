@@ -20,6 +20,8 @@ from storage.errors import (
 )
 from storage.projects import create_project, list_projects
 
+TEMPORARY = "SELECT count(*) FROM duckdb_tables() WHERE temporary"
+
 # Saves labels for ever and says so after each one.
 SAVE_LABELS = """
 import sys
@@ -149,6 +151,24 @@ def test_nested_transactions_end_with_the_outermost(db):
             create_project(db, "Study")
         raise ZeroDivisionError
     assert list_projects(db) == []
+
+
+def test_temporary_tables_last_as_long_as_they_are_kept(db):
+    with db.temporary_tables():
+        db.execute_script("CREATE TEMP TABLE mine (number INTEGER)")
+        db.execute("INSERT INTO mine VALUES (1)")
+        with pytest.raises(ZeroDivisionError), db.transaction():
+            db.execute("INSERT INTO mine VALUES (2)")
+            raise ZeroDivisionError
+        assert db.query("SELECT * FROM mine") == [(1,)]
+        seen = []
+        other = threading.Thread(target=lambda: seen.append(db.count(TEMPORARY)))
+        other.start()
+        other.join()
+        assert seen == [0]
+    assert db.count(TEMPORARY) == 0
+    with pytest.raises(StorageError):
+        db.query("SELECT * FROM mine")
 
 
 def test_readers_do_not_see_an_open_transaction(db):

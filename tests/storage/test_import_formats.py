@@ -8,6 +8,7 @@ import pytest
 from gem_backend.types import SkippedRow
 from storage.errors import ImportFileError
 from storage.exchange import import_file
+from storage.import_formats import CLAIM_FAILS, CLAIM_HOLDS
 from storage.import_grades import MAX_ANSWERS
 from storage.pairs import next_case, training_pairs
 
@@ -271,6 +272,30 @@ def test_json_lines_under_the_other_name_are_read_as_before(db, project_id, tmp_
     row = {"prompt": "Q", "chosen": "a", "rejected": "b"}
     (tmp_path / "rows.json").write_text(json.dumps(row) + "\n")
     assert import_file(db, project_id, tmp_path / "rows.json").imported == 1
+
+
+def test_claim_is_a_label_of_each_who_checked_it(db, project_id, load):
+    row = {"question": "Q", "answer": "It helps.", "claim": "It works."}
+    said = {"label_0": "Entailment", "label_1": "Contradiction", "label_2": "Neutral"}
+    report, labels = load(row | said)
+    assert (report.imported, report.skipped) == (3, ())
+    assert labels == [
+        ("label_0", CLAIM_HOLDS, CLAIM_FAILS, "preferred"),
+        ("label_1", CLAIM_FAILS, CLAIM_HOLDS, "preferred"),
+        ("label_2", CLAIM_HOLDS, CLAIM_FAILS, "both_bad"),
+    ]
+    prompt = training_pairs(db, project_id)[0].prompt
+    assert prompt.startswith("Question: Q\n\nAnswer: It helps.\n\nClaim: It works.")
+
+
+def test_claim_without_a_usable_label_is_refused_whole(load):
+    row = {"question": "Q", "answer": "It helps.", "claim": "It works.", "label_0": "Neutral"}
+    report, labels = load(row | {"label_1": "perhaps"}, row | {"label_1": "Neutral", "claim": " "})
+    assert labels == []
+    assert report.skipped == (
+        SkippedRow(2, "The value of 'label_1' is none of entailment, neutral, contradiction."),
+        SkippedRow(9, "The text 'claim' is empty."),
+    )
 
 
 # --- real files -------------------------------------------------------------------------------

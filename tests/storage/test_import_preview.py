@@ -59,7 +59,7 @@ def test_proposed_mapping_imports_what_the_preview_shows(db, project_id, write):
     seen = preview(path)
     assert seen.format == "judged answers"
     assert seen.columns == ("question", "response_a", "response_b", "winner")
-    assert (len(seen.rows), seen.problems) == (20, ())
+    assert (len(seen.rows), seen.num_rows, seen.problems) == (20, 20, ())
     assert (seen.rows[0].answer_a, seen.rows[0].verdict) == ("two", "a")
     assert import_file(db, project_id, path, seen.mapping).imported == 30
     assert training_pairs(db, project_id)[0].chosen == "two"
@@ -72,6 +72,16 @@ def test_given_mapping_is_taken_as_it_is(write):
     unmapped = preview(path, {})
     assert (unmapped.format, unmapped.mapping, unmapped.rows) == (None, {}, ())
     assert unmapped.problems == (SkippedRow(1, "This row has no 'prompt'."),)
+
+
+def test_column_that_is_mapped_to_nothing_is_left_out(db, project_id, write):
+    path = write({"prompt": "Q", "chosen": "yes", "rejected": "no", "strength": "quite"})
+    assert [problem.line for problem in preview(path).problems] == [1]
+    mapping = {"Strength": "", "other": ""}
+    assert preview(path, mapping).rows[0].strength == 1
+    with pytest.raises(ImportFileError, match="no column 'other'"):
+        import_file(db, project_id, path, mapping)
+    assert import_file(db, project_id, path, {"Strength": ""}).imported == 1
 
 
 def test_columns_of_an_unknown_table_are_shown_for_a_mapping(tmp_path):
@@ -105,7 +115,8 @@ def test_format_is_named(write, row, name, count):
 
 def test_only_the_first_rows_are_looked_at(write):
     rows = [{"prompt": "Q", "chosen": "a", "rejected": "a"}] * 5
-    assert [problem.line for problem in preview(write(*rows), rows=3).problems] == [1, 2, 3]
+    seen = preview(write(*rows), rows=3)
+    assert ([problem.line for problem in seen.problems], seen.num_rows) == ([1, 2, 3], 3)
 
 
 def test_file_that_cannot_be_read_and_bad_mapping_are_said(write, tmp_path):

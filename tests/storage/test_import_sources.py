@@ -1,6 +1,7 @@
 """Where rows come from: columns of parquet and Arrow, folders, other names, large files."""
 
 import json
+import threading
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,7 +11,7 @@ from storage.errors import ImportFileError
 from storage.exchange import import_file
 from storage.export import export_pairs
 from storage.pairs import training_pairs
-from storage.projects import create_project, list_prompts
+from storage.projects import create_project, list_projects, list_prompts
 
 # Imports a file of 200,000 rows and prints by how much the process grew, in MiB. The database may
 # use a quarter of what it usually may: all above that is ours.
@@ -208,6 +209,33 @@ def test_stopped_import_stores_nothing_and_can_be_done_again(
         )
     assert list_prompts(db, project_id) == []
     assert import_file(db, project_id, path).imported == 1234
+
+
+def test_very_many_refused_rows_are_counted(db, project_id, tmp_path, monkeypatch):
+    monkeypatch.setattr("storage.import_rows.MOST_LISTED", 5)
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row(n, chosen="no")) + "\n" for n in range(12)) + "{}\n")
+    with path.open("a") as file:
+        file.write(json.dumps(row(99, split="train")) + "\n")
+        file.write(json.dumps(row(99, rejected="never", split="held_out")) + "\n")
+    report = import_file(db, project_id, path)
+    assert (report.imported, report.num_skipped, report.num_unlisted) == (1, 14, 9)
+    assert [one.line for one in report.skipped] == [1, 2, 3, 4, 5]
+
+
+def test_others_write_while_a_file_is_read(db, project_id, write_many):
+    written = []
+
+    def write_meanwhile(rows):
+        if not written:
+            other = threading.Thread(target=lambda: written.append(create_project(db, "Other")))
+            other.start()
+            other.join(timeout=20)
+            assert written, "the import keeps others from writing"
+
+    path = write_many(1234)
+    assert import_file(db, project_id, path, on_progress=write_meanwhile).imported == 1234
+    assert written[0] in list_projects(db)
 
 
 @pytest.mark.slow

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 
 from gem_backend.agreement import Rating, fleiss_kappa, rating_table
@@ -8,8 +6,6 @@ from storage.judgements import judged_cases, last_event, ratings
 from storage.pairs import Judgement, add_comparison, save_label, show_case, skip
 from storage.projects import create_project
 from storage.recent import undo
-
-PANDALM = Path(__file__).parents[3] / "shared" / "data" / "pandalm" / "testset-v1.json"
 
 
 def test_ratings_are_the_last_word_of_each_rater(db, project_id):
@@ -71,11 +67,19 @@ def test_each_event_is_news(db, project_id):
     assert 0 < seen[0] < seen[1] < last_event(db, project_id)
 
 
-def test_agreement_of_published_annotators_is_reproduced(db, project_id):
-    """PandaLM's test set has Fleiss' kappa 0.86 over 999 rows: 837 distinct good cases."""
-    if not PANDALM.exists():
-        pytest.skip("the published annotations are not here")
-    import_file(db, project_id, PANDALM)
+@pytest.mark.parametrize(
+    ("name", "num_cases", "expected"),
+    [
+        # PandaLM's test set: 837 distinct good cases of 999 rows
+        ("pandalm/testset-v1.json", 837, 0.86),
+        # K-QA: claims that three physicians checked against a model's answer
+        ("kqa/NLI_medical_annotator.csv", 399, 0.72),
+    ],
+)
+def test_agreement_of_published_annotators_is_reproduced(
+    db, project_id, real_data, name, num_cases, expected
+):
+    import_file(db, project_id, real_data / name)
     kappa = fleiss_kappa(rating_table(ratings(db, project_id)))
-    assert (kappa.num_raters, kappa.n) == (3, 837)
-    assert kappa.estimate.value == pytest.approx(0.86, abs=0.005)
+    assert (kappa.num_raters, kappa.n) == (3, num_cases)
+    assert kappa.estimate.value == pytest.approx(expected, abs=0.005)
