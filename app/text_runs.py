@@ -315,9 +315,9 @@ DATA_COUNTS_TITLE = "In this project"
 DATA_EMPTY = "This project is empty. Import a file below, or type pairs on the Label page."
 IMPORT_TITLE = "Import"
 IMPORT_HINT = (
-    "Columns prompt, chosen and rejected, or an export of PandaLM, Argilla, Label Studio, or a "
-    "label log of this studio. Good rows are kept; each refused row is listed with its line and "
-    "reason."
+    "Columns prompt, chosen and rejected; prompt and answers, a list to rank; or an export of "
+    "PandaLM, Argilla, Label Studio, or a label log of this studio. Good rows are kept; each "
+    "refused row is listed with its line and reason."
 )
 IMPORT_LABEL = "Preference pairs (.jsonl, .json, .csv, .tsv or .parquet)"
 EXPORT_TITLE = "Export"
