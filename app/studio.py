@@ -34,10 +34,11 @@ from gem_backend.types import (
     Role,
     RunSummary,
 )
-from storage import candidates, exchange, export, pairs, projects, recent, runs
+from storage import candidates, exchange, export, orders, pairs, projects, recent, runs
 from storage.database import Database
 from storage.errors import NotFoundError
 from storage.import_preview import ImportPreview, preview
+from storage.orders import AnswerOrder
 from storage.pairs import Judgement
 from storage.recent import StoredLabel
 from storage.runs import RunTraits
@@ -196,6 +197,17 @@ class Studio:
     def is_judged(self, case: Case) -> bool:
         """Whether a label of the rater's on a case holds."""
         return pairs.is_judged(self._db, case, self._rater)
+
+    def answers_to_order(self, case: Case) -> tuple[str, ...]:
+        """Return the answers that the rater can put in order at once, the case's two among them.
+
+        Empty where there are no more than those two, or the rater has judged them.
+        """
+        return orders.answers_to_order(self._db, case, self._rater)
+
+    def save_order(self, case: Case, order: AnswerOrder) -> None:
+        """Store an order of answers durably, as one decision with a label for every pair."""
+        orders.save_order(self._db, case, self._rater, order)
 
     def skip_case(self, case: Case) -> None:
         """Put a case at the end of the queue."""

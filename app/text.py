@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from app.text_order import ORDER_KEYS
+
 # --- shared -----------------------------------------------------------------------------------
 NAME: Final = "GEM Studio"
 REFUSED_TITLE: Final = "The computer refused"
@@ -133,6 +135,7 @@ KEY_LIST: Final = (
     ("Enter", "save and go on"),
     ("Backspace", "undo the last label"),
     ("s", "skip this case"),
+    *ORDER_KEYS,
     ("g", "show or hide the guidelines"),
     ("Esc", "leave a text field, so that the keys work again"),
     ("← →", "in a candidate: one token back or on"),

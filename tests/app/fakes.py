@@ -41,6 +41,7 @@ from gem_backend.types import (
     Spans,
 )
 from storage.calibrations import Evidence
+from storage.orders import AnswerOrder
 from storage.pairs import Judgement
 from storage.recent import StoredLabel
 from storage.runs import RunTraits
@@ -173,6 +174,7 @@ class FakeStudio(Studio):
     learning: TaskState = field(default_factory=lambda: TaskState("idle"))
     learned_for: list[str | None] = field(default_factory=list)
     is_stale: bool = False
+    offers: tuple[str, ...] = ()
 
     model: ClassVar[str] = "demo"  # type: ignore[misc]
     access: ClassVar[Access] = NoAccounts()  # type: ignore[misc]
@@ -222,6 +224,16 @@ class FakeStudio(Studio):
 
     def is_judged(self, case: Case) -> bool:
         return any(label.case == case for label in self.saved)
+
+    def answers_to_order(self, case: Case) -> tuple[str, ...]:
+        return () if self.is_judged(case) else self.offers
+
+    def save_order(self, case: Case, order: AnswerOrder) -> None:
+        if self.refuses:
+            raise self.refuses
+        self._forget(case)
+        said = Judgement("tie", 1, True, order.rationale, order.elapsed_s, order.reasons)
+        self.saved.append(StoredLabel(case, said, "2026-11-20T10:00:00+00:00", order.places))
 
     def recent_labels(self, project_id: str) -> list[StoredLabel]:
         return self.saved[:-11:-1]
