@@ -192,9 +192,9 @@ class LabelActions:
         self._studio.enter_pair(project_id, prompt, answer_a, answer_b, chosen)
         return self.next(project_id, text.PAIR_LABELLED if chosen else text.PAIR_ADDED)
 
-    def ask_model(self, project_id: str) -> TaskState:
-        """Begin sampling two answers to the next question without a label."""
-        return self._studio.start_sampled_case(project_id)
+    def ask_model(self, project_id: str, num_answers: int) -> TaskState:
+        """Begin sampling some answers to the next question without a label."""
+        return self._studio.start_sampled_case(project_id, num_answers)
 
     def sampling(self, project_id: str) -> TaskState:
         """Return how that sampling stands."""

@@ -242,10 +242,10 @@ class Studio:
             self.save_label(case, Judgement(verdict))
         return case
 
-    def start_sampled_case(self, project_id: str) -> TaskState:
-        """Begin sampling two answers for a prompt; they join the queue's front when done."""
+    def start_sampled_case(self, project_id: str, num_answers: int = 2) -> TaskState:
+        """Begin sampling answers to a prompt; their pairs join the queue's front when done."""
         self._refuse_during_run()
-        return self._sampling.start_case(project_id)
+        return self._sampling.start_case(project_id, num_answers)
 
     def sampled_case_state(self, project_id: str) -> TaskState:
         """Return how that sampling stands."""

@@ -108,15 +108,15 @@ PAIR_ADDED: Final = "Added. The pair waits in the queue."
 PAIR_LABELLED: Final = "Saved: your pair with your choice."
 ALL_DONE: Final = "Every case is labelled"
 ALL_DONE_NEXT: Final = (
-    "Ask the model for two answers to a new question, enter a pair yourself, or go to Align."
+    "Ask the model for answers to a new question, enter a pair yourself, or go to Align."
 )
 NO_CASES: Final = "There are no cases yet"
 NO_CASES_NEXT: Final = (
-    "Import a file under Data, ask the model for two answers, or enter a pair yourself."
+    "Import a file under Data, ask the model for answers, or enter a pair yourself."
 )
-SAMPLE_CASE: Final = "Ask the model for two answers"
-SAMPLING_CASE: Final = "The model is writing two answers …"
-SAMPLED_CASE: Final = "Two new answers are ready. They come next."
+SAMPLE_CASE: Final = "Ask the model for answers"
+SAMPLING_CASE: Final = "The model is writing answers …"
+SAMPLED_CASE: Final = "New answers are ready. They come next."
 ENTER_PAIR: Final = "Enter a pair yourself"
 ENTER_PROMPT: Final = "Question"
 ENTER_A: Final = "Answer A"
@@ -124,6 +124,7 @@ ENTER_B: Final = "Answer B"
 ENTER_WHICH: Final = "Which is better?"
 ENTER_CHOICES: Final = (("A", "a"), ("B", "b"), ("Decide later", "later"))
 ADD_PAIR: Final = "Add this pair"
+ANSWER_COUNT: Final = "Answers"
 KEY_LIST: Final = (
     ("1", "left is better (again: clearly, then very much, then slightly)"),
     ("2", "right is better (again: clearly, then very much, then slightly)"),

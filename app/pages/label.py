@@ -22,6 +22,7 @@ from app.order_actions import OrderActions
 from app.order_component import Order, order_board, order_value
 from app.pages import PageHandles
 from app.records import TaskState
+from app.sampling_desk import MAX_CASE_ANSWERS
 from app.studio import Studio
 from app.text_order import CLOSE_BOARD, SAVE_ORDER, open_board
 from app.verdict_component import RecentList, recent_list, recent_value, verdict_buttons
@@ -290,12 +291,22 @@ def _more_cases(
     with gr.Column(elem_classes="gs-more"):
         with gr.Row(elem_classes="gs-actions"):
             ask = gr.Button(text.SAMPLE_CASE, elem_id="label-ask", scale=0)
+            count = gr.Number(
+                2,
+                label=text.ANSWER_COUNT,
+                minimum=2,
+                maximum=MAX_CASE_ANSWERS,
+                precision=0,
+                elem_id="label-ask-count",
+                scale=0,
+                min_width=96,
+            )
             asked = live_text("label-asked")
         with gr.Accordion(text.ENTER_PAIR, open=False):
             _entry_form(actions, project_id, outputs)
 
-    def start(project_id: str) -> tuple[TaskState, dict[str, str]]:
-        task = actions.ask_model(project_id)
+    def start(project_id: str, count: int) -> tuple[TaskState, dict[str, str]]:
+        task = actions.ask_model(project_id, count)
         return task, said(task_line(task, text.SAMPLING_CASE, text.SAMPLED_CASE))
 
     def poll(project_id: str, held: object, last: TaskState | None) -> tuple[object, ...]:
@@ -308,7 +319,7 @@ def _more_cases(
             return task, words, *screen_values(actions.show(project_id, None))
         return task, words, *unchanged
 
-    listen(ask.click, start, [project_id], [seen, asked])
+    listen(ask.click, start, [project_id, count], [seen, asked])
     return poll, [case, seen], [seen, asked, *outputs]
 
 

@@ -290,7 +290,7 @@ class FakeStudio(Studio):
             self.cases.append(case)
         return case
 
-    def start_sampled_case(self, project_id: str) -> TaskState:
+    def start_sampled_case(self, project_id: str, num_answers: int = 2) -> TaskState:
         self.case_task = TaskState("running", 0, 2)
         return self.case_task
 
