@@ -1,11 +1,12 @@
 """What the Label page's buttons do, without the page: use cases in, screens out."""
 
 import math
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
-from app import text
+from app import text, text_order
+from app.boards import Board, Boards
+from app.drafts import DraftStore
 from app.records import RecentLine, TaskState
 from app.sides import to_choice, to_verdict
 from app.studio import Studio
@@ -14,7 +15,6 @@ from gem_backend.types import Answer, Case, LabelProgress, Project, Verdict
 from storage.pairs import Judgement
 from storage.recent import StoredLabel
 
-_KEPT_DRAFTS = 500
 _LONGEST_CASE_S = 24 * 3600.0
 _QUESTION_CHARACTERS = 80
 _NO_PROJECT = Project("", "", reasons=())
@@ -59,7 +59,10 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class LabelScreen:
-    """Everything the page shows at one moment; ``pace_s`` is None before a label was timed."""
+    """Everything the page shows at one moment; ``pace_s`` is None before a label was timed.
+
+    ``board`` is there while answers are put in order, ``num_to_order`` is how many could be.
+    """
 
     case: Case | None
     progress: LabelProgress
@@ -68,44 +71,16 @@ class LabelScreen:
     project: Project = _NO_PROJECT
     recent: tuple[RecentLine, ...] = ()
     pace_s: float | None = None
+    board: Board | None = None
+    num_to_order: int = 0
 
 
-class Drafts:
-    """Unsaved words and the last verdicts, in this process only: never in the browser's storage.
-
-    Each rater has their own: nobody sees what another has said so far.
-    """
+class Drafts(DraftStore[Draft]):
+    """Unsaved words and the last verdicts."""
 
     def __init__(self) -> None:
         """Start empty."""
-        self._drafts: OrderedDict[tuple[str, str], tuple[Draft, float]] = OrderedDict()
-
-    def get(self, rater: str, case: Case) -> Draft:
-        """Return what is known of a case."""
-        return self._drafts.get(_key(rater, case), (Draft(), 0.0))[0]
-
-    def put(self, rater: str, case: Case, draft: Draft, sent_ms: float = math.inf) -> None:
-        """Keep a draft, unless a later one is there; the oldest goes when there are many.
-
-        Requests may overtake each other, so the browser says when it sent one (``sent_ms``, by its
-        own clock); what the studio itself puts replaces anything.
-        """
-        key = _key(rater, case)
-        _, last_ms = self._drafts.get(key, (None, 0.0))
-        if sent_ms < last_ms:
-            return
-        self._drafts[key] = (draft, last_ms if math.isinf(sent_ms) else sent_ms)
-        self._drafts.move_to_end(key)
-        while len(self._drafts) > _KEPT_DRAFTS:
-            self._drafts.popitem(last=False)
-
-    def drop(self, rater: str, case: Case) -> None:
-        """Forget a draft: it is a label now."""
-        self._drafts.pop(_key(rater, case), None)
-
-
-def _key(rater: str, case: Case) -> tuple[str, str]:
-    return rater, case.comparison.pair_id
+        super().__init__(Draft())
 
 
 class LabelActions:
@@ -115,6 +90,7 @@ class LabelActions:
         """Act on a studio."""
         self._studio = studio
         self._drafts = drafts
+        self.boards = Boards()
 
     @property
     def _rater(self) -> str:
@@ -123,34 +99,34 @@ class LabelActions:
     def show(self, project_id: str, case: Case | None) -> LabelScreen:
         """Show the case at hand as it stood, or the next one when there is none of this project."""
         if case is None or case.comparison.project_id != project_id:
-            return self._next(project_id, "")
-        return self._screen(project_id, case, "")
+            return self.next(project_id, "")
+        return self.screen(project_id, case, "")
 
     def save(self, project_id: str, case: Case | None, choice: Choice, words: Words) -> LabelScreen:
         """Store the verdict, then show the next case; the receipt follows the stored label only."""
         if case is None:
-            return self._next(project_id, "")
-        draft = self._read(case, choice, words)
+            return self.next(project_id, "")
+        draft = self.read(case, choice, words)
         self._drafts.put(self._rater, case, draft)
         if choice.get("case") != case.comparison.pair_id:
-            return self._screen(project_id, case, text.CASE_CHANGED)
+            return self.screen(project_id, case, text.CASE_CHANGED)
         if draft.verdict is None:
-            return self._screen(project_id, case, text.CHOOSE_FIRST)
+            return self.screen(project_id, case, text.CHOOSE_FIRST)
         if self._studio.is_judged(case) and not case.is_repeat:
-            return self._next(project_id, text.LABELLED_ELSEWHERE)
+            return self.next(project_id, text.LABELLED_ELSEWHERE)
         if self._lacks_reason(project_id, draft):
-            return self._screen(project_id, case, text.REASON_FIRST)
+            return self.screen(project_id, case, text.REASON_FIRST)
         judgement = _judgement(draft.verdict, draft, choice.get("elapsed_s"))
         self._studio.save_label(case, judgement)
-        self._drafts.drop(self._rater, case)
-        return self._next(project_id, _receipt(case, judgement))
+        self.forget(case)
+        return self.next(project_id, _receipt(case, judgement))
 
     def skip(self, project_id: str, case: Case | None, choice: Choice, words: Words) -> LabelScreen:
         """Put the case at the end of the queue, with what was said about it so far."""
         if case is not None:
             self.keep_draft(case, choice, words)
             self._studio.skip_case(case)
-        return self._next(project_id, text.SKIPPED)
+        return self.next(project_id, text.SKIPPED)
 
     def undo(self, project_id: str, case: Case | None, choice: Choice, words: Words) -> LabelScreen:
         """Reopen the last labelled case with what was said about it."""
@@ -169,8 +145,11 @@ class LabelActions:
         label = self._studio.undo(project_id, pair_id)
         if label is None:
             return replace(self.show(project_id, case), receipt=text.NOTHING_TO_UNDO)
-        self._drafts.put(self._rater, label.case, _as_draft(label.judgement))
-        return self._screen(project_id, label.case, text.REOPENED if pair_id else text.UNDONE)
+        self._drafts.put(self._rater, label.case, _as_draft(label))
+        self.boards.drop(self._rater, label.case)
+        if label.order:
+            self.boards.reopen(self._rater, label.case, label.order)
+        return self.screen(project_id, label.case, text.REOPENED if pair_id else text.UNDONE)
 
     def keep_draft(self, case: Case | None, choice: Choice, words: Words) -> None:
         """Keep what is being said, so that a reload of the page does not lose it.
@@ -178,8 +157,13 @@ class LabelActions:
         Words that left the browser before this case was on its screen belong to another one.
         """
         if case is not None and choice.get("case") == case.comparison.pair_id:
-            draft = self._read(case, choice, words)
+            draft = self.read(case, choice, words)
             self._drafts.put(self._rater, case, draft, choice.get("sent_ms", math.inf))
+
+    def forget(self, case: Case) -> None:
+        """Drop what was said about a case: it is a label now."""
+        self._drafts.drop(self._rater, case)
+        self.boards.drop(self._rater, case)
 
     def enter(
         self, project_id: str, texts: tuple[str, str, str], preferred: str | None
@@ -190,24 +174,27 @@ class LabelActions:
         if chosen and self._lacks_reason(project_id, Draft(chosen)):
             raise DataError(text.ENTER_LATER)
         self._studio.enter_pair(project_id, prompt, answer_a, answer_b, chosen)
-        return self._next(project_id, text.PAIR_LABELLED if chosen else text.PAIR_ADDED)
+        return self.next(project_id, text.PAIR_LABELLED if chosen else text.PAIR_ADDED)
 
-    def ask_model(self, project_id: str) -> TaskState:
-        """Begin sampling two answers to the next question without a label."""
-        return self._studio.start_sampled_case(project_id)
+    def ask_model(self, project_id: str, num_answers: int) -> TaskState:
+        """Begin sampling some answers to the next question without a label."""
+        return self._studio.start_sampled_case(project_id, num_answers)
 
     def sampling(self, project_id: str) -> TaskState:
         """Return how that sampling stands."""
         return self._studio.sampled_case_state(project_id)
 
-    def _next(self, project_id: str, receipt: str) -> LabelScreen:
+    def next(self, project_id: str, receipt: str) -> LabelScreen:
+        """Show the next case."""
         case = self._studio.next_case(project_id) if project_id else None
-        return self._screen(project_id, case, receipt)
+        return self.screen(project_id, case, receipt)
 
-    def _screen(self, project_id: str, case: Case | None, receipt: str) -> LabelScreen:
+    def screen(self, project_id: str, case: Case | None, receipt: str) -> LabelScreen:
+        """Show a case as it stands, with what was said so far about it."""
         draft = self._drafts.get(self._rater, case) if case else Draft()
         if not project_id:
             return LabelScreen(case, LabelProgress(0, 0, 0), draft, receipt)
+        offered = self._studio.answers_to_order(case) if case else ()
         return LabelScreen(
             case,
             self._studio.label_progress(project_id),
@@ -216,9 +203,11 @@ class LabelActions:
             self._studio.project(project_id),
             tuple(_line(label) for label in self._studio.recent_labels(project_id)),
             self._studio.pace_s(project_id),
+            self.boards.board(self._rater, case, offered) if case else None,
+            len(offered),
         )
 
-    def _read(self, case: Case, choice: Choice, words: Words) -> Draft:
+    def read(self, case: Case, choice: Choice, words: Words) -> Draft:
         """Read what the browser sent; what was pressed for another case does not count here."""
         if choice.get("case") != case.comparison.pair_id:
             return Draft(words=words)
@@ -257,14 +246,17 @@ def _judgement(verdict: Verdict, draft: Draft, elapsed: object) -> Judgement:
         draft.strength,
         draft.is_acceptable,
         draft.words.rationale.strip(),
-        _seconds(elapsed),
+        seconds(elapsed),
         draft.reasons,
         draft.words.written.strip() if verdict == "both_bad" else "",
     )
 
 
-def _as_draft(said: Judgement) -> Draft:
+def _as_draft(label: StoredLabel) -> Draft:
+    said = label.judgement
     words = Words(said.rationale, said.written)
+    if label.order:  # what that says of the two is no verdict on them as a pair
+        return Draft(reasons=said.reasons, words=words)
     return Draft(said.verdict, said.strength, said.is_acceptable, said.reasons, words)
 
 
@@ -275,6 +267,8 @@ def _receipt(case: Case, said: Judgement) -> str:
 def _line(label: StoredLabel) -> RecentLine:
     question = shortened(label.case.comparison.prompt)
     verdict = _in_words(label.case, label.judgement)
+    if label.order:
+        verdict = text_order.order_words(label.order)
     return RecentLine(
         label.case.comparison.pair_id, question, verdict, text.local_time(label.created_at)
     )
@@ -300,7 +294,7 @@ def _strength(value: object) -> int:
     return 1
 
 
-def _seconds(value: object) -> float | None:
+def seconds(value: object) -> float | None:
     """Accept a plausible time only: it comes from the browser."""
     if isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= _LONGEST_CASE_S:
         return round(float(value), 2)

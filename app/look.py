@@ -8,7 +8,7 @@ import gradio as gr
 from app.views.heatmap import ramp_css
 
 _ASSETS = Path(__file__).with_name("assets")
-STYLE_SHEETS = ("studio.css", "label.css", "explore.css", "heatmap.css", "runs.css")
+STYLE_SHEETS = ("studio.css", "label.css", "order.css", "explore.css", "heatmap.css", "runs.css")
 
 # Fonts of the reader's own system: nothing is fetched, and no shipped font file is incomplete.
 _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Arial", "sans-serif")

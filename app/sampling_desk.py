@@ -1,5 +1,6 @@
-"""The studio's use cases around sampling: candidates of a prompt, two answers for a new case."""
+"""The studio's use cases around sampling: candidates of a prompt, some answers to compare."""
 
+import itertools
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from storage import candidates, pairs, projects
 from storage.database import Database
 from storage.errors import EntryError
 
+MAX_CASE_ANSWERS = 5  # ours: ten pairs, and what can be read against each other
 CASE_TEMPERATURES = (0.9, 1.2, 1.5)  # a model that is sure of its answer is asked more freely
 
 
@@ -38,20 +40,35 @@ class SamplingDesk:
         """Return how sampling for a prompt stands."""
         return self.tasks.state(f"sample {prompt_id}")
 
-    def start_case(self, project_id: str) -> TaskState:
-        """Begin sampling two answers for a prompt; they join the queue's front when done."""
+    def start_case(self, project_id: str, num_answers: int = 2) -> TaskState:
+        """Begin sampling answers to a prompt; all their pairs join the queue's front when done.
+
+        There may be fewer than ``num_answers`` where the model repeats itself, at least two.
+
+        Raises:
+            EntryError: that number is below 2 or too large, or there is no prompt.
+        """
+        if not 2 <= num_answers <= MAX_CASE_ANSWERS:
+            raise EntryError(f"The model can be asked for 2 to {MAX_CASE_ANSWERS} answers.")
         prompt = self._prompt_to_sample(project_id)
 
         def work(on_progress: OnProgress) -> None:
+            texts: list[str] = []
             for temperature in CASE_TEMPERATURES:
                 config = SamplingConfig(
                     num_candidates=8, temperature=temperature, seed=secrets.randbits(32)
                 )
-                texts = _two_answers(self._sample(prompt, config, None, on_progress))
-                if texts is not None:
-                    pairs.add_comparison(self.db, project_id, prompt.prompt, *texts, "sampled")
-                    return
-            raise EngineError("The model gave the same answer every time; try once more.")
+                group = self._sample(prompt, config, None, on_progress)
+                texts = max(texts, distinct_answers(group, num_answers), key=len)
+                if len(texts) == num_answers:
+                    break
+            if len(texts) < 2:
+                raise EngineError("The model gave the same answer every time; try once more.")
+            with self.db.transaction():
+                for first, second in itertools.combinations(texts, 2):
+                    pairs.add_comparison(
+                        self.db, project_id, prompt.prompt, first, second, "sampled"
+                    )
 
         return self.tasks.start(f"sample case {project_id}", work)
 
@@ -92,9 +109,11 @@ class SamplingDesk:
         return group
 
 
-def _two_answers(group: Sequence[Candidate]) -> tuple[str, str] | None:
-    """Two answers worth comparing: of different results if there are, else of different words."""
-    first = group[0]
-    others = [one for one in group if one.text.strip() and one.text != first.text]
-    others.sort(key=lambda one: normalise_answer(one.answer) == normalise_answer(first.answer))
-    return (first.text, others[0].text) if others and first.text.strip() else None
+def distinct_answers(group: Sequence[Candidate], count: int) -> list[str]:
+    """Answers worth comparing: of different results as far as there are, else of other words."""
+    by_result: dict[str, str] = {}
+    for one in group:
+        if one.text.strip():
+            by_result.setdefault(normalise_answer(one.answer), one.text)
+    texts = [*by_result.values(), *(one.text for one in group if one.text.strip())]
+    return list(dict.fromkeys(texts))[:count]

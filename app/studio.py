@@ -45,9 +45,10 @@ from gem_backend.types import (
     Role,
     RunSummary,
 )
-from storage import candidates, export, pairs, projects, recent, repeats, runs
+from storage import candidates, export, orders, pairs, projects, recent, repeats, runs
 from storage.database import Database
 from storage.errors import NotFoundError
+from storage.orders import AnswerOrder
 from storage.pairs import Judgement
 from storage.recent import StoredLabel
 from storage.runs import RunTraits
@@ -216,6 +217,17 @@ class Studio:
         """Whether a label of the rater's on a case holds."""
         return pairs.is_judged(self._db, case, self._rater)
 
+    def answers_to_order(self, case: Case) -> tuple[str, ...]:
+        """Return the answers that the rater can put in order at once, the case's two among them.
+
+        Empty where there are no more than those two, or the rater has judged them.
+        """
+        return orders.answers_to_order(self._db, case, self._rater)
+
+    def save_order(self, case: Case, order: AnswerOrder) -> None:
+        """Store an order of answers durably, as one decision with a label for every pair."""
+        orders.save_order(self._db, case, self._rater, order)
+
     def skip_case(self, case: Case) -> None:
         """Put a case at the end of the queue."""
         pairs.skip(self._db, case, self._rater)
@@ -249,10 +261,10 @@ class Studio:
             self.save_label(case, Judgement(verdict))
         return case
 
-    def start_sampled_case(self, project_id: str) -> TaskState:
-        """Begin sampling two answers for a prompt; they join the queue's front when done."""
+    def start_sampled_case(self, project_id: str, num_answers: int = 2) -> TaskState:
+        """Begin sampling answers to a prompt; their pairs join the queue's front when done."""
         self._refuse_during_run()
-        return self._sampling.start_case(project_id)
+        return self._sampling.start_case(project_id, num_answers)
 
     def sampled_case_state(self, project_id: str) -> TaskState:
         """Return how that sampling stands."""

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from app.text_order import ORDER_KEYS
+
 # --- shared -----------------------------------------------------------------------------------
 NAME: Final = "GEM Studio"
 REFUSED_TITLE: Final = "The computer refused"
@@ -106,15 +108,15 @@ PAIR_ADDED: Final = "Added. The pair waits in the queue."
 PAIR_LABELLED: Final = "Saved: your pair with your choice."
 ALL_DONE: Final = "Every case is labelled"
 ALL_DONE_NEXT: Final = (
-    "Ask the model for two answers to a new question, enter a pair yourself, or go to Align."
+    "Ask the model for answers to a new question, enter a pair yourself, or go to Align."
 )
 NO_CASES: Final = "There are no cases yet"
 NO_CASES_NEXT: Final = (
-    "Import a file under Data, ask the model for two answers, or enter a pair yourself."
+    "Import a file under Data, ask the model for answers, or enter a pair yourself."
 )
-SAMPLE_CASE: Final = "Ask the model for two answers"
-SAMPLING_CASE: Final = "The model is writing two answers …"
-SAMPLED_CASE: Final = "Two new answers are ready. They come next."
+SAMPLE_CASE: Final = "Ask the model for answers"
+SAMPLING_CASE: Final = "The model is writing answers …"
+SAMPLED_CASE: Final = "New answers are ready. They come next."
 ENTER_PAIR: Final = "Enter a pair yourself"
 ENTER_PROMPT: Final = "Question"
 ENTER_A: Final = "Answer A"
@@ -126,6 +128,7 @@ ENTER_LATER: Final = (
     "and judge it as it comes."
 )
 ADD_PAIR: Final = "Add this pair"
+ANSWER_COUNT: Final = "Answers"
 KEY_LIST: Final = (
     ("1", "left is better (again: clearly, then very much, then slightly)"),
     ("2", "right is better (again: clearly, then very much, then slightly)"),
@@ -137,6 +140,7 @@ KEY_LIST: Final = (
     ("Enter", "save and go on"),
     ("Backspace", "undo the last label"),
     ("s", "skip this case"),
+    *ORDER_KEYS,
     ("g", "show or hide the guidelines"),
     ("Esc", "leave a text field, so that the keys work again"),
     ("← →", "in a candidate: one token back or on"),

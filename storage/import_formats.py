@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
+from storage.import_grades import MAX_ANSWERS
 from storage.import_names import answer_names, prompt_name
 from storage.import_rows import Row, RowError
 
@@ -31,20 +32,35 @@ _CLAIM_VERDICTS = {
     "contradiction": "second", "contradict": "second", "contradicts": "second",
     "neutral": "both_bad",
 }  # fmt: skip
+_SAID = frozenset(
+    {"chosen", "rejected", "answer_a", "answer_b"}
+    | {"rank", "ranks", "ranking", "grade", "grades", "score", "scores"}
+)
 _SHARED = ("strength", "rationale", "reasons", "rater", "split", "gold_answer", "is_acceptable")
 
 
 class Format(NamedTuple):
-    """A kind of file: the columns that give it away, and how a row of it is read."""
+    """A kind of file: the columns that give it away, and how a row of it is read.
+
+    A file with one of the columns ``but_none_of`` is of another kind.
+    """
 
     name: str
     columns: frozenset[str]
     read: Callable[[Row], list[PlainRow]]
+    but_none_of: frozenset[str] = frozenset()
 
 
 def find_format(columns: Collection[str]) -> Format | None:
     """Return the format that these columns give away, None for our own and unknown ones."""
-    return next((one for one in FORMATS if one.columns.issubset(columns)), None)
+    return next(
+        (
+            one
+            for one in FORMATS
+            if one.columns.issubset(columns) and one.but_none_of.isdisjoint(columns)
+        ),
+        None,
+    )
 
 
 def is_graded(columns: Collection[str]) -> bool:
@@ -268,6 +284,24 @@ def _judged_claims(values: Row) -> list[PlainRow]:
     return rows
 
 
+def _unordered(values: Row) -> list[PlainRow]:
+    """Read several answers to a question: every two of them are a case."""
+    answers = values["answers"]
+    if not isinstance(answers, list):
+        raise RowError("The value of 'answers' is not a list.")
+    texts = {f"answers {place}": answer for place, answer in enumerate(answers, 1)}
+    shared = {name: values[name] for name in ("prompt", "split", "gold_answer") if name in values}
+    distinct = list(dict.fromkeys(_text(texts, name) for name in texts))
+    if len(distinct) < 2:
+        raise RowError("This question has fewer than two different answers.")
+    if len(distinct) > MAX_ANSWERS:
+        raise RowError(f"This question has more than {MAX_ANSWERS} answers.")
+    return [
+        shared | {"answer_a": first, "answer_b": second}
+        for first, second in itertools.combinations(distinct, 2)
+    ]
+
+
 FORMATS = (
     Format(
         "PandaLM",
@@ -285,5 +319,11 @@ FORMATS = (
         "judged answers",
         frozenset({"prompt", "answer_a", "answer_b", "verdict"}),
         _judged_answers,
+    ),
+    Format(
+        "answers to rank",
+        frozenset({"prompt", "answers"}),
+        _unordered,
+        but_none_of=_SAID,
     ),
 )

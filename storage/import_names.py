@@ -26,6 +26,7 @@ OUR_NAMES = (
     "is_acceptable",
     "answer",
     "grade",
+    "answers",
 )
 _USUAL: dict[str, tuple[str, ...]] = {
     "prompt": ("question", "instruction", "query", "input", "user_prompt", "problem"),
@@ -38,6 +39,7 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "gold_answer": ("gold", "reference_answer", "reference", "ground_truth"),
     "grade": ("score", "rating", "quality"),
     "answer": ("response", "completion", "output", "reply"),
+    "answers": ("responses", "completions", "candidates", "replies"),
 }
 _TOGETHER = (("chosen", "rejected"), ("answer_a", "answer_b", "verdict"), ("answer", "grade"))
 _ANSWER = re.compile(

@@ -8,6 +8,7 @@ from typing import Literal
 from gem_backend.types import (
     Answer,
     Case,
+    CaseSource,
     Comparison,
     LabelKind,
     LabelProgress,
@@ -128,7 +129,7 @@ def add_comparison(
         NotFoundError: there is no such project.
     """
     with db.transaction():
-        comparison = _add_pair(db, project_id, prompt, (answer_a, answer_b), source)
+        comparison = add_pair(db, project_id, prompt, (answer_a, answer_b), source)
         # Somebody asks for it by itself now, so it is a case.
         db.execute(
             "UPDATE pairs SET is_written = false WHERE pair_id = ? AND is_written",
@@ -138,14 +139,15 @@ def add_comparison(
         return comparison
 
 
-def _add_pair(
+def add_pair(
     db: Database,
     project_id: str,
     prompt: str,
     answers: tuple[str, str],
-    source: Literal["sampled", "entered"],
+    source: CaseSource,
     is_written: bool = False,
 ) -> Comparison:
+    """Store two answers to a prompt, or return them if they are there; ``is_written``: no case."""
     answer_a, answer_b = answers
     if not answer_a.strip() or not answer_b.strip():
         raise EntryError("An answer is empty; write both answers first.")
@@ -225,13 +227,11 @@ def _prefer_written(db: Database, case: Case, rater: str, written: str, event_id
     if written in (given.answer_a, given.answer_b):
         raise EntryError("The better answer is one of the two; change it, or leave it empty.")
     for answer in (given.answer_a, given.answer_b):
-        pair = _add_pair(
+        pair = add_pair(
             db, given.project_id, given.prompt, (written, answer), "entered", is_written=True
         )
         verdict: Answer = "a" if pair.answer_a == written else "b"
-        append_event(
-            db, Case(pair, verdict), rater, "label", Judgement(verdict, 3), part_of=event_id
-        )
+        append_event(db, pair, rater, "label", Judgement(verdict, 3), part_of=event_id)
 
 
 def skip(db: Database, case: Case, rater: str) -> None:
@@ -272,7 +272,7 @@ def withdraw_parts(db: Database, event_id: str, rater: str) -> None:
 
 def append_event(  # noqa: PLR0913 - two marks that hardly any event bears
     db: Database,
-    case: Case,
+    case: Case | Comparison,
     rater: str,
     kind: LabelKind,
     judgement: Judgement | None = None,
@@ -280,10 +280,11 @@ def append_event(  # noqa: PLR0913 - two marks that hardly any event bears
     part_of: str | None = None,
     is_final: bool = False,
 ) -> str:
-    """Add an event and return its id. One that is part of another was never seen on two sides."""
+    """Add an event and return its id. A comparison alone was not seen on two sides."""
     if not rater.strip():
         raise EntryError("Say who you are first: the rater has no name.")
-    comparison = get_comparison(db, case.comparison.pair_id)
+    given, left = (case.comparison, case.left) if isinstance(case, Case) else (case, None)
+    comparison = get_comparison(db, given.pair_id)
     event_id = new_id()
     moment = [event_id, utc_now(), monotonic_s()]
     said: list[object] = [None, 1, True, "", [], None]
@@ -297,7 +298,6 @@ def append_event(  # noqa: PLR0913 - two marks that hardly any event bears
             list(judgement.reasons),
             elapsed if elapsed is not None and math.isfinite(elapsed) else None,
         ]
-    left = None if part_of else case.left
     rows = db.query(
         "INSERT INTO label_events (event_id, created_at, monotonic_s, pair_id, rater, kind,"
         ' "left", verdict, strength, is_acceptable, rationale, reasons, elapsed_s, part_of,'

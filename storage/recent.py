@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from gem_backend.types import Case, CaseSource, Comparison, Split, Verdict
 from storage.database import Database
+from storage.orders import Places, orders_of
 from storage.pairs import (
     OWN_LABELS,
     Judgement,
@@ -30,7 +31,7 @@ WITH said AS (
 SELECT
     event_id, pair_id, verdict, strength, is_acceptable, rationale, elapsed_s, reasons,
     said.created_at, prompt_id, prompt, answer_a, answer_b, split, source,
-    coalesce(parts.text, '') AS written
+    if(verdict = 'both_bad', coalesce(parts.text, ''), '') AS written
 FROM said
 JOIN pairs USING (pair_id)
 JOIN prompts USING (prompt_id)
@@ -48,11 +49,15 @@ SELECT median(elapsed_s) FROM (
 
 @dataclass(frozen=True, slots=True)
 class StoredLabel:
-    """A judgement with the case it was about and its moment, ISO 8601 in UTC."""
+    """A judgement with the case it was about and its moment, ISO 8601 in UTC.
+
+    ``order`` is there where several answers were put in order at once, the case's two among them.
+    """
 
     case: Case
     judgement: Judgement
     created_at: str
+    order: Places = ()
 
 
 def undo(
@@ -67,7 +72,7 @@ def undo(
         rows = _recent(db, project_id, rater, 1, pair_id)
         if not rows:
             return None
-        label = _stored_label(rows[0], project_id, rater)
+        [label] = _stored_labels(db, rows, project_id, rater)
         append_event(db, label.case, rater, "undo")
         withdraw_parts(db, rows[0].event_id, rater)
         return label
@@ -75,8 +80,7 @@ def undo(
 
 def recent_labels(db: Database, project_id: str, rater: str, limit: int = 10) -> list[StoredLabel]:
     """Return the rater's own labels that hold, the newest first; imported ones are left out."""
-    rows = _recent(db, project_id, rater, limit)
-    return [_stored_label(row, project_id, rater) for row in rows]
+    return _stored_labels(db, _recent(db, project_id, rater, limit), project_id, rater)
 
 
 def median_elapsed_s(db: Database, project_id: str, rater: str, limit: int = 20) -> float | None:
@@ -115,7 +119,15 @@ def _recent(
     return db.records(_LabelRow, _RECENT, where)
 
 
-def _stored_label(row: _LabelRow, project_id: str, rater: str) -> StoredLabel:
+def _stored_labels(
+    db: Database, rows: list[_LabelRow], project_id: str, rater: str
+) -> list[StoredLabel]:
+    said = {row.event_id: (row.answer_a, row.answer_b, row.verdict) for row in rows}
+    orders = orders_of(db, said)
+    return [_stored_label(row, project_id, rater, orders.get(row.event_id, ())) for row in rows]
+
+
+def _stored_label(row: _LabelRow, project_id: str, rater: str, order: Places) -> StoredLabel:
     comparison = Comparison(
         row.pair_id,
         project_id,
@@ -135,4 +147,4 @@ def _stored_label(row: _LabelRow, project_id: str, rater: str) -> StoredLabel:
         row.reasons,
         row.written,
     )
-    return StoredLabel(show_case(comparison, rater), judgement, row.created_at)
+    return StoredLabel(show_case(comparison, rater), judgement, row.created_at, order)

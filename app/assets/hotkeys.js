@@ -4,13 +4,16 @@
     1: '#choice-left', 2: '#choice-right', 3: '#choice-tie', 4: '#choice-both_bad',
     5: '#choice-cannot_judge', a: '[data-acceptable][aria-pressed=false]',
     q: '#reason-0', w: '#reason-1', e: '#reason-2', r: '#reason-3',
-    Enter: '#label-save', Backspace: '#label-undo', s: '#label-skip',
+    Enter: '#label-save,#order-save', Backspace: '#label-undo', s: '#label-skip',
+    k: '#order-open,#order-close',
   };
   const ALWAYS = { g: '#label-guidelines .label-wrap', '?': '#keys-open' };
   const TYPING = 'input,textarea,select,[contenteditable],[role=textbox],[role=combobox],[role=slider]';
   const PRESSED_BY_KEY = 'button,a,[role=button],[role=tab],summary';
   const CHOSEN = '#label-choice [aria-pressed=true]';
-  const ANSWERED_BY_SERVER = '#label-save,#label-skip,#label-undo,#label-recent ol button';
+  const CARD = '#label-order [data-grip]'; // its keys are the board's, but Enter saves
+  const ANSWERED_BY_SERVER =
+    '#label-save,#label-skip,#label-undo,#label-recent ol button,#order-open,#order-save,#order-close';
   const LONGEST_ANSWER_MS = 15000; // then a lost answer no longer keeps the keys waiting
 
   // A case's text and its buttons arrive one after the other, and the answer to "save" ends after
@@ -57,8 +60,8 @@
   }
 
   function visible(selector) {
-    const found = document.querySelector(selector);
-    return found && found.offsetParent !== null && !found.disabled ? found : null;
+    const isThere = (found) => found.offsetParent !== null && !found.disabled;
+    return [...document.querySelectorAll(selector)].find(isThere) || null;
   }
 
   function press(event) {
@@ -68,14 +71,14 @@
     if (event.key === 'Escape' && event.target.closest(TYPING)) event.target.blur();
     if (event.target.closest(TYPING)) return;
     if ((event.key === 'Enter' || event.key === ' ') && event.target.closest(PRESSED_BY_KEY)) {
-      if (!(event.key === 'Enter' && event.target.closest(CHOSEN))) return;
+      if (!(event.key === 'Enter' && event.target.closest(`${CHOSEN},${CARD}`))) return;
     }
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const isLabel = Object.hasOwn(LABEL, key) && visible('#label-actions');
     if (!isLabel && !(Object.hasOwn(ALWAYS, key) && visible(ALWAYS[key]))) return;
     event.preventDefault();
     // A button that kept the focus of an earlier click would take the next Enter for itself.
-    if (event.target.closest(PRESSED_BY_KEY)) event.target.blur();
+    if (event.target.closest(PRESSED_BY_KEY) && !event.target.closest(CARD)) event.target.blur();
     if (isLabel) whenSettled(() => visible(LABEL[key])?.click());
     else visible(ALWAYS[key]).click();
   }

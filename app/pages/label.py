@@ -17,10 +17,14 @@ from app.label_actions import (
     offered_reasons,
 )
 from app.live_text import live_text, said
+from app.order_actions import OrderActions
+from app.order_component import Order, order_board, order_value
 from app.pages import PageHandles
 from app.records import TaskState
+from app.sampling_desk import MAX_CASE_ANSWERS
 from app.sides import to_choice
 from app.studio import Studio
+from app.text_order import CLOSE_BOARD, SAVE_ORDER, open_board
 from app.verdict_component import RecentList, recent_list, recent_value, verdict_buttons
 from app.views.cases import (
     case_html,
@@ -39,6 +43,8 @@ _SETTLE = "() => window.gemStudio.settle()"
 
 _Act = Callable[[str, Case | None, Choice, Words], LabelScreen]
 _Handler = Callable[[str, Case | None, Choice, str, str], tuple[object, ...]]
+_OrderAct = Callable[[str, Case | None, Choice, Words, Order], LabelScreen]
+_OrderHandler = Callable[[str, Case | None, Choice, str, str, Order], tuple[object, ...]]
 
 
 def screen_values(screen: LabelScreen, had_case: bool = False) -> tuple[object, ...]:
@@ -70,16 +76,22 @@ def screen_values(screen: LabelScreen, had_case: bool = False) -> tuple[object, 
         gr.Button(interactive=screen.progress.can_undo),
         guidelines_markdown(screen.project.guidelines),
         recent_value(screen.recent),
+        _order(screen),
+        gr.Button(open_board(screen.num_to_order), visible=screen.num_to_order > 0),
     )
 
 
-def refreshed_values(screen: LabelScreen, choice: Choice) -> tuple[object, ...]:
-    """Return the outputs' values for a page that holds ``choice``.
+def refreshed_values(
+    screen: LabelScreen, choice: Choice, order: Order | None = None
+) -> tuple[object, ...]:
+    """Return the outputs' values for a page that holds ``choice`` and the board ``order``.
 
-    Where that is about the very case, what was pressed and typed stays as it is: a hand may have
-    been quicker than this answer. Only the reasons to tick follow the project.
+    Where that is about the very case, what was pressed, typed and moved stays as it is: a hand may
+    have been quicker than this answer. Only the reasons to tick follow the project.
     """
     case, shown, stored, rationale, written, *rest = screen_values(screen)
+    if order and _is_same_board(order, _order(screen)):
+        rest[-2] = gr.skip()
     if screen.case is None or choice.get("case") != screen.case.comparison.pair_id:
         return case, shown, stored, rationale, written, *rest
     ticked = Draft(reasons=tuple(choice.get("reasons", ())))
@@ -88,6 +100,17 @@ def refreshed_values(screen: LabelScreen, choice: Choice) -> tuple[object, ...]:
     is_current = choice.get("words") == words and choice.get("needs_reason") == needs_reason
     kept = gr.skip() if is_current else {**choice, "words": words, "needs_reason": needs_reason}
     return case, gr.skip(), kept, gr.skip(), gr.skip(), *rest
+
+
+def _order(screen: LabelScreen) -> Order:
+    case, board = screen.case, screen.board
+    if case is None or board is None:
+        return order_value(case.comparison.pair_id if case else "", {}, ())
+    return order_value(case.comparison.pair_id, board.cards, board.places)
+
+
+def _is_same_board(one: Order, other: Order) -> bool:
+    return (one.get("case"), one.get("cards")) == (other["case"], other["cards"])
 
 
 def _choice(screen: LabelScreen) -> Choice:
@@ -115,9 +138,26 @@ def _shows(act: _Act) -> _Handler:
     return handler
 
 
+def _shows_order(act: _OrderAct) -> _OrderHandler:
+    """Make a handler out of an action that takes the board too."""
+
+    def handler(
+        project_id: str,
+        case: Case | None,
+        choice: Choice,
+        rationale: str,
+        written: str,
+        order: Order,
+    ) -> tuple[object, ...]:
+        return screen_values(act(project_id, case, choice, Words(rationale, written), order))
+
+    return handler
+
+
 def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
     """Build the page inside the open tab."""
     actions = LabelActions(studio, Drafts())
+    orders = OrderActions(studio, actions)
     case = gr.State(None)
     with gr.Row(elem_classes="gs-line"):
         progress = gr.HTML(elem_id="label-progress", apply_default_css=False)
@@ -127,6 +167,7 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
     empty = gr.HTML(visible=False, apply_default_css=False)
     with gr.Column(visible=False, elem_id="label-panel") as panel:
         shown = gr.HTML(elem_id="label-case", apply_default_css=False)
+        board = order_board("label-order")
         choice = verdict_buttons()
         written = gr.Textbox(
             label=text.WRITTEN,
@@ -146,10 +187,14 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
         save = gr.Button(text.SAVE, variant="primary", elem_id="label-save", scale=0)
         skip = gr.Button(text.SKIP, elem_id="label-skip", scale=0)
         undo = gr.Button(text.UNDO, elem_id="label-undo", interactive=False, scale=0)
+        open_order = gr.Button(elem_id="order-open", visible=False, scale=0)
+        # The style sheet shows these two, and only these, while the board has cards.
+        save_order = gr.Button(SAVE_ORDER, variant="primary", elem_id="order-save", scale=0)
+        close_order = gr.Button(CLOSE_BOARD, elem_id="order-close", scale=0)
     last_ten = recent_list()
     outputs: list[Block] = [
         *(case, shown, choice, rationale, written, panel, empty, progress, receipt),
-        *(save, skip, undo, guidelines, last_ten),
+        *(save, skip, undo, guidelines, last_ten, board, open_order),
     ]
     said_so_far = [case, choice, rationale, written]
     # One at a time, which the page's script sees to: Gradio's "once" would lose an early key.
@@ -159,6 +204,21 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
             (save.click, actions.save, _WITH_ELAPSED),
             (skip.click, actions.skip, None),
             (undo.click, actions.undo, None),
+            (open_order.click, orders.open, None),
+        )
+    ]
+    listening += [
+        listen(
+            trigger,
+            _shows_order(act),
+            [project_id, *said_so_far, board],
+            outputs,
+            mode="multiple",
+            js=js,
+        )
+        for trigger, act, js in (
+            (save_order.click, orders.save, _WITH_ELAPSED),
+            (close_order.click, orders.close, None),
         )
     ]
     listening.append(
@@ -177,16 +237,19 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
     typed = (rationale.input, rationale.blur, written.input, written.blur)
     for changed in (choice.input, *typed):
         listen(changed, _keeper(actions), said_so_far, [], mode="multiple", js=_WITH_SENT)
+    listen(board.input, orders.keep, [case, board], [], mode="multiple", js=_WITH_SENT)
     poll, poll_inputs, poll_outputs = _more_cases(actions, project_id, case, outputs)
     seen, asked, *_ = poll_outputs
     listen(save.click, _forget_sampled, [seen], [asked])
 
-    def refresh(project_id: str, case: Case | None, choice: Choice) -> tuple[object, ...]:
-        return refreshed_values(actions.show(project_id, case), choice)
+    def refresh(
+        project_id: str, case: Case | None, choice: Choice, order: Order | None = None
+    ) -> tuple[object, ...]:
+        return refreshed_values(actions.show(project_id, case), choice, order)
 
     return PageHandles(
         refresh=refresh,
-        refresh_inputs=[case, choice],
+        refresh_inputs=[case, choice, board],
         outputs=outputs,
         poll=poll,
         poll_inputs=poll_inputs,
@@ -235,12 +298,22 @@ def _more_cases(
     with gr.Column(elem_classes="gs-more"):
         with gr.Row(elem_classes="gs-actions"):
             ask = gr.Button(text.SAMPLE_CASE, elem_id="label-ask", scale=0)
+            count = gr.Number(
+                2,
+                label=text.ANSWER_COUNT,
+                minimum=2,
+                maximum=MAX_CASE_ANSWERS,
+                precision=0,
+                elem_id="label-ask-count",
+                scale=0,
+                min_width=96,
+            )
             asked = live_text("label-asked")
         with gr.Accordion(text.ENTER_PAIR, open=False):
             _entry_form(actions, project_id, outputs)
 
-    def start(project_id: str) -> tuple[TaskState, dict[str, str]]:
-        task = actions.ask_model(project_id)
+    def start(project_id: str, count: int) -> tuple[TaskState, dict[str, str]]:
+        task = actions.ask_model(project_id, count)
         return task, said(task_line(task, text.SAMPLING_CASE, text.SAMPLED_CASE))
 
     def poll(project_id: str, held: object, last: TaskState | None) -> tuple[object, ...]:
@@ -253,7 +326,7 @@ def _more_cases(
             return task, words, *screen_values(actions.show(project_id, None))
         return task, words, *unchanged
 
-    listen(ask.click, start, [project_id], [seen, asked])
+    listen(ask.click, start, [project_id, count], [seen, asked])
     return poll, [case, seen], [seen, asked, *outputs]
 
 

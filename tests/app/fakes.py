@@ -57,6 +57,7 @@ from gem_backend.types import (
     Spans,
 )
 from storage.calibrations import Evidence
+from storage.orders import AnswerOrder
 from storage.pairs import Judgement
 from storage.recent import StoredLabel
 from storage.runs import RunTraits
@@ -195,6 +196,7 @@ class FakeStudio(Studio):
     importing: ImportState = field(default_factory=lambda: ImportState("idle"))
     rows_to_import: int = 1000
     import_report: ImportReport = field(default_factory=lambda: ImportReport(3))
+    offers: tuple[str, ...] = ()
 
     model: ClassVar[str] = "demo"  # type: ignore[misc]
     access: ClassVar[Access] = NoAccounts()  # type: ignore[misc]
@@ -259,6 +261,16 @@ class FakeStudio(Studio):
     def is_judged(self, case: Case) -> bool:
         return any(label.case == case for label in self.saved)
 
+    def answers_to_order(self, case: Case) -> tuple[str, ...]:
+        return () if self.is_judged(case) else self.offers
+
+    def save_order(self, case: Case, order: AnswerOrder) -> None:
+        if self.refuses:
+            raise self.refuses
+        self._forget(case)
+        said = Judgement("tie", 1, True, order.rationale, order.elapsed_s, order.reasons)
+        self.saved.append(StoredLabel(case, said, "2026-11-20T10:00:00+00:00", order.places))
+
     def recent_labels(self, project_id: str) -> list[StoredLabel]:
         return self.saved[:-11:-1]
 
@@ -314,7 +326,7 @@ class FakeStudio(Studio):
             self.cases.append(case)
         return case
 
-    def start_sampled_case(self, project_id: str) -> TaskState:
+    def start_sampled_case(self, project_id: str, num_answers: int = 2) -> TaskState:
         self.case_task = TaskState("running", 0, 2)
         return self.case_task
 

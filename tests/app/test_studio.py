@@ -9,13 +9,16 @@ import time
 import pytest
 
 from app.run_facts import eta_s
+from app.sampling_desk import distinct_answers
 from app.studio import Studio
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig, SegaConfig, SftConfig
 from gem_backend.errors import EngineError, ModelLoadError, TrainingError
 from gem_backend.run_dir import RunDir
 from gem_backend.types import RunEvent, RunStatus
 from storage.errors import DatabaseInUseError, EntryError, NotFoundError
+from storage.orders import AnswerOrder
 from storage.pairs import Judgement
+from tests.app.fakes import GOOD, POOR, make_candidate
 
 HOSTILE = "${alert(1)} `x` <img src=x onerror=alert(1)> \\frac{a}{b} \\u12 \u202eabc {{value}}"
 QUICK = RunConfig(
@@ -102,6 +105,31 @@ def test_sampling_keeps_a_scored_group_and_a_case_joins_the_queue(studio):
     case = studio.next_case("demo")
     assert case.comparison.source == "sampled"
     assert case.left_text != case.right_text
+
+
+def test_several_sampled_answers_are_all_compared_and_can_be_ranked(studio):
+    before = studio.label_progress("demo").pending
+    studio.start_sampled_case("demo", 3)
+    wait_until(lambda: studio.sampled_case_state("demo").state != "running")
+    assert studio.sampled_case_state("demo").error == ""
+    offered = studio.answers_to_order(studio.next_case("demo"))
+    assert len(offered) == 3
+    assert studio.label_progress("demo").pending == before + 3
+    studio.save_order(studio.next_case("demo"), AnswerOrder((offered[:1], offered[1:])))
+    assert studio.label_progress("demo").pending == before
+
+
+@pytest.mark.parametrize("count", [1, 0, 6, 1000])
+def test_only_so_many_answers_can_be_asked_for(studio, count):
+    with pytest.raises(EntryError, match="2 to 5"):
+        studio.start_sampled_case("demo", count)
+
+
+def test_answers_of_different_results_come_first():
+    texts = (GOOD, f"Again: {GOOD}", " ", GOOD, POOR)
+    group = [make_candidate(words, seed) for seed, words in enumerate(texts)]
+    assert distinct_answers(group, 2) == [GOOD, POOR]
+    assert distinct_answers(group, 5) == [GOOD, POOR, f"Again: {GOOD}"]
 
 
 def test_labels_of_the_demo_calibrate_the_ranking_without_held_out_ones(studio):

@@ -10,7 +10,10 @@ from storage.errors import ImportFileError
 from storage.exchange import import_file
 from storage.import_formats import CLAIM_FAILS, CLAIM_HOLDS
 from storage.import_grades import MAX_ANSWERS
-from storage.pairs import next_case, training_pairs
+from storage.import_preview import preview
+from storage.orders import answers_to_order
+from storage.pairs import label_progress, next_case, training_pairs
+from storage.projects import list_prompts
 
 PANDALM = {
     "instruction": "Shorten.",
@@ -296,6 +299,64 @@ def test_claim_without_a_usable_label_is_refused_whole(load):
         SkippedRow(2, "The value of 'label_1' is none of entailment, neutral, contradiction."),
         SkippedRow(9, "The text 'claim' is empty."),
     )
+
+
+# --- answers to rank --------------------------------------------------------------------------
+
+
+def test_answers_without_a_rank_become_a_case_of_every_two(db, project_id, load):
+    row = {"prompt": "Q", "answers": ["one", "two", "one", "<b>three</b>"], "gold_answer": "one"}
+    report, labels = load(row, row)
+    assert (report.imported, report.already_there, report.skipped, labels) == (3, 3, (), [])
+    case = next_case(db, project_id, "ann")
+    assert set(answers_to_order(db, case, "ann")) == {"one", "two", "<b>three</b>"}
+    assert label_progress(db, project_id, "ann").pending == 3
+    assert [prompt.gold_answer for prompt in list_prompts(db, project_id)] == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ("one, two", "The value of 'answers' is not a list."),
+        ({"text": ["one"]}, "The value of 'answers' is not a list."),
+        (["one", "one"], "This question has fewer than two different answers."),
+        ([], "This question has fewer than two different answers."),
+        (["one", " "], "The answer 'answers 2' is empty."),
+        (["one", {"text": "two"}], "The value of 'answers 2' is not text."),
+        ([str(number) for number in range(101)], "This question has more than 100 answers."),
+    ],
+)
+def test_answers_that_cannot_be_compared_are_named(db, load, answers, reason):
+    report, _ = load({"prompt": "Q", "answers": answers}, {"prompt": "R", "answers": ["1", "2"]})
+    assert [row.reason for row in report.skipped] == [reason]
+    assert report.imported == 1
+
+
+@pytest.mark.parametrize(
+    "said", [{"chosen": "one", "rejected": "two"}, {"answer_a": "one", "answer_b": "two"}]
+)
+def test_answers_beside_a_pair_are_left_alone(db, load, said):
+    report, _ = load({"prompt": "Q", "answers": ["one", "two", "three"]} | said)
+    assert (report.imported, db.count("SELECT count(*) FROM pairs")) == (1, 1)
+
+
+@pytest.mark.parametrize("name", ["ranks", "grades", "scores"])
+def test_ranks_of_answers_are_not_lost_without_a_word(db, load, name):
+    rows = ({"prompt": "Q", "answers": ["1", "2"], name: [1, 2]}, {"prompt": "R", "split": "pool"})
+    report, _ = load(*rows)
+    assert (len(report.skipped), db.count("SELECT count(*) FROM pairs")) == (1, 0)
+
+
+def test_lists_under_other_names_are_found(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"question": "Q", "responses": ["one", "two", "three"]}))
+    found = preview(path)
+    assert found.format == "answers to rank"
+    assert [(row.kind, row.answer_a, row.answer_b) for row in found.rows] == [
+        ("case", "one", "two"),
+        ("case", "one", "three"),
+        ("case", "two", "three"),
+    ]
 
 
 # --- real files -------------------------------------------------------------------------------
