@@ -122,16 +122,7 @@ def gather(
         answers: prompt and answer of each, every answer of the labels once.
         scored: what the model says of each.
     """
-    judged = {}
-    for (prompt, answer), one in zip(answers, scored, strict=True):
-        others = [
-            other.candidate.answer
-            for (where, text), other in zip(answers, scored, strict=True)
-            if other is not None and where == prompt and text != answer
-        ]
-        found = _judged(one, others) if one is not None else None
-        if found is not None:
-            judged[prompt, answer] = found
+    judged = read_answers(answers, scored)
     places = {key: place for place, key in enumerate(judged)}
     prompts = {prompt: number for number, (prompt, _) in enumerate(judged)}
     orders, groups = [], []
@@ -144,11 +135,28 @@ def gather(
     return Evidence(tuple(judged.values()), tuple(orders), tuple(groups))
 
 
+def read_answers(
+    answers: Sequence[tuple[str, str]], scored: Sequence[ScoredAnswer | None]
+) -> dict[tuple[str, str], JudgedAnswer]:
+    """Return what a fit needs of each answer that the model could read, by prompt and answer."""
+    judged = {}
+    for (prompt, answer), one in zip(answers, scored, strict=True):
+        others = [
+            other.candidate.answer
+            for (where, text), other in zip(answers, scored, strict=True)
+            if other is not None and where == prompt and text != answer
+        ]
+        found = _judged(one, others) if one is not None else None
+        if found is not None:
+            judged[prompt, answer] = found
+    return judged
+
+
 def fitted(evidence: Evidence, config: CalibrationConfig, scoring: ScoringConfig) -> Calibration:
     """Return what the evidence says under the score's weights; the prior where there is none."""
     from gem_backend.calibration import fit_calibration  # noqa: PLC0415 - scipy takes a second
 
-    items = [_item(answer, scoring) for answer in evidence.answers]
+    items = [item_of(answer, scoring) for answer in evidence.answers]
     return fit_calibration(items, evidence.orders, config, scoring, evidence.groups)
 
 
@@ -163,7 +171,8 @@ def _judged(scored: ScoredAnswer, others: Sequence[str]) -> JudgedAnswer | None:
     return JudgedAnswer(candidate.token_entropy, candidate.spans, kept)
 
 
-def _item(answer: JudgedAnswer, scoring: ScoringConfig) -> "Item":
+def item_of(answer: JudgedAnswer, scoring: ScoringConfig) -> "Item":
+    """Return the features of an answer, with the score's two terms under these weights."""
     score = gem_score(answer.token_entropy, answer.spans, scoring)
     terms: dict[Feature, float] = {
         "final_confidence": -score.final_entropy,

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
-from app import text
+from app import text, text_priority
 from app import text_calibration as say
 from app.ordering import Weighing
+from app.priority_desk import QueueOrder
 from app.records import CalibrationView, TaskState
 from app.studio import Studio
 from gem_backend.config import SamplingConfig, ScoringConfig
@@ -50,6 +51,7 @@ class Watched(NamedTuple):
 
     sampling: TaskState = _IDLE
     learning: TaskState = _IDLE
+    ordering: TaskState = _IDLE
 
 
 _AT_REST = Watched()
@@ -112,7 +114,8 @@ class ExploreActions:
         sampling = self._studio.sampling_state(prompt.prompt_id)
         group = tuple(self._studio.candidates(prompt.prompt_id))
         learning = self._studio.calibration_state(project_id, reader(group, model))
-        return ExploreScreen(prompt.prompt_id, prompt.prompt, group, Watched(sampling, learning))
+        tasks = Watched(sampling, learning, self._studio.ordering_state(project_id))
+        return ExploreScreen(prompt.prompt_id, prompt.prompt, group, tasks)
 
     def sample(self, prompt_id: str | None, config: SamplingConfig, adapter: str) -> TaskState:
         """Begin sampling; an empty ``adapter`` means the base model.
@@ -138,6 +141,7 @@ class ExploreActions:
         now = Watched(
             self._studio.sampling_state(prompt_id) if prompt_id else _IDLE,
             self._studio.calibration_state(project_id, reader(group, model)),
+            self._studio.ordering_state(project_id),
         )
         return None if now == (last or _AT_REST) else now
 
@@ -156,6 +160,20 @@ class ExploreActions:
         if not project_id:
             raise ConfigError(say.NO_PROJECT)
         return self._studio.start_calibration(project_id, reader(group, model))
+
+    def ask_first(self, project_id: str, group: Group, model: str | None) -> TaskState:
+        """Begin to put the cases first about which the model that is shown is least sure.
+
+        Raises:
+            ConfigError: there is no project.
+        """
+        if not project_id:
+            raise ConfigError(text_priority.NO_PROJECT)
+        return self._studio.start_ordering(project_id, reader(group, model))
+
+    def queue_order(self, project_id: str) -> QueueOrder | None:
+        """Return how the cases that wait are ordered, None where nobody asked for it."""
+        return self._studio.queue_order(project_id) if project_id else None
 
     def lesson(self, project_id: str, group: Group, asked: Asked) -> Lesson | None:
         """Return what the labels say to the model that is shown; None without a project."""

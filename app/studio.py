@@ -12,6 +12,7 @@ from app.demo_project import ensure_demo_project
 from app.disputes_desk import DisputesDesk
 from app.handed_out import HandedOut
 from app.import_desk import ImportDesk, look
+from app.priority_desk import PriorityDesk, QueueOrder
 from app.raters_desk import RatersDesk
 from app.records import (
     AlignPlan,
@@ -28,6 +29,7 @@ from app.sampling_desk import SamplingDesk
 from app.supervision import Supervisor
 from app.tasks import Tasks
 from app.text import local_time
+from app.text_priority import ACTIVITY as ORDERING
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig
 from gem_backend.engine import BUSY, Device, Engine, EngineConfig
 from gem_backend.errors import EngineError
@@ -102,6 +104,7 @@ class Studio:
         self._sampling = SamplingDesk(self._db, self._engine, self._tasks)
         self._calibration = CalibrationDesk(self._db, self._engine, self._tasks, self._model)
         self._imports = ImportDesk(self._db, self._tasks)
+        self._priority = PriorityDesk(self._db, self._engine, self._tasks, self._calibration)
         self._supervisor.start()
         if self._supervisor.active_runs():
             self._engine.hold()
@@ -194,6 +197,8 @@ class Studio:
             return text_import.ACTIVITY
         if self._tasks.is_any_running("learn "):
             return "Learning from your labels"
+        if self._tasks.is_any_running("order "):
+            return ORDERING
         return "Sampling" if self._tasks.is_any_running("sample ") else ""
 
     # --- label ---
@@ -338,6 +343,30 @@ class Studio:
     ) -> CalibrationView:
         """Return what was learned last, fitted anew (without the model) for these weights of S."""
         return self._calibration.view(project_id, adapter, scoring or ScoringConfig())
+
+    @for_admins
+    def start_ordering(self, project_id: str, adapter: str | None) -> TaskState:
+        """Begin to put the cases first about which the model is least sure.
+
+        Args:
+            project_id: the project.
+            adapter: a run id, or None for the base model.
+
+        Raises:
+            DataError: no case waits for a label.
+            EngineError: a run has the model now.
+            NotFoundError: that run offers no adapter for this model.
+        """
+        self._refuse_during_run()
+        return self._priority.start(project_id, adapter, self._adapter_dir(adapter))
+
+    def ordering_state(self, project_id: str) -> TaskState:
+        """Return how that stands."""
+        return self._priority.state(project_id)
+
+    def queue_order(self, project_id: str) -> QueueOrder | None:
+        """Return the order of the cases that wait; None where they come as they were stored."""
+        return self._priority.order(project_id)
 
     # --- align and results ---
 

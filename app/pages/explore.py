@@ -7,7 +7,7 @@ import gradio as gr
 import plotly.graph_objects as go
 from gradio.blocks import Block
 
-from app import text
+from app import text, text_priority
 from app import text_calibration as say
 from app.events import listen
 from app.explore_actions import Asked, ExploreActions, ExploreScreen, Group, Lesson, Watched
@@ -23,6 +23,7 @@ from app.pages.explore_parts import (
     build_order_and_lesson,
     build_results,
 )
+from app.priority_desk import QueueOrder
 from app.records import TaskState
 from app.studio import Studio
 from app.views.calibration import calibration_card
@@ -79,6 +80,27 @@ def status_words(task: TaskState, count: int = 0) -> dict[str, str]:
 def learning_words(task: TaskState) -> dict[str, str]:
     """Return how learning stands, as the value of its line."""
     return said(task_line(task, say.LEARNING, say.LEARNED))
+
+
+def ordering_values(
+    project_id: str, task: TaskState, order: QueueOrder | None
+) -> tuple[object, ...]:
+    """Return the button that orders the cases and its line: how it stands, or what it made."""
+    can_press = bool(project_id) and task.state != "running"
+    made = order_words(order)
+    words = task_line(task, text_priority.READING, made)
+    return gr.Button(interactive=can_press), said(words or made)
+
+
+def order_words(order: QueueOrder | None) -> str:
+    """Return the order of the waiting cases in words; empty where they come as stored."""
+    if order is None:
+        return ""
+    if not order.created_at:
+        return text_priority.order_there(order.num_cases)
+    return text_priority.order_made(
+        order.created_at, order.num_cases, order.is_by_labels, order.num_unread
+    )
 
 
 @dataclass(frozen=True)
@@ -140,6 +162,14 @@ class ExploreHandlers:
         now = (seen or Watched())._replace(learning=task)
         return now, learning_words(task), gr.Button(interactive=False)
 
+    def ask_first(
+        self, project_id: str, group: Group, model: str | None, seen: Watched | None
+    ) -> tuple[object, ...]:
+        """Begin to order the cases that wait."""
+        task = self.actions.ask_first(project_id, group, model)
+        now = (seen or Watched())._replace(ordering=task)
+        return now, *ordering_values(project_id, task, None)
+
     def reorder(self, project_id: str, group: Group, *asked: object) -> Packed:
         """Order the cards anew; the labels' weights are fitted again, without the model."""
         return rerank(group, self.actions.weighing(project_id, group, Asked.of(asked)))
@@ -179,6 +209,7 @@ class ExploreHandlers:
             _turn(before.sampling, now.sampling),
             learning_words(now.learning),
             _turn(before.learning, now.learning),
+            *self._ordering(project_id, now.ordering),
         )
 
     def _values(self, project_id: str, screen: ExploreScreen, wish: Asked) -> tuple[object, ...]:
@@ -186,8 +217,12 @@ class ExploreHandlers:
             screen.tasks,
             status_words(screen.tasks.sampling, len(screen.group)),
             learning_words(screen.tasks.learning),
+            *self._ordering(project_id, screen.tasks.ordering),
             *self._group_and_lesson(project_id, screen.group, wish),
         )
+
+    def _ordering(self, project_id: str, task: TaskState) -> tuple[object, ...]:
+        return ordering_values(project_id, task, self.actions.queue_order(project_id))
 
     def _group_and_lesson(self, project_id: str, group: Group, wish: Asked) -> tuple[object, ...]:
         weighing = self.actions.weighing(project_id, group, wish)
@@ -222,7 +257,8 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         lesson.card,
         lesson.learn,
     ]
-    shown: list[Block] = [seen, controls.status, lesson.status, *drawn]
+    queue_parts: list[Block] = [lesson.ask_first, lesson.ordered]
+    shown: list[Block] = [seen, controls.status, lesson.status, *queue_parts, *drawn]
     chosen = [project_id, controls.prompt, *asked]
     listen(arrived.change, handlers.load, chosen, drawn)
     listen(controls.prompt.input, handlers.choose, chosen, [controls.shown_prompt, *shown])
@@ -235,6 +271,12 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         handlers.learn,
         [project_id, results.group, controls.model, seen],
         [seen, lesson.status, lesson.learn],
+    )
+    listen(
+        lesson.ask_first.click,
+        handlers.ask_first,
+        [project_id, results.group, controls.model, seen],
+        [seen, *queue_parts],
     )
     _connect_order(handlers, ordered, order, lesson, results)
     listen(controls.model.input, handlers.relearn, ordered, [lesson.card, lesson.learn])
@@ -250,7 +292,7 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         ],
         poll=handlers.poll,
         poll_inputs=[controls.prompt, seen, results.group, controls.model],
-        poll_outputs=[seen, controls.status, arrived, lesson.status, learned],
+        poll_outputs=[seen, controls.status, arrived, lesson.status, learned, *queue_parts],
     )
 
 

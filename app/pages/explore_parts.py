@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.blocks import Block
 
-from app import text
+from app import text, text_priority
 from app import text_calibration as say
 from app.heatmap_component import heatmap, ranking_for
 from app.live_text import live_text
+from app.priority_desk import MOST_CASES
 from app.views.heatmap import legend_html
 from gem_backend.config import SamplingConfig, ScoringConfig
 
@@ -54,11 +55,13 @@ class OrderControls:
 
 @dataclass(frozen=True)
 class LessonParts:
-    """What the labels say, and the button that learns it."""
+    """What the labels say, the button that learns it, and the one that orders what waits."""
 
     card: gr.HTML
     learn: gr.Button
     status: gr.HTML
+    ask_first: gr.Button
+    ordered: gr.HTML
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,26 @@ def build_order_and_lesson() -> tuple[OrderControls, LessonParts]:
             with gr.Row(elem_classes="gs-actions"):
                 learn = gr.Button(say.LEARN, elem_id="explore-learn", scale=0, min_width=200)
                 status = live_text("explore-learn-status")
-    return OrderControls(column, ranking, lambda_fork, top_m), LessonParts(card, learn, status)
+            ask_first, ordered = _build_ask_first()
+    lesson = LessonParts(card, learn, status, ask_first, ordered)
+    return OrderControls(column, ranking, lambda_fork, top_m), lesson
+
+
+def _build_ask_first() -> tuple[gr.Button, gr.HTML]:
+    hint = text_priority.hint(MOST_CASES)
+    gr.HTML(
+        f'<h2 class="gem-title">{text_priority.TITLE}</h2><p class="gem-quiet">{hint}</p>',
+        apply_default_css=False,
+    )
+    with gr.Row(elem_classes="gs-actions"):
+        button = gr.Button(
+            text_priority.ASK_FIRST,
+            elem_id="explore-ask-first",
+            scale=0,
+            min_width=360,
+            interactive=False,
+        )
+    return button, live_text("explore-ordered")
 
 
 def build_results() -> Results:

@@ -29,6 +29,7 @@ from app.records import (
     RunView,
     TaskState,
 )
+from app.priority_desk import QueueOrder
 from app.studio import Studio
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig
 from gem_backend.engine import ScoredAnswer
@@ -197,6 +198,9 @@ class FakeStudio(Studio):
     rows_to_import: int = 1000
     import_report: ImportReport = field(default_factory=lambda: ImportReport(3))
     offers: tuple[str, ...] = ()
+    ordering: TaskState = field(default_factory=lambda: TaskState("idle"))
+    ordered_for: list[str | None] = field(default_factory=list)
+    order: QueueOrder | None = None
 
     model: ClassVar[str] = "demo"  # type: ignore[misc]
     access: ClassVar[Access] = NoAccounts()  # type: ignore[misc]
@@ -392,6 +396,26 @@ class FakeStudio(Studio):
             return CalibrationView(None, num_labels)
         found = fitted(evidence, CONFIG, scoring or ScoringConfig())
         return CalibrationView(found, num_labels, self.is_stale)
+
+    def start_ordering(self, project_id: str, adapter: str | None) -> TaskState:
+        if self.refuses:
+            raise self.refuses
+        self.ordered_for.append(adapter)
+        self.ordering = TaskState("running", 0, 12)
+        return self.ordering
+
+    def ordering_state(self, project_id: str) -> TaskState:
+        was = self.ordering
+        if was.state == "running":
+            is_over = was.done == was.total
+            self.ordering = TaskState("done") if is_over else replace(was, done=was.done + 6)
+            if is_over:
+                is_by_labels = self.ordered_for[-1] in self.lessons
+                self.order = QueueOrder(6, "2026-11-20T10:00:00+00:00", is_by_labels)
+        return was
+
+    def queue_order(self, project_id: str) -> QueueOrder | None:
+        return self.order
 
     def run_traits(self, project_id: str) -> dict[str, RunTraits]:
         return {run.run_id: RunTraits("gem", "paper", "abc") for run in self.runs(project_id)}

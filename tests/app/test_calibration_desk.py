@@ -1,7 +1,6 @@
 """Learning from labels: which labels count, what is stored, and what the sliders change."""
 
 import time
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -17,27 +16,9 @@ from storage.pairs import Judgement, add_comparison, save_label
 from storage.projects import create_project, upsert_prompt
 from storage.recent import undo
 from tests.app.fakes import make_candidate
+from tests.app.fakes_engine import FakeEngine
 
 LIKED, DISLIKED = "It is so.\nFinal Answer: 2", "It may be so.\nFinal Answer: 3"
-
-
-@dataclass
-class FakeEngine:
-    """Scores what it is given; the ``unread`` answers it cannot read."""
-
-    requests: list = field(default_factory=list)
-    unread: tuple = ()
-    refuses: Exception | None = None
-
-    def score(self, request, on_progress=None):
-        self.requests.append(request)
-        if self.refuses:
-            raise self.refuses
-        on_progress(len(request.answers), len(request.answers))
-        return [
-            None if text in self.unread else ScoredAnswer(make_candidate(text, place), None)
-            for place, (_, text) in enumerate(request.answers)
-        ]
 
 
 @pytest.fixture

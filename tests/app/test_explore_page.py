@@ -5,7 +5,7 @@ from dataclasses import replace
 import gradio as gr
 import pytest
 
-from app import text
+from app import text, text_priority
 from app import text_calibration as say
 from app.explore_actions import Asked, ExploreActions, Watched, reader
 from app.ordering import Weighing, find_placed
@@ -13,12 +13,14 @@ from app.pages.explore import (
     ExploreHandlers,
     build_explore_page,
     group_values,
+    order_words,
     rerank,
     trace_of,
 )
+from app.priority_desk import QueueOrder
 from app.records import TaskState
 from gem_backend.config import SamplingConfig, ScoringConfig
-from gem_backend.errors import ConfigError
+from gem_backend.errors import ConfigError, DataError
 from storage.runs import RunTraits
 from tests.app.fakes import GOOD, POOR, make_candidate, make_evidence, make_run
 
@@ -166,7 +168,7 @@ def learn(handlers, studio, model="", group=()):
     for _ in range(9):
         polled = handlers.poll("demo", "p0", seen, group, model)
         if polled != gr.skip():
-            seen, _, _, status, turn = polled
+            seen, _, _, status, turn, *_ = polled
             if turn != gr.skip():
                 return status["text"]
     raise AssertionError("it never came to its end")
@@ -258,6 +260,46 @@ def test_learning_needs_a_project(handlers):
         handlers.learn("", (), "", None)
 
 
+# --- what to label next -----------------------------------------------------------------------
+
+
+def test_asking_first_shows_progress_and_then_what_was_ordered(handlers, studio):
+    seen, button, line = handlers.ask_first("demo", (), "run-1", None)
+    assert studio.ordered_for == ["run-1"]
+    assert (button.interactive, line["text"]) == (False, f"{text_priority.READING} 0 of 12")
+    lines = []
+    for _ in range(6):
+        polled = handlers.poll("demo", "p0", seen, (), "run-1")
+        if polled != gr.skip():
+            seen, *_, button, line = polled
+            lines.append((button.interactive, line["text"]))
+    assert lines == [
+        (False, f"{text_priority.READING} 6 of 12"),
+        (False, f"{text_priority.READING} 12 of 12"),
+        (True, f"Order of 2026-11-20 12:00 for 6 cases: {text_priority.BY_ENTROPY}."),
+    ]
+
+
+def test_order_says_when_for_how_many_and_by_what():
+    made = QueueOrder(1, "2026-11-20T10:00:00+00:00", is_by_labels=True, num_unread=2)
+    assert order_words(made) == (
+        f"Order of 2026-11-20 12:00 for 1 case: {text_priority.BY_LABELS}."
+        " 2 cases could not be read and come after them."
+    )
+    assert order_words(QueueOrder(2)) == (
+        "2 cases come first, in an order made before the studio was last started."
+    )
+    assert order_words(None) == ""
+
+
+def test_asking_first_needs_a_project_and_tells_the_studios_sentence(handlers, studio):
+    with pytest.raises(ConfigError, match="Create a project"):
+        handlers.ask_first("", (), "", None)
+    studio.refuses = DataError(text_priority.NOTHING_TO_ORDER)
+    with pytest.raises(DataError, match="nothing to order"):
+        handlers.ask_first("demo", (), "", None)
+
+
 def test_page_is_wired_private_with_matching_outputs(studio):
     with gr.Blocks() as demo:
         build_explore_page(studio, gr.State("demo"))
@@ -269,6 +311,7 @@ def test_page_is_wired_private_with_matching_outputs(studio):
         "relearn": ExploreHandlers(ExploreActions(studio)).relearn("demo", group, *PAPER),
         "sample": ExploreHandlers(ExploreActions(studio)).sample("p0", "", None, 1, 1.0, 0),
         "learn": ExploreHandlers(ExploreActions(studio)).learn("demo", group, "", None),
+        "ask_first": ExploreHandlers(ExploreActions(studio)).ask_first("demo", group, "", None),
         "choose": ExploreHandlers(ExploreActions(studio)).choose("demo", "p0", *PAPER),
     }
     for event in demo.fns.values():

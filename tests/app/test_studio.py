@@ -145,6 +145,29 @@ def test_labels_of_the_demo_calibrate_the_ranking_without_held_out_ones(studio):
         studio.start_calibration("demo", "some-run")
 
 
+def test_waiting_cases_are_ordered_by_entropy_and_then_by_what_labels_taught(studio):
+    def order():
+        studio.start_ordering("demo", None)
+        wait_until(lambda: studio.ordering_state("demo").state != "running")
+        assert studio.ordering_state("demo").error == ""
+        return studio.queue_order("demo"), studio.next_case("demo").comparison.pair_id
+
+    assert studio.queue_order("demo") is None
+    by_entropy, _ = order()
+    assert (by_entropy.num_cases, by_entropy.is_by_labels) == (24, False)
+    studio.start_calibration("demo", None)
+    wait_until(lambda: studio.calibration_state("demo", None).state != "running")
+    by_labels, first = order()
+    assert (by_labels.num_cases, by_labels.is_by_labels) == (24, True)
+    assert priorities(studio)[first] == max(priorities(studio).values()) < 1
+    with pytest.raises(NotFoundError):
+        studio.start_ordering("demo", "some-run")
+
+
+def priorities(studio):
+    return dict(studio._db.query("SELECT pair_id, priority FROM queue WHERE priority > 0"))
+
+
 @pytest.mark.slow
 def test_a_run_takes_the_device_gives_it_back_and_offers_its_adapter(studio, monkeypatch):
     studio.warm_up()
@@ -156,6 +179,8 @@ def test_a_run_takes_the_device_gives_it_back_and_offers_its_adapter(studio, mon
         studio.start_sampling(studio.prompts("demo")[0].prompt_id, SamplingConfig(), None)
     with pytest.raises(EngineError, match="run has the model"):
         studio.start_calibration("demo", None)
+    with pytest.raises(EngineError, match="run has the model"):
+        studio.start_ordering("demo", None)
     with pytest.raises(TrainingError, match="run is going on"):
         studio.start_run("demo", QUICK)
     wait_until(lambda: studio.active_run("demo") is None)
