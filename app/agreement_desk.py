@@ -13,6 +13,7 @@ from gem_backend.agreement import (
     rating_table,
 )
 from gem_backend.label_health import HealthReport, JudgedCase, label_health
+from gem_backend.rater_view import RaterRow, rater_rows
 from storage import judgements
 from storage.database import Database
 
@@ -26,6 +27,7 @@ class AgreementView:
     krippendorff: RaterAgreement
     pairs: tuple[PairAgreement, ...]
     health: HealthReport
+    raters: tuple[RaterRow, ...] = ()
 
 
 class AgreementDesk:
@@ -49,17 +51,22 @@ class AgreementDesk:
 
 
 def _view(db: Database, project_id: str) -> AgreementView:
-    return agreement_view(
-        judgements.ratings(db, project_id), judgements.judged_cases(db, project_id)
+    cases = judgements.judged_cases(db, project_id)
+    rows = rater_rows(
+        judgements.own_ratings(db, project_id), cases, judgements.last_active(db, project_id)
     )
+    return agreement_view(judgements.ratings(db, project_id), cases, rows)
 
 
-def agreement_view(ratings: Sequence[Rating], cases: Sequence[JudgedCase] = ()) -> AgreementView:
+def agreement_view(
+    ratings: Sequence[Rating], cases: Sequence[JudgedCase] = (), raters: Sequence[RaterRow] = ()
+) -> AgreementView:
     """Work all figures out.
 
     Args:
         ratings: each rater's verdict on each case, as it stands.
         cases: every judgement that was not taken back.
+        raters: the raters at work.
     """
     table = rating_table(ratings)
     return AgreementView(
@@ -68,4 +75,5 @@ def agreement_view(ratings: Sequence[Rating], cases: Sequence[JudgedCase] = ()) 
         krippendorff=krippendorff_alpha(table),
         pairs=pairwise_agreement(table),
         health=label_health(cases),
+        raters=tuple(raters),
     )

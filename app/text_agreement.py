@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from app.text_runs import counted
+
 AGREEMENT_TITLE: Final = "Agreement"
 AGREEMENT_HINT: Final = (
     "How far raters agree beyond chance: 1 is full agreement, 0 is what chance gives. Every figure "
@@ -14,6 +16,27 @@ KRIPPENDORFF: Final = "Krippendorff's alpha, all raters"
 COHEN: Final = "Cohen's kappa"
 RAW: Final = "agree on"
 UNDEFINED: Final = "undefined"
+
+WORK_TITLE: Final = "Raters at work"
+WORK_HINT: Final = (
+    "One line a rater. Agreement is with the other rater of a case, or with what more than half of "
+    "the others say. A rater who sees what others miss differs from them too, so look at the cases "
+    "before you judge. Intervals are 95 % intervals. A final label is nobody's own and does not "
+    "count."
+)
+WORK_HEAD: Final = (
+    "Rater",
+    "Judgements",
+    "Time for a case",
+    "Cannot judge",
+    "Both bad",
+    "Agrees with others",
+    "Last active",
+)
+NO_RATER: Final = "Nobody has judged a case of this project yet."
+NO_TIME: Final = "no times"
+NONE_SHARED: Final = "none: nobody else judged these cases"
+NEVER_HERE: Final = "never here: imported"
 
 HEALTH_TITLE: Final = "Label health"
 HEALTH_HINT: Final = "Look here before a run: what the labels themselves give away."
@@ -30,3 +53,18 @@ TIME: Final = "Time for a case"
 def raters_of(first: str, second: str) -> str:
     """Return two raters' names side by side."""
     return f"{COHEN}: {first} and {second}"
+
+
+def number_of(n: int) -> str:
+    """Return how many cases are behind a figure."""
+    return f"n = {n:,}"
+
+
+def none_decided(num_split: int) -> str:
+    """Return that no case can be compared, as the others differ on all of them."""
+    return f"none: on {counted(num_split, 'common case')} the others have no majority"
+
+
+def left_out(num_split: int) -> str:
+    """Return how many common cases are not counted, and why."""
+    return f"{num_split:,} more without a majority"

@@ -6,7 +6,7 @@ from storage.database import Database
 
 # An imported pair has the answer that its first rater preferred in front: nearly all verdicts would
 # be "a", and agreement would hide behind chance. So here the answer with the smaller hash is first.
-_RATINGS = """
+_RATED = """
 SELECT
     pair_id AS case_id,
     rater,
@@ -15,7 +15,17 @@ SELECT
         WHEN (verdict = 'a') = (md5(answer_a) < md5(answer_b)) THEN 'first'
         ELSE 'second'
     END AS category
-FROM labels JOIN pairs USING (pair_id) WHERE project_id = ? AND NOT is_final ORDER BY labels.seq
+FROM labels JOIN pairs USING (pair_id) WHERE project_id = ? AND NOT is_final
+"""
+_RATINGS = f"{_RATED} ORDER BY labels.seq"
+_OWN_RATINGS = f"{_RATED} AND part_of IS NULL ORDER BY labels.seq"
+
+# An import tells when its file was read, not when its raters were at work.
+_LAST_ACTIVE = """
+SELECT label_events.rater, max(label_events.created_at)
+FROM label_events JOIN pairs USING (pair_id)
+WHERE project_id = ? AND NOT is_imported AND NOT is_final
+GROUP BY label_events.rater
 """
 
 # Every judgement of a rater that was not taken back; the same case judged again stands twice. An
@@ -40,6 +50,17 @@ SELECT max(label_events.seq) FROM label_events JOIN pairs USING (pair_id) WHERE 
 def ratings(db: Database, project_id: str) -> list[Rating]:
     """Return each rater's verdict on each case as it stands: "first" or "second" for an answer."""
     return db.records(Rating, _RATINGS, [project_id])
+
+
+def own_ratings(db: Database, project_id: str) -> list[Rating]:
+    """Return the same without what only follows from a better answer that a rater wrote."""
+    return db.records(Rating, _OWN_RATINGS, [project_id])
+
+
+def last_active(db: Database, project_id: str) -> dict[str, str]:
+    """Return when each rater last said something in a project, ISO 8601 in UTC."""
+    rows = db.query(_LAST_ACTIVE, [project_id])
+    return {str(rater): str(moment) for rater, moment in rows}
 
 
 def judged_cases(db: Database, project_id: str) -> list[JudgedCase]:

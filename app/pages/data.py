@@ -18,6 +18,7 @@ from app.pages.raters import RatersCard
 from app.studio import Studio
 from app.views import agreement as views
 from app.views import tables
+from app.views.raters_at_work import raters_at_work_html
 from gem_backend.errors import DataError
 
 Format = Literal["jsonl", "csv", "parquet", "log"]
@@ -67,12 +68,12 @@ class DataHandlers:
         """Draw the counts alone."""
         return counts_panel(self.studio, project_id)
 
-    def judged(self, project_id: str) -> tuple[str, str]:
-        """Draw what the raters agree on, and what the labels give away."""
+    def judged(self, project_id: str) -> tuple[str, ...]:
+        """Draw what the raters agree on, how each works, and what the labels give away."""
         if not project_id:
-            return "", ""
+            return "", "", ""
         view = self.studio.agreement(project_id)
-        return views.agreement_html(view), views.health_html(view)
+        return views.agreement_html(view), raters_at_work_html(view), views.health_html(view)
 
     def export_file(self, project_id: str, file_format: Format) -> gr.File:
         """Write the export and offer a copy in Gradio's own folder, the only one it may read."""
@@ -105,6 +106,8 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
         with gr.Column(elem_classes="gem-card"):
             _heading(text_agreement.AGREEMENT_TITLE, text_agreement.AGREEMENT_HINT)
             agreement = gr.HTML("", elem_id="agreement")
+            _heading(text_agreement.WORK_TITLE, text_agreement.WORK_HINT)
+            at_work = gr.HTML("", elem_id="raters-at-work")
             _heading(text_agreement.HEALTH_TITLE, text_agreement.HEALTH_HINT)
             health = gr.HTML("", elem_id="label-health")
         with gr.Column(elem_classes="gem-card"):
@@ -112,7 +115,7 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
             disputes = DisputesCard(studio, project_id)
     handlers = DataHandlers(studio, download.GRADIO_CACHE)
     listen(imports.ended.change, handlers.counts, [project_id], [counts])
-    listen(imports.ended.change, handlers.judged, [project_id], [agreement, health])
+    listen(imports.ended.change, handlers.judged, [project_id], [agreement, at_work, health])
     listen(export.click, handlers.export_file, [project_id, file_format], [download])
 
     def refresh(project_id: str, chosen: Chosen | None) -> tuple[object, ...]:
@@ -127,7 +130,7 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
         *(*imports.form, *imports.progress),
         *form.outputs,
         *(accounts.table, accounts.said),
-        *(agreement, health),
+        *(agreement, at_work, health),
         *disputes.outputs,
     ]
     return PageHandles(

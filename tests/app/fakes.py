@@ -17,6 +17,7 @@ from app.access import Access
 from app.agreement_desk import AgreementView, agreement_view
 from app.calibration_desk import CONFIG, fitted, gather
 from app.import_desk import look
+from app.priority_desk import QueueOrder
 from app.records import (
     AlignPlan,
     CalibrationView,
@@ -29,7 +30,6 @@ from app.records import (
     RunView,
     TaskState,
 )
-from app.priority_desk import QueueOrder
 from app.studio import Studio
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig
 from gem_backend.engine import ScoredAnswer

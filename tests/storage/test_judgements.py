@@ -1,8 +1,9 @@
 import pytest
 
 from gem_backend.agreement import Rating, fleiss_kappa, rating_table
+from storage.adjudication import settle
 from storage.exchange import import_file
-from storage.judgements import judged_cases, last_event, ratings
+from storage.judgements import judged_cases, last_active, last_event, own_ratings, ratings
 from storage.pairs import Judgement, add_comparison, save_label, show_case, skip
 from storage.projects import create_project
 from storage.recent import undo
@@ -54,6 +55,29 @@ def test_judged_again_stands_twice_and_taken_back_not_at_all(db, project_id):
         ("safety",),
     )
     assert (one.prompt, one.answer_a, one.answer_b, one.left) == ("Q", "yes", "no", case.left)
+
+
+def test_own_ratings_leave_out_what_follows_from_a_written_answer(db, project_id):
+    case = show_case(add_comparison(db, project_id, "Q", "yes", "no"), "ann")
+    save_label(db, case, "ann", Judgement("both_bad", written="perhaps"))
+    assert len(ratings(db, project_id)) == 3
+    assert own_ratings(db, project_id) == [Rating(case.comparison.pair_id, "ann", "both_bad")]
+
+
+def test_last_active_is_the_newest_word_here_and_no_import(db, project_id, tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"prompt": "Q0", "chosen": "yes", "rejected": "no", "rater": "cid"}\n')
+    import_file(db, project_id, file)
+    assert last_active(db, project_id) == {}
+    case = show_case(add_comparison(db, project_id, "Q", "yes", "no"), "ann")
+    save_label(db, case, "ann", Judgement("a"))
+    skip(db, case, "bob")
+    settle(db, case, "eva", Judgement("a"))
+    newest = "SELECT max(created_at) FROM label_events WHERE rater = ?"
+    expected = {name: db.query(newest, [name])[0][0] for name in ("ann", "bob")}
+    assert last_active(db, project_id) == expected
+    undo(db, project_id, "ann")
+    assert last_active(db, project_id)["ann"] >= expected["ann"]
 
 
 def test_each_event_is_news(db, project_id):
