@@ -22,16 +22,16 @@ def raters_at_work_html(view: AgreementView) -> str:
 
 def _row(row: RaterRow) -> str:
     active = local_time(row.last_active) if row.last_active else say.NEVER_HERE
-    cells = (
+    figures = (
         f"<b>{row.num_judged:,}</b>",
         _time(row.time),
         _share(row.cannot_judge),
         _share(row.both_bad),
-        _with_others(row),
-        escape(active),
     )
-    body = "".join(f"<td class=gem-num>{cell}</td>" for cell in cells)
-    return f'<tr><th scope="row">{escape(row.rater)}</th>{body}</tr>'
+    cells = "".join(f"<td class=gem-num>{figure}</td>" for figure in figures)
+    # the last two may break their lines, so that the table fits a tablet
+    cells += f"<td>{_with_others(row)}</td><td>{escape(active)}</td>"
+    return f'<tr><th scope="row">{escape(row.rater)}</th>{cells}</tr>'
 
 
 def _time(check: TimeCheck) -> str:
