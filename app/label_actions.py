@@ -22,7 +22,8 @@ class Choice(TypedDict, total=False):
     """What the buttons hold: the case they were pressed for, and what was pressed.
 
     ``words`` are the reasons that can be ticked, and ``needs_reason`` that one must be;
-    ``elapsed_s`` comes with a save, ``sent_ms`` with a draft.
+    ``elapsed_s`` comes with a save, ``sent_ms`` with a draft, and ``kept`` (a ``Kept``) once after
+    the studio did not answer.
     """
 
     case: str
@@ -34,6 +35,16 @@ class Choice(TypedDict, total=False):
     needs_reason: bool
     elapsed_s: float
     sent_ms: float
+    kept: "Kept"
+
+
+class Kept(TypedDict, total=False):
+    """What was said of a case while the studio did not answer, and by whom."""
+
+    rater: str
+    choice: Choice
+    rationale: str
+    written: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +80,9 @@ class LabelScreen:
 
 
 class Drafts:
-    """Unsaved words and the last verdicts, in this process only: never in the browser's storage.
+    """Unsaved words and the last verdicts, in this process only.
+
+    The browser keeps them in its tab while the studio does not answer, and gives them back after.
 
     Each rater has their own: nobody sees what another has said so far.
     """
@@ -198,6 +211,21 @@ class LabelActions:
         if case is not None and choice.get("case") == case.comparison.pair_id:
             draft = self._read(case, choice, words)
             self._drafts.put(self._rater, case, draft, choice.get("sent_ms", math.inf))
+
+    def restore(self, project_id: str, case: Case | None, kept: Kept) -> LabelScreen:
+        """Take back what was said while the studio did not answer, unless it was saved before.
+
+        Somebody else may have logged in at that browser meanwhile: they do not get it.
+        """
+        said = kept.get("choice", Choice())
+        if kept.get("rater") != self._rater:
+            return self.show(project_id, case)
+        spoken_of = self._studio.case(said.get("case", ""))
+        if self._studio.is_judged(spoken_of):
+            return replace(self.show(project_id, case), receipt=text.SAVED_BEFORE)
+        words = Words(str(kept.get("rationale", "")), str(kept.get("written", "")))
+        self.keep_draft(spoken_of, said, words)
+        return replace(self.show(project_id, case), receipt=text.RESTORED)
 
     def enter(
         self, project_id: str, texts: tuple[str, str, str], preferred: str | None

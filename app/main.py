@@ -23,7 +23,13 @@ from app.routes import Routes, poll_routes, refresh_routes
 from app.security import DELETE_CACHE, launch_options
 from app.studio import Studio
 from app.text_raters import LOGIN_HINT
-from app.views.frame import brand_html, facts_html, footer_html, notice_html
+from app.views.frame import (
+    brand_html,
+    connection_html,
+    facts_html,
+    footer_html,
+    notice_html,
+)
 
 POLL_S = 1.0
 FOR_ALL = ("label",)  # the other tabs are an admin's
@@ -82,6 +88,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         title=text.NAME, analytics_enabled=False, delete_cache=DELETE_CACHE, fill_width=True
     )
     with app:
+        gr.HTML(connection_html(), apply_default_css=False, elem_id="connection")
         header = _Header(studio)
         account = AccountLine(studio)
         pages: dict[str, PageHandles] = {}

@@ -15,11 +15,11 @@ from tests.app.serving import call, serving
 
 # What a rater may ask for; all else is an admin's.
 FOR_ALL = {
-    "access", "active_run", "adapters", "calibration", "calibration_state", "close", "enter_pair",
-    "header", "is_judged", "label_progress", "model", "next_case", "pace_s", "plan", "preset",
-    "project", "projects", "prompts", "recent_labels", "run_traits", "runs", "sampled_case_state",
-    "sampling_state", "save_label", "set_password", "skip_case", "start_sampled_case", "undo",
-    "warm_up",
+    "access", "active_run", "adapters", "calibration", "calibration_state", "case", "close",
+    "enter_pair", "header", "is_judged", "label_progress", "model", "next_case", "pace_s", "plan",
+    "preset", "project", "projects", "prompts", "recent_labels", "run_traits", "runs",
+    "sampled_case_state", "sampling_state", "save_label", "set_password", "skip_case",
+    "start_sampled_case", "undo", "warm_up",
 }  # fmt: skip
 
 
