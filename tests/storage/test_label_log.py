@@ -253,7 +253,7 @@ REWRITING = re.compile(
 )
 # A table that only a running program knows could be any; our statements are in capitals.
 UNNAMED = re.compile(
-    r"(UPDATE|DELETE FROM|TRUNCATE|DROP TABLE|ALTER TABLE|MERGE INTO|REPLACE INTO)\s*(\{|%\w|\"\s*[+%])"
+    r"(UPDATE|DELETE FROM|TRUNCATE|(DROP|ALTER) TABLE|(MERGE|REPLACE) INTO)\s*(\{|%\w|\"\s*[+%])"
 )
 
 

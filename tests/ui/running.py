@@ -16,6 +16,7 @@ LEFT_BEHIND = (
     "AbortError",
     "Connection errored out",
     "Failed to fetch",
+    "Server stopped unexpectedly",
     "net::ERR_",
     "network error",
 )
