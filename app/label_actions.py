@@ -24,7 +24,8 @@ class Choice(TypedDict, total=False):
     """What the buttons hold: the case they were pressed for, and what was pressed.
 
     ``words`` are the reasons that can be ticked, and ``needs_reason`` that one must be;
-    ``elapsed_s`` comes with a save, ``sent_ms`` with a draft.
+    ``elapsed_s`` comes with a save, ``sent_ms`` with a draft, and ``kept`` (a ``Kept``) once after
+    the studio did not answer.
     """
 
     case: str
@@ -36,6 +37,16 @@ class Choice(TypedDict, total=False):
     needs_reason: bool
     elapsed_s: float
     sent_ms: float
+    kept: "Kept"
+
+
+class Kept(TypedDict, total=False):
+    """What was said of a case while the studio did not answer, and by whom."""
+
+    rater: str
+    choice: Choice
+    rationale: str
+    written: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +87,10 @@ class LabelScreen:
 
 
 class Drafts(DraftStore[Draft]):
-    """Unsaved words and the last verdicts."""
+    """Unsaved words and the last verdicts.
+
+    The browser keeps them in its tab while the studio does not answer, and gives them back after.
+    """
 
     def __init__(self) -> None:
         """Start empty."""
@@ -164,6 +178,21 @@ class LabelActions:
         """Drop what was said about a case: it is a label now."""
         self._drafts.drop(self._rater, case)
         self.boards.drop(self._rater, case)
+
+    def restore(self, project_id: str, case: Case | None, kept: Kept) -> LabelScreen:
+        """Take back what was said while the studio did not answer, unless it was saved before.
+
+        Somebody else may have logged in at that browser meanwhile: they do not get it.
+        """
+        said = kept.get("choice", Choice())
+        if kept.get("rater") != self._rater:
+            return self.show(project_id, case)
+        spoken_of = self._studio.case(said.get("case", ""))
+        if self._studio.is_judged(spoken_of):
+            return replace(self.show(project_id, case), receipt=text.SAVED_BEFORE)
+        words = Words(str(kept.get("rationale", "")), str(kept.get("written", "")))
+        self.keep_draft(spoken_of, said, words)
+        return replace(self.show(project_id, case), receipt=text.RESTORED)
 
     def enter(
         self, project_id: str, texts: tuple[str, str, str], preferred: str | None

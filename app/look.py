@@ -27,8 +27,8 @@ def style() -> str:
 
 
 def head() -> str:
-    """Return what goes into the page's head: the key handling."""
-    return f"<script>{asset('hotkeys.js')}</script>"
+    """Return what goes into the page's head: the key handling, and what watches the connection."""
+    return f"<script>{asset('hotkeys.js')}{asset('connection.js')}</script>"
 
 
 def theme() -> gr.themes.Base:

@@ -23,7 +23,13 @@ from app.routes import Routes, poll_routes, refresh_routes
 from app.security import DELETE_CACHE, launch_options
 from app.studio import Studio
 from app.text_raters import LOGIN_HINT
-from app.views.frame import brand_html, facts_html, footer_html, notice_html
+from app.views.frame import (
+    brand_html,
+    connection_html,
+    facts_html,
+    footer_html,
+    notice_html,
+)
 
 POLL_S = 1.0  # while something runs
 IDLE_POLL_S = 3.0  # ours: many open pages must not keep the machine busy with nothing
@@ -83,6 +89,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         title=text.NAME, analytics_enabled=False, delete_cache=DELETE_CACHE, fill_width=True
     )
     with app:
+        gr.HTML(connection_html(), apply_default_css=False, elem_id="connection")
         header = _Header(studio)
         account = AccountLine(studio)
         pages: dict[str, PageHandles] = {}

@@ -214,6 +214,10 @@ class Studio:
         )
         return case and (repeats.due_repeat(self._db, project_id, rater) or case)
 
+    def case(self, pair_id: str) -> Case:
+        """Return a case as the rater sees it. Raises NotFoundError if there is none."""
+        return pairs.show_case(pairs.get_comparison(self._db, pair_id), self._rater)
+
     def save_label(self, case: Case, judgement: Judgement) -> None:
         """Store a judgement (in terms of answers, not of sides) durably before returning."""
         pairs.save_label(self._db, case, self._rater, judgement)

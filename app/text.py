@@ -16,6 +16,10 @@ UNEXPECTED: Final = (
 )
 NO_PROJECT: Final = "Create a project first."
 RESEARCH_NOTICE: Final = "Research software. Not a medical device."
+CONNECTION_LOST: Final = (
+    "The studio does not answer: what you typed for this case is kept, and the page goes on by "
+    "itself as soon as the studio is open again."
+)
 DEMO_NOTICE: Final = "Demonstration: invented cases and a very small model. Not for clinical use."
 
 
@@ -101,6 +105,10 @@ LABELLED_ELSEWHERE: Final = (
     "it."
 )
 NOTHING_TO_UNDO: Final = "There is nothing to undo."
+RESTORED: Final = (
+    "The studio answers again. What you had said of your case is kept; it is not saved yet."
+)
+SAVED_BEFORE: Final = "The studio answers again. Your last case is saved."
 SKIPPED: Final = "Skipped. The case comes back at the end."
 UNDONE: Final = "Reopened your last case. The label was withdrawn."
 REOPENED: Final = "Reopened. The label was withdrawn; save to label the case again."

@@ -50,7 +50,9 @@
   function guard(event) {
     const button = event.target.closest?.(`${ANSWERED_BY_SERVER},#label-choice button`);
     if (!button) return;
-    if (!isSettled()) {
+    if (studio.isLost && button.matches(ANSWERED_BY_SERVER)) {
+      event.stopImmediatePropagation(); // the line over the page says why
+    } else if (!isSettled()) {
       event.stopImmediatePropagation();
       event.preventDefault();
       if (event.isTrusted) whenSettled(() => button.click());

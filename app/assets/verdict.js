@@ -1,6 +1,7 @@
 // What is said of a case: choosing is local and instant, Python reads the value on save.
 const studio = (window.gemStudio = window.gemStudio || {});
 const current = () => props.value || {};
+studio.choice = current;
 const SIDED = ['left', 'right'];
 const USABLE = ['left', 'right', 'tie']; // what somebody may or may not put to use
 const REASON_KEYS = ['q', 'w', 'e', 'r'];
@@ -85,6 +86,15 @@ function arrive() {
     JSON.stringify(pressed[name]) !== JSON.stringify(value[name]));
   if (isLate) props.value = { ...value, ...pressed };
   draw();
+  restore();
+}
+
+// What was said while the studio did not answer goes to Python with the first case that comes.
+function restore() {
+  const kept = current().case && studio.takeKept?.();
+  if (!kept) return;
+  props.value = { ...current(), kept };
+  trigger('restore');
 }
 
 // A key pressed again goes on: slightly, clearly, very much, slightly; "both bad" goes to the field.
@@ -112,4 +122,5 @@ element.addEventListener('click', (event) => {
 });
 
 draw();
+restore();
 watch('value', arrive);

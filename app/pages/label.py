@@ -11,6 +11,7 @@ from app.label_actions import (
     Choice,
     Draft,
     Drafts,
+    Kept,
     LabelActions,
     LabelScreen,
     Words,
@@ -238,6 +239,7 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
     for changed in (choice.input, *typed):
         listen(changed, _keeper(actions), said_so_far, [], mode="multiple", js=_WITH_SENT)
     listen(board.input, orders.keep, [case, board], [], mode="multiple", js=_WITH_SENT)
+    listen(choice.restore, _restorer(actions), [project_id, case, choice], outputs)
     poll, poll_inputs, poll_outputs = _more_cases(actions, project_id, case, outputs)
     seen, asked, *_ = poll_outputs
     listen(save.click, _forget_sampled, [seen], [asked])
@@ -273,6 +275,15 @@ def _reopener(
         return screen_values(actions.reopen(project_id, case, choice, words, pair_id))
 
     return reopen
+
+
+def _restorer(
+    actions: LabelActions,
+) -> Callable[[str, Case | None, Choice], tuple[object, ...]]:
+    def restore(project_id: str, case: Case | None, choice: Choice) -> tuple[object, ...]:
+        return screen_values(actions.restore(project_id, case, choice.get("kept", Kept())))
+
+    return restore
 
 
 def _keeper(actions: LabelActions) -> Callable[[Case | None, Choice, str, str], None]:

@@ -16,7 +16,7 @@ def facts_html(header: Header) -> str:
     )
     rows = "".join(f"<div><dt>{name}</dt><dd>{escape(fact)}</dd></div>" for name, fact in facts)
     busy = ' data-busy="true"' if header.activity else ""
-    return f'<dl class="gs-facts"{busy}>{rows}</dl>'
+    return f'<dl class="gs-facts" data-rater="{escape(header.rater)}"{busy}>{rows}</dl>'
 
 
 def notice_html(header: Header) -> str:
@@ -24,6 +24,11 @@ def notice_html(header: Header) -> str:
     if "demo" not in header.model.lower():
         return ""
     return f'<p class="gs-notice" role="note">{text.DEMO_NOTICE}</p>'
+
+
+def connection_html() -> str:
+    """Return the line that a script shows while the studio does not answer."""
+    return f'<p role="alert" hidden>{text.CONNECTION_LOST}</p>'
 
 
 def brand_html() -> str:

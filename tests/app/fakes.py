@@ -58,6 +58,7 @@ from gem_backend.types import (
     Spans,
 )
 from storage.calibrations import Evidence
+from storage.errors import NotFoundError
 from storage.orders import AnswerOrder
 from storage.pairs import Judgement
 from storage.recent import StoredLabel
@@ -244,6 +245,13 @@ class FakeStudio(Studio):
         if project_id != "demo":
             return None
         return self.cases[0] if self.cases else (self.skipped[0] if self.skipped else None)
+
+    def case(self, pair_id: str) -> Case:
+        known = [*self.cases, *self.skipped, *(label.case for label in self.saved)]
+        found = [case for case in known if case.comparison.pair_id == pair_id]
+        if not found:
+            raise NotFoundError("This case is no longer there.")
+        return found[0]
 
     def project(self, project_id: str) -> Project:
         return next(p for p in self.all_projects if p.project_id == project_id)

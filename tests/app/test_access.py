@@ -10,24 +10,36 @@ from app.access import ALONE, AccessError
 from app.studio import DATABASE_FILE, Studio
 from gem_backend.types import Rater
 from storage.database import Database
+from storage.pairs import Judgement, add_comparison, save_label, show_case
+from storage.projects import create_project
 from storage.raters import deactivate, invite
 from tests.app.serving import call, serving
+from tests.app.test_past_is_fixed import plausible, upload
 
 # What a rater may ask for; all else is an admin's.
 FOR_ALL = {
     "access", "active_run", "adapters", "answers_to_order", "calibration", "calibration_state",
-    "close", "enter_pair", "header", "is_judged", "label_progress", "model", "next_case",
+    "case", "close", "enter_pair", "header", "is_judged", "label_progress", "model", "next_case",
     "pace_s", "plan", "preset", "project", "projects", "prompts", "recent_labels", "run_traits",
     "runs", "sampled_case_state", "sampling_state", "save_label", "save_order", "set_password",
     "skip_case", "start_sampled_case", "undo", "warm_up",
 }  # fmt: skip
 
 
+# Events by which a rater labels and cares for a password of their own; "start" asks the model.
+OWN = {"handler", "reopen", "keep_draft", "change", "start"}
+SECRET = "what anna thinks"
+
+
 @pytest.fixture(scope="module")
 def passwords(tmp_path_factory):
     """A data folder with three accounts, one of them closed: its path and the passwords."""
     folder = tmp_path_factory.mktemp("studio")
+    (folder / "rows.jsonl").write_text('{"prompt": "Q", "chosen": "a", "rejected": "b"}\n')
     with Database(folder / DATABASE_FILE) as db:
+        create_project(db, "Blind", project_id="blind")
+        case = show_case(add_comparison(db, "blind", "Question", "Wait.", "Operate."), "anna")
+        save_label(db, case, "anna", Judgement("a", rationale=SECRET))
         found = {"anna": invite(db, "anna", "admin")[1]}
         found |= {name: invite(db, name)[1] for name in ("bob", "gone")}
         deactivate(db, "gone")
@@ -112,3 +124,34 @@ def test_an_account_that_was_closed_is_refused_at_the_next_press(tmp_path):
             assert call(client, app, "values", [])["success"]
             deactivate(studio._db, "bob")
             assert not call(client, app, "values", [])["success"]
+
+
+def test_no_event_does_a_rater_what_is_an_admins_or_tells_what_others_said(passwords, app, client):
+    assert log_in(client, "bob", passwords[1]["bob"]) == 200
+    file = upload(client, passwords[0] / "rows.jsonl")
+    known = {one["id"]: one for one in app.config["components"]}
+    refused = set()
+    # the first event opens the project, as a page's arrival does
+    for event in sorted(app.config["dependencies"], key=lambda one: name_of(app, one) != "arrive"):
+        name = name_of(app, event)
+        if not event["backend_fn"] or name in OWN:
+            continue
+        data = [plausible(known[part], "gone", "blind", file) for part in event["inputs"]]
+        answer = answer_to(client, event["id"], data)
+        assert SECRET not in answer
+        if text_raters.ADMINS_ONLY in answer:
+            refused.add(name)
+    assert refused >= {"_create", "invite", "remove", "judged", "export_file", "save", "open_tab"}
+    assert any("import" in name for name in refused)
+
+
+def name_of(app, event):
+    return getattr(app.fns[event["id"]].fn, "__name__", "")
+
+
+def answer_to(client, index, data):
+    body = {"fn_index": index, "data": data, "session_hash": "bob", "event_data": {"index": 0}}
+    # the page's own address travels along: it names the project
+    client.post("/gradio_api/queue/join?project=blind", json=body).raise_for_status()
+    with client.stream("GET", "/gradio_api/queue/data?session_hash=bob") as lines:
+        return next(line for line in lines.iter_lines() if "process_completed" in line)

@@ -5,13 +5,15 @@ from dataclasses import replace
 import pytest
 
 from app import text
-from app.label_actions import Choice, Draft, Drafts, LabelActions, Words
+from app.label_actions import Choice, Draft, Drafts, Kept, LabelActions, Words
 from app.pages.label import screen_values
 from app.sides import to_verdict
 from app.views.cases import guidelines_markdown
 from gem_backend.errors import DataError
 from gem_backend.types import Rater
+from storage.errors import StorageError
 from storage.pairs import Judgement
+from tests.app.fakes import make_case
 from tests.app.test_label_page import chose
 
 
@@ -143,6 +145,43 @@ def test_skipping_keeps_what_was_said(actions, studio):
     case = studio.next_case("demo")
     actions.skip("demo", case, chose(case, "tie"), Words("half"))
     assert actions.show("demo", case).draft == Draft("tie", words=Words("half"))
+
+
+# --- after the studio did not answer ----------------------------------------------------------
+def kept(case, rater="expert", **said):
+    return Kept(rater=rater, choice=chose(case, "right", 2, sent_ms=5.0), **said)
+
+
+def test_what_was_said_meanwhile_comes_back_to_its_case(actions, studio):
+    first, second = studio.cases[0], studio.cases[1]
+    actions.keep_draft(first, chose(first, "left", sent_ms=1.0), Words("ol"))
+    screen = actions.restore("demo", first, kept(first, rationale="older"))
+    expected = Draft(to_verdict("right", first), 2, words=Words("older"))
+    assert (screen.case, screen.draft, screen.receipt) == (first, expected, text.RESTORED)
+    screen = actions.restore("demo", first, kept(second, written="x"))
+    assert (screen.case, screen.draft) == (first, expected)
+    assert actions.show("demo", second).draft.words == Words("", "x")
+    assert studio.saved == []
+
+
+def test_case_that_was_saved_after_all_is_not_opened_again(actions, studio):
+    case = studio.next_case("demo")
+    actions.save("demo", case, chose(case, "left"), Words())
+    screen = actions.restore("demo", None, kept(case, rationale="older"))
+    assert (screen.case == case, screen.receipt) == (False, text.SAVED_BEFORE)
+    assert len(studio.saved) == 1
+
+
+@pytest.mark.parametrize("rater", ["bob", "", None])
+def test_what_somebody_else_said_in_that_browser_is_not_restored(actions, studio, rater):
+    case = studio.next_case("demo")
+    screen = actions.restore("demo", case, kept(case, rater, rationale="bob's words"))
+    assert (screen.draft, screen.receipt) == (Draft(), "")
+
+
+def test_kept_words_of_an_unknown_case_are_told(actions, studio):
+    with pytest.raises(StorageError, match="no longer there"):
+        actions.restore("demo", None, kept(make_case("gone")))
 
 
 # --- progress and guidelines ------------------------------------------------------------------

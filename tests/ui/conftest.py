@@ -1,7 +1,11 @@
 """A Chromium for the browser tests, and what must not happen in it."""
 
+import contextlib
+
 import pytest
 from playwright.sync_api import expect, sync_playwright
+
+from tests.ui.running import LEFT_BEHIND
 
 FLAGS = [
     "--no-sandbox",
@@ -44,6 +48,21 @@ def watch(trouble):
         return page
 
     return watch
+
+
+@pytest.fixture
+def leaving(trouble):
+    """While a page or its studio goes, what is said of the last requests is no trouble."""
+
+    @contextlib.contextmanager
+    def leaving():
+        before = len(trouble)
+        yield
+        trouble[before:] = [
+            said for said in trouble[before:] if not any(words in said for words in LEFT_BEHIND)
+        ]
+
+    return leaving
 
 
 def _elsewhere(url):

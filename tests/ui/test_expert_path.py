@@ -1,79 +1,16 @@
 """The expert's path, once, for real: the studio's own process, its engine, a run, and Chromium."""
 
-import contextlib
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.ui.running import RunningStudio, launch
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
-ROOT = Path(__file__).parents[2]
 RUN_TIMEOUT_MS = 300_000
-
-
-# What the browser and Gradio's own script say of requests that a page leaves behind as it goes.
-LEFT_BEHIND = (
-    "AbortError",
-    "Connection errored out",
-    "Failed to fetch",
-    "net::ERR_",
-    "network error",
-)
 TABS = ("Label", "Explore", "Align", "Results", "Data")
-
-
-def launch(*arguments):
-    """Run one command to its end, as a user types it."""
-    command = [sys.executable, str(ROOT / "launch.py"), arguments[0], "--no-setup", *arguments[1:]]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-
-
-class RunningStudio:
-    """``launch.py`` in a process of its own, as a user starts it."""
-
-    def __init__(self, data_dir):
-        self.data_dir = data_dir
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/"
-        self.start()
-
-    def start(self):
-        command = [sys.executable, str(ROOT / "launch.py"), "--no-setup", "--no-browser"]
-        command += ["--data-dir", str(self.data_dir), "--port", str(self.port)]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        deadline = time.monotonic() + 60
-        while not self._answers():
-            assert self.process.poll() is None, self.process.stdout.read()
-            assert time.monotonic() < deadline, "the studio did not come up"
-            time.sleep(0.2)
-
-    def _answers(self):
-        try:
-            with urllib.request.urlopen(self.url, timeout=5) as answer:
-                return answer.status == 200
-        except OSError:
-            return False
-
-    def kill(self):
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(timeout=30)
 
 
 @pytest.fixture
@@ -93,21 +30,6 @@ def open_page(browser, watch):
         return page
 
     return open_page
-
-
-@pytest.fixture
-def leaving(trouble):
-    """While a page is closed or reloaded, what is said of its last requests is no trouble."""
-
-    @contextlib.contextmanager
-    def leaving():
-        before = len(trouble)
-        yield
-        trouble[before:] = [
-            said for said in trouble[before:] if not any(words in said for words in LEFT_BEHIND)
-        ]
-
-    return leaving
 
 
 def card_order(page):

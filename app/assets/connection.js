@@ -1,0 +1,66 @@
+// While the studio does not answer: one line says so, nothing is sent, and what was said of the case
+// on screen outlasts the reload by which Gradio comes back. The tab keeps it only in between.
+(() => {
+  const KEPT = 'gem-studio-kept';
+  const studio = (window.gemStudio = window.gemStudio || {});
+  const ask = window.fetch;
+  let wasLost = false;
+  let isLeaving = false; // requests that break off as the page goes say nothing about the studio
+
+  function tell(isLost) {
+    if (isLeaving) return;
+    studio.isLost = isLost;
+    wasLost = wasLost || isLost;
+    const line = document.querySelector('#connection p');
+    if (line) line.hidden = !isLost;
+  }
+
+  // Gradio asks for this name only after it lost the studio, and reloads the page at an answer.
+  const isReconnecting = ([address]) => String(address.url ?? address).endsWith('/app_id');
+
+  window.fetch = async (...request) => {
+    if (isReconnecting(request)) tell(true);
+    try {
+      const answer = await ask(...request);
+      if (!isReconnecting(request)) tell(false);
+      return answer;
+    } catch (error) {
+      if (error.name !== 'AbortError') tell(true);
+      throw error;
+    }
+  };
+
+  function keep() {
+    const choice = studio.choice?.();
+    if (!wasLost || !choice?.case) return;
+    const words = (name) => document.querySelector(`#label-${name} :is(textarea, input)`)?.value || '';
+    const said = { rationale: words('rationale'), written: words('written') };
+    if (!choice.choice && !choice.reasons.length && !said.rationale && !said.written) return;
+    const rater = document.querySelector('.gs-facts')?.dataset.rater;
+    const kept = { rater, choice: { ...choice, sent_ms: Date.now() }, ...said };
+    sessionStorage.setItem(KEPT, JSON.stringify(kept));
+  }
+
+  studio.takeKept = () => {
+    const kept = sessionStorage.getItem(KEPT);
+    sessionStorage.removeItem(KEPT);
+    return JSON.parse(kept);
+  };
+
+  // A tab in the background asks so rarely that the studio may have been closed and opened unseen.
+  const nameOfStudio = () =>
+    ask(new URL('gradio_api/app_id', document.baseURI)).then((answer) => answer.text(), () => '');
+  const name = nameOfStudio();
+
+  async function lookAgain() {
+    if (document.hidden) return;
+    const [before, now] = [await name, await nameOfStudio()];
+    if (!before || !now || before === now) return;
+    wasLost = true;
+    window.location.reload();
+  }
+
+  document.addEventListener('visibilitychange', lookAgain);
+  window.addEventListener('beforeunload', () => { isLeaving = true; });
+  window.addEventListener('pagehide', keep);
+})();
