@@ -364,10 +364,12 @@ class Studio:
         self._refuse_during_run()
         return self._priority.start(project_id, adapter, self._adapter_dir(adapter))
 
+    @for_admins
     def ordering_state(self, project_id: str) -> TaskState:
         """Return how that stands."""
         return self._priority.state(project_id)
 
+    @for_admins
     def queue_order(self, project_id: str) -> QueueOrder | None:
         """Return the order of the cases that wait; None where they come as they were stored."""
         return self._priority.order(project_id)

@@ -24,6 +24,7 @@ FORMATS: Final = {
     "preference pairs": "pairs with a better and another answer",
     "cases to judge": "pairs of answers that nobody has judged yet; they join the queue",
     "judged answers": "pairs of answers with a verdict",
+    "answers to rank": "questions with several answers that wait for a ranking",
     "questions": "questions alone; name the columns of the answers below, if there are any",
     "graded answers": "answers with grades; every two answers to a question become a judgement",
     "label log": "the label log of a studio",
