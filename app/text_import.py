@@ -86,6 +86,7 @@ COLUMNS: Final = {
     "reasons": "Reasons",
     "rationale": "In the rater's words",
     "is_acceptable": "May be used (true or false)",
+    "answers": "Answers to rank (a list)",
 }
 FIRST_COLUMNS: Final = 8  # of them are shown at once, the others in a fold
 
