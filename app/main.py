@@ -77,7 +77,8 @@ def serve(
         css=style(),
         head=head(),
         auth=studio.access.admits if studio.access.asks_for_login else None,
-        auth_message=f"<style>{asset('login.css')}</style>{LOGIN_HINT}",
+        auth_message=f"<title>{text.NAME}</title><style>{asset('login.css')}</style>"
+        f"<h1>{text.NAME}</h1>{LOGIN_HINT}",
         **options,
     )
     return app

@@ -83,25 +83,26 @@ def upload(client, path):
     return {"path": stored, "orig_name": path.name, "meta": {"_type": "gradio.FileData"}}
 
 
-def plausible(component, pair_id, project_id, file):
-    """What the page itself would send for a component."""
+def plausible(component, project_id, pair_ids, file):
+    """What the page itself would send for a component: the case at hand and one with a label."""
     props = component["props"]
-    choice = {"case": pair_id, "choice": "left", "strength": 3, "is_acceptable": True}
+    choice = {"case": pair_ids[0], "choice": "left", "strength": 3, "is_acceptable": True}
     said = {**choice, "reasons": ["safety"], "words": [], "elapsed_s": 1.0, "sent_ms": 1e15}
     kept = {"rater": "expert", "choice": said, "rationale": "forged", "written": "forged"}
     values = {
         "file": file,
         "textbox": "forged",
-        "html": {**said, "kept": kept, "reopen": pair_id, "lines": [], "order": [pair_id]},
+        "html": {**said, "kept": kept, "reopen": pair_ids[1], "lines": [], "order": pair_ids},
         "dropdown": project_id if props.get("elem_id") == "project" else props.get("value"),
     }
     return values.get(component["type"], props.get("value"))
 
 
-def send(client, index, data):
+def send(client, index, data, project_id):
     """Call an event as the browser does and wait for its end; True where it did what it does."""
     body = {"fn_index": index, "data": data, "session_hash": "one", "event_data": {"index": 0}}
-    if client.post("/gradio_api/queue/join", json=body).status_code != 200:
+    address = f"/gradio_api/queue/join?project={project_id}"  # as in the page's own address
+    if client.post(address, json=body).status_code != 200:
         return False
     with client.stream("GET", "/gradio_api/queue/data?session_hash=one") as lines:
         for line in lines.iter_lines():
@@ -116,20 +117,22 @@ def test_no_event_of_any_page_changes_what_was_said(
     studio, project_id, app, client, unchanged, tmp_path
 ):
     file = upload(client, forged_log(studio, project_id, tmp_path))
-    pair_id = studio.recent_labels(project_id)[-1].case.comparison.pair_id
+    labelled = studio.recent_labels(project_id)[-1].case
+    pair_ids = [case.comparison.pair_id for case in (studio.next_case(project_id), labelled)]
     known = {one["id"]: one for one in app.config["components"]}
     events = [event for event in app.config["dependencies"] if event["backend_fn"]]
+    events.sort(key=lambda event: app.fns[event["id"]].fn.__name__ not in ("arrive", "show"))
     assert len(events) > 40
     worked = set()
-    for time in range(4):  # the first time no project is open
+    for time in range(4):
         for event in events:
             data = [
-                plausible(known[part], pair_id, project_id, file)
+                plausible(known[part], project_id, pair_ids, file)
                 if time < 2
                 else HOSTILE[(time + place) % len(HOSTILE)]
                 for place, part in enumerate(event["inputs"])
             ]
-            if send(client, event["id"], data):
+            if send(client, event["id"], data, project_id):
                 worked.add(event["id"])
             assert unchanged(), (app.fns[event["id"]].fn.__name__, data)
     assert len(worked) > len(events) / 2

@@ -95,10 +95,12 @@ def side(label):
 
 # --- keys -------------------------------------------------------------------------------------
 def test_thirty_pairs_take_three_keys_each(page, studio, project_id, trouble):
+    page.evaluate("document.addEventListener('keydown', () => (window.keys = ++window.keys || 1))")
     for number in range(30):
         shows(page, number)
         press(page, *(("1", "1", "Enter"), ("2", "q", "Enter"), ("3", "Enter"))[number % 3])
     shows(page, 30)
+    assert page.evaluate("window.keys") == 80
     said = labels(studio, project_id)
     assert sorted(said) == list(range(20, 30))
     for number, label in said.items():
@@ -271,7 +273,11 @@ def test_reload_second_tab_and_back_lose_and_double_nothing(
     page.locator("#label-rationale textarea").fill("dose")  # as a paste does: one change
     page.locator("#label-rationale textarea").press("Escape")
     page.wait_for_timeout(700)  # a moment, as anybody takes, until the words are with the studio
-    for leave in (page.reload, lambda: (page.goto("about:blank"), page.go_back())):
+    for leave in (
+        page.reload,
+        lambda: (page.goto("about:blank"), page.go_back()),
+        lambda: (page.go_back(), page.go_forward()),
+    ):
         leave()
         ready(page)
         shows(page, 0)
