@@ -7,18 +7,19 @@ from app.records import TaskState
 from gem_backend.types import Case, LabelProgress
 
 
-def case_html(case: Case | None) -> str:
+def case_html(case: Case | None, has_keys: bool = True) -> str:
     """Return the question above the two answers; empty without a case.
 
     Texts are shown as written, line breaks kept, nothing interpreted. Where an answer comes from is
     not in the page. ``data-pair`` names the case whose texts these are: keys count for no other.
+    ``has_keys`` says whether the keys of the sides work where this is shown.
     """
     if case is None:
         return ""
     question = _text_block(text.PROMPT, case.comparison.prompt)
     answers = "".join(
         f'<article class="gs-answer" data-side="{side}">'
-        f'<h3><span>{title}</span><kbd aria-hidden="true">{key}</kbd></h3>'
+        f"<h3><span>{title}</span>{_key(key) if has_keys else ''}</h3>"
         f"{_text_block(title, answer)}</article>"
         for side, key, title, answer in (
             ("left", "1", text.LEFT_ANSWER, case.left_text),
@@ -30,6 +31,10 @@ def case_html(case: Case | None) -> str:
         f"<h2>{text.PROMPT}</h2>{question}</article>"
         f'<div class="gs-answers">{answers}</div>'
     )
+
+
+def _key(key: str) -> str:
+    return f'<kbd aria-hidden="true">{key}</kbd>'
 
 
 def _text_block(name: str, content: str) -> str:

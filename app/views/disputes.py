@@ -16,7 +16,7 @@ def dispute_html(disputed: DisputedCase | None) -> str:
     if disputed.final is not None:
         rows.append(_row(say.settled_by(disputed.final.rater), disputed.final))
     said = tables.table("gem-disputes", say.SAID_HEAD, rows, say.SAID_CAPTION)
-    return case_html(disputed.case) + said
+    return case_html(disputed.case, has_keys=False) + said
 
 
 def _row(name: str, said: OneVerdict) -> str:

@@ -98,4 +98,5 @@ def test_card_without_disagreements_says_what_is_needed(studio, card):
 def test_what_people_wrote_is_shown_as_text(studio):
     shown = dispute_html(studio.disputed[0])
     assert "<img" not in shown
+    assert "<kbd" not in shown  # no key works here
     assert shown.count("&lt;img src=x onerror=alert(1)&gt;") == 3
