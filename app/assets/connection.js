@@ -15,6 +15,13 @@
     if (line) line.hidden = !isLost;
   }
 
+  const rater = () => document.querySelector('.gs-facts')?.dataset.rater;
+
+  function comeAgain() {
+    wasLost = true;
+    window.location.reload();
+  }
+
   // Gradio asks for this name only after it lost the studio, and reloads the page at an answer.
   const isReconnecting = ([address]) => String(address.url ?? address).endsWith('/app_id');
 
@@ -23,6 +30,7 @@
     try {
       const answer = await ask(...request);
       if (!isReconnecting(request)) tell(false);
+      if (answer.status === 401 && rater()) comeAgain(); // logged out: elsewhere, or by a restart
       return answer;
     } catch (error) {
       if (error.name !== 'AbortError') tell(true);
@@ -36,8 +44,7 @@
     const words = (name) => document.querySelector(`#label-${name} :is(textarea, input)`)?.value || '';
     const said = { rationale: words('rationale'), written: words('written') };
     if (!choice.choice && !choice.reasons.length && !said.rationale && !said.written) return;
-    const rater = document.querySelector('.gs-facts')?.dataset.rater;
-    const kept = { rater, choice: { ...choice, sent_ms: Date.now() }, ...said };
+    const kept = { rater: rater(), choice: { ...choice, sent_ms: Date.now() }, ...said };
     sessionStorage.setItem(KEPT, JSON.stringify(kept));
   }
 
@@ -55,9 +62,7 @@
   async function lookAgain() {
     if (document.hidden) return;
     const [before, now] = [await name, await nameOfStudio()];
-    if (!before || !now || before === now) return;
-    wasLost = true;
-    window.location.reload();
+    if (before && now && before !== now) comeAgain();
   }
 
   document.addEventListener('visibilitychange', lookAgain);
