@@ -92,13 +92,15 @@ FROM staged JOIN new_pairs USING (pair_id, place)
 WHERE place BETWEEN $start AND $end ORDER BY place
 """
 _PART = 10_000  # rows
+_LABELS = 50_000  # rows: each part looks through the whole log
 
 _COUNT_CASES = (
     "SELECT count(*) FROM staged JOIN new_pairs USING (pair_id, place) WHERE kind = 'case'"
 )
 
 # A pair may be stored with its answers the other way round. A judgement is there already if it
-# holds now, or if it was imported before, even when the rater has changed their mind since.
+# holds now, or if it was imported before, even when the rater has changed their mind since. In
+# parts too: sorting out what is new takes memory for every row.
 _SAVE_LABELS = """
 INSERT INTO label_events (event_id, pair_id, rater, kind, verdict, strength, is_acceptable,
     rationale, reasons, is_imported, created_at, monotonic_s)
@@ -109,16 +111,18 @@ WITH said AS (
             WHEN verdict <> 'a' OR staged.answer_a = pairs.answer_a THEN verdict ELSE 'b'
         END AS verdict
     FROM staged JOIN pairs USING (pair_id)
-    WHERE kind = 'label'
+    WHERE kind = 'label' AND place BETWEEN $start AND $end
+), known AS (
+    SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons FROM labels
+    WHERE pair_id IN (SELECT pair_id FROM said)
+    UNION ALL
+    SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons
+    FROM label_events WHERE is_imported AND pair_id IN (SELECT pair_id FROM said)
 ), new AS (
     SELECT min(place) AS place, pair_id, rater, strength, is_acceptable, rationale, reasons, verdict
     FROM said
-    ANTI JOIN (
-        SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons FROM labels
-        UNION ALL
-        SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons
-        FROM label_events WHERE is_imported
-    ) USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons)
+    ANTI JOIN known
+    USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons)
     GROUP BY ALL
 )
 SELECT
@@ -138,8 +142,7 @@ def store_staged(db: Database, project_id: str, skipped: Refused) -> ImportRepor
         project_id: the project that gets the rows.
         skipped: the rows that were refused before; rows refused here join them.
     """
-    moment = {"now": utc_now()}
-    owner = {"project": project_id, **moment}
+    owner = {"project": project_id, "now": utc_now()}
     db.execute_script(_DECIDE_SPLITS)
     for line, split in db.query(_CONFLICTS):
         skipped.add(SkippedRow(int(str(line)), _conflict(str(split))))
@@ -153,11 +156,20 @@ def store_staged(db: Database, project_id: str, skipped: Refused) -> ImportRepor
     last = db.count("SELECT max(place) FROM new_pairs")
     for start in range(0, last + 1, _PART):
         db.execute(_SAVE_PAIRS, {**owner, "start": start, "end": start + _PART - 1})
-    imported += db.execute(_SAVE_LABELS, {**moment, "monotonic": monotonic_s()}) + save_events(db)
+    imported += _save_labels(db) + save_events(db)
     stand_project(db, project_id)
     db.execute_script("DROP TABLE staged; DROP TABLE decided; DROP TABLE new_pairs")
     listed = tuple(sorted(skipped.rows, key=lambda row: row.line))
     return ImportReport(imported, rows - imported, listed, skipped.num_unlisted)
+
+
+def _save_labels(db: Database) -> int:
+    last = db.count("SELECT max(place) FROM staged WHERE kind = 'label'")
+    moment = {"now": utc_now(), "monotonic": monotonic_s()}
+    return sum(
+        db.execute(_SAVE_LABELS, {**moment, "start": start, "end": start + _LABELS - 1})
+        for start in range(0, last + 1, _LABELS)
+    )
 
 
 def _conflict(split: str) -> str:

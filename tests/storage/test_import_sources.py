@@ -211,6 +211,18 @@ def test_stopped_import_stores_nothing_and_can_be_done_again(
     assert import_file(db, project_id, path).imported == 1234
 
 
+def test_labels_that_are_stored_in_parts_are_there_once(db, project_id, tmp_path, monkeypatch):
+    monkeypatch.setattr("storage.import_store._LABELS", 2)
+    rows = [row(number % 4, rater=f"r{number % 3}") for number in range(20)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    report = import_file(db, project_id, path)
+    assert (report.imported, report.already_there) == (12, 8)
+    labels = [(pair.prompt, pair.rater) for pair in training_pairs(db, project_id)]
+    assert len(labels) == len(set(labels)) == 12
+    assert import_file(db, project_id, path).imported == 0
+
+
 def test_very_many_refused_rows_are_counted(db, project_id, tmp_path, monkeypatch):
     monkeypatch.setattr("storage.import_rows.MOST_LISTED", 5)
     path = tmp_path / "rows.jsonl"
