@@ -19,6 +19,7 @@ LEFT_BEHIND = (
     "Server stopped unexpectedly",
     "net::ERR_",
     "network error",
+    "401 (Unauthorized)",  # a studio that came back knows no login of before
 )
 
 
