@@ -82,6 +82,14 @@ def _add_speed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--candidates", type=cli_types.count, default=5)
     parser.add_argument("--max-new-tokens", type=cli_types.count, default=128)
     parser.add_argument("--repeats", type=cli_types.count, default=3)
+    parser.add_argument(
+        "--naive-prompts", type=cli_types.count, metavar="N",
+        help="prompts of the naive step, which goes one by one; else all",
+    )  # fmt: skip
+    parser.add_argument(
+        "--micro-batch-tokens", type=cli_types.count, default=8192, metavar="N",
+        help="tokens of one forward pass, as in a run",
+    )  # fmt: skip
     parser.add_argument("--seed", type=cli_types.seed, default=0)
     parser.add_argument("--threads", type=cli_types.count, help="of torch; else its own choice")
 
@@ -123,6 +131,8 @@ def _speed(options: argparse.Namespace, say: Say) -> Result:
         num_candidates=options.candidates,
         max_new_tokens=options.max_new_tokens,
         repeats=options.repeats,
+        naive_prompts=options.naive_prompts,
+        micro_batch_tokens=options.micro_batch_tokens,
         seed=options.seed,
         on_repeat=lambda done, total: say(f"Repeat {done} of {total}"),
     )

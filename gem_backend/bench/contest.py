@@ -21,11 +21,18 @@ Seconds = dict[tuple[str, str], float]
 
 @dataclass
 class Contest:
-    """Who competes with what, and what was measured so far."""
+    """Who competes with what, and what was measured so far.
+
+    The naive step goes one by one, so a token costs it the same however many prompts there are:
+    ``naive_prompts`` of them stand for all where all would take an hour. ``micro_batch_tokens`` of
+    one forward pass, as in ``RunConfig``, are ours and bound TRL's.
+    """
 
     policy: Policy
     prompts: list[str]
     config: SamplingConfig
+    naive_prompts: int
+    micro_batch_tokens: int
     seconds: list[Seconds] = field(default_factory=list)
     tokens: list[dict[str, int]] = field(default_factory=list)
     memory: dict[tuple[str, str], int] = field(default_factory=dict)

@@ -18,7 +18,6 @@ from gem_backend.sampling import Draws, TransformersSampler
 from gem_backend.scoring import gem_score
 from gem_backend.shared_prompts import plan_sequences
 
-MICRO_BATCH_TOKENS = 8192  # as in RunConfig
 GRPO_LOGIT_BYTES = 2**30  # of TRL's logits in one pass, fp32; decides how many answers it holds
 
 Timed = Iterator[tuple[str, str, float, int]]
@@ -46,7 +45,7 @@ def gem(contest: Contest) -> Timed:
 def naive(contest: Contest) -> Timed:
     """The step of ``naive_step``."""
     step = NaiveStep(contest.policy, contest.config)
-    prompts = prompt_ids(contest.policy, contest.prompts)
+    prompts = prompt_ids(contest.policy, contest.prompts[: contest.naive_prompts])
     started = contest.now()
     groups = step.sample(prompts)
     sampled = contest.now()
@@ -84,7 +83,9 @@ def fused_head(contest: Contest) -> Timed:
     try:
         started = contest.now()
         with inference_mode(contest.policy.model):
-            for batch in plan_sequences(contest.policy.model, sequences, MICRO_BATCH_TOKENS):
+            for batch in plan_sequences(
+                contest.policy.model, sequences, contest.micro_batch_tokens
+            ):
                 _fused_pass(contest.policy, [sequences[i] for i in batch])
         spent = contest.now() - started
     finally:
@@ -117,7 +118,7 @@ def score_alone(contest: Contest, draws: Draws) -> list[float]:
         score_tokens(
             contest.policy.model,
             [sequence for group in groups for sequence in group],
-            max_tokens_per_batch=MICRO_BATCH_TOKENS,
+            max_tokens_per_batch=contest.micro_batch_tokens,
         )
     )
     return [
@@ -131,7 +132,7 @@ def update_alone(contest: Contest, draws: Draws) -> None:
     """The gradient's passes; any advantages cost the same."""
     model = contest.policy.model
     sequences = [sequence for group in draws.groups for sequence in group]
-    for batch in plan_sequences(model, sequences, MICRO_BATCH_TOKENS):
+    for batch in plan_sequences(model, sequences, contest.micro_batch_tokens):
         logps = sequence_logps(model, [sequences[i] for i in batch]).logps
         loss = torch.stack([one.sum() for one in logps]).mean()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -145,7 +146,7 @@ def one_pass(contest: Contest, draws: Draws) -> None:
         draws.groups,
         lambda group, number, found: _gem_value(draws, group, number, found),
         SegaConfig(),
-        MICRO_BATCH_TOKENS,
+        contest.micro_batch_tokens,
     )
     _move(contest.policy)
 
@@ -172,5 +173,7 @@ def _grpo_rows_at_once(contest: Contest) -> int:
     """
     num_rows = len(contest.prompts) * contest.config.num_candidates
     vocabulary = contest.policy.model.config.get_text_config().vocab_size
-    fitting = min(MICRO_BATCH_TOKENS, GRPO_LOGIT_BYTES // (4 * vocabulary)) // contest.longest
+    fitting = (
+        min(contest.micro_batch_tokens, GRPO_LOGIT_BYTES // (4 * vocabulary)) // contest.longest
+    )
     return next(n for n in range(max(1, min(fitting, num_rows)), 0, -1) if num_rows % n == 0)

@@ -15,7 +15,7 @@ Times and memory are measured apart on a CPU, where watching memory slows the wo
 """
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import torch
@@ -54,6 +54,12 @@ from gem_backend.trainer import with_adapter
 __all__ = ["MODEL_8B", "SpeedRow", "bench_speed"]
 
 WARM_UP_PROMPTS = 2
+ATTENTION = (
+    torch.ops.aten._scaled_dot_product_flash_attention,
+    torch.ops.aten._scaled_dot_product_efficient_attention,
+    torch.ops.aten._scaled_dot_product_cudnn_attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,8 @@ def bench_speed(  # noqa: PLR0913 - each is a choice of the command line
     num_candidates: int = 5,
     max_new_tokens: int = 128,
     repeats: int = 3,
+    naive_prompts: int | None = None,
+    micro_batch_tokens: int = 8192,
     seed: int = 0,
     on_repeat: Callable[[int, int], object] | None = None,
 ) -> list[dict[str, object]]:
@@ -103,6 +111,8 @@ def bench_speed(  # noqa: PLR0913 - each is a choice of the command line
         num_candidates: K.
         max_new_tokens: of the longest answer.
         repeats: of the whole contest.
+        naive_prompts: of the naive step, whose cost of a token does not hang on them; None for all.
+        micro_batch_tokens: of one forward pass; a large model without room wants fewer.
         seed: of the adapter and of the samples; each repeat has its own.
         on_repeat: told after each repeat how many are done, and of how many.
 
@@ -115,8 +125,9 @@ def bench_speed(  # noqa: PLR0913 - each is a choice of the command line
     config = SamplingConfig(
         num_candidates=num_candidates, max_new_tokens=max_new_tokens, temperature=1.0, seed=seed
     )
-    contest = Contest(policy, project_prompts(num_prompts), config)
-    _one_repeat(replace(contest, prompts=contest.prompts[:WARM_UP_PROMPTS], seconds=[], tokens=[]))
+    prompts = project_prompts(num_prompts)
+    contest = Contest(policy, prompts, config, naive_prompts or num_prompts, micro_batch_tokens)
+    _one_repeat(replace(contest, prompts=prompts[:WARM_UP_PROMPTS], seconds=[], tokens=[]))
     for number in range(repeats):
         set_seed(seed + number)
         contest.config = config.model_copy(update={"seed": seed + number})
@@ -174,12 +185,25 @@ def _measure_memory(contest: Contest) -> None:
 def _ceiling_share(contest: Contest) -> float:
     """Return which share of a large matrix product's rate our scoring pass reaches."""
     draws = draw(contest)
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(
+        display=False, custom_mapping=dict.fromkeys(ATTENTION, attention_flops)
+    ) as counter:
         score_alone(contest, draws)
     started = contest.now()
     score_alone(contest, draws)
     rate = float(counter.get_total_flops()) / (contest.now() - started)
     return rate / _ceiling(contest)
+
+
+def attention_flops(query: Sequence[int], key: Sequence[int], *_: object, **__: object) -> int:
+    """Count attention's two products; torch's own count refuses heads that share their keys.
+
+    Args:
+        query: shape (B, H, T, D).
+        key: shape (B, H or fewer, S, D).
+    """
+    batch, heads, length, size = query
+    return 4 * batch * heads * length * key[-2] * size
 
 
 def _ceiling(contest: Contest) -> float:

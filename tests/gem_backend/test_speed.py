@@ -4,11 +4,12 @@ import statistics
 
 import pytest
 import torch
+from torch.utils.flop_counter import sdpa_flop_count
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from gem_backend.bench.memory import peak_bytes
 from gem_backend.bench.naive_step import NaiveStep
-from gem_backend.bench.speed import MODEL_8B, bench_speed
+from gem_backend.bench.speed import MODEL_8B, attention_flops, bench_speed
 from gem_backend.config import SamplingConfig, ScoringConfig
 from gem_backend.entropy import score_tokens
 from gem_backend.errors import ConfigError
@@ -25,6 +26,13 @@ def test_the_peak_is_what_was_held_at_one_time():
         return torch.ones(1500, dtype=torch.float64).sum()
 
     assert 12_000 <= peak_bytes(work, torch.device("cpu")) < 13_000
+
+
+def test_attention_is_counted_as_torch_counts_it_and_with_shared_keys():
+    """Two products of (T, D) with (D, S) and of (T, S) with (S, D): 4 T S D a head of the query."""
+    query, key = (2, 4, 7, 16), (2, 4, 9, 16)
+    assert attention_flops(query, key) == sdpa_flop_count(query, key, key)
+    assert attention_flops(query, (2, 1, 9, 16)) == 4 * 2 * 4 * 7 * 9 * 16
 
 
 def test_the_naive_step_scores_what_ours_scores(tiny_policy):
