@@ -7,6 +7,7 @@ looked up once, at the start: nobody is locked out of a page in mid-work.
 import functools
 from collections.abc import Callable
 from typing import Protocol, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from app import text_raters
 from gem_backend.types import Rater
@@ -34,10 +35,11 @@ class Access:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._found: WeakKeyDictionary[object, Rater] = WeakKeyDictionary()
         self.asks_for_login = bool(raters.list_raters(db))
 
     def current(self) -> Rater:
-        """Return the account behind the event that is being handled.
+        """Return the account behind the event that is being handled; looked up once an event.
 
         Raises:
             AccessError: nobody is logged in, or the account was removed.
@@ -48,11 +50,14 @@ class Access:
         from gradio.context import LocalContext  # noqa: PLC0415
 
         request = LocalContext.request.get(None)
-        name = request.username if request is not None else None
-        found = raters.find_rater(self._db, name) if name else None
-        if found is None or not found.is_active:
+        if request is None or not request.username:
             raise AccessError(text_raters.LOG_IN_FIRST)
-        return found
+        if request not in self._found:
+            found = raters.find_rater(self._db, request.username)
+            if found is None or not found.is_active:
+                raise AccessError(text_raters.LOG_IN_FIRST)
+            self._found[request] = found
+        return self._found[request]
 
     @property
     def is_admin(self) -> bool:

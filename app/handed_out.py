@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from gem_backend.types import Case
+from storage.pairs import Turn
 
 HOLD_S = 30 * 60.0  # ours: after that a rater is taken to have left
 
@@ -17,9 +17,7 @@ class HandedOut:
         self._held: dict[tuple[str, str], tuple[str, float]] = {}
         self._lock = threading.Lock()
 
-    def hand_out(
-        self, project_id: str, rater: str, choose: Callable[[list[str]], Case | None]
-    ) -> Case | None:
+    def hand_out(self, project_id: str, rater: str, choose: Callable[[list[str]], Turn]) -> Turn:
         """Let ``choose`` find a rater's next case of a project, and note that they look at it now.
 
         Args:
@@ -29,11 +27,11 @@ class HandedOut:
                 raters. One rater at a time, so that no two are handed the last place of a case.
         """
         with self._lock:
-            case = choose(self._by_others(project_id, rater))
-            if case is not None:
+            turn = choose(self._by_others(project_id, rater))
+            if turn.case is not None:
                 until = time.monotonic() + HOLD_S
-                self._held[project_id, rater] = (case.comparison.pair_id, until)
-            return case
+                self._held[project_id, rater] = (turn.case.comparison.pair_id, until)
+            return turn
 
     def _by_others(self, project_id: str, rater: str) -> list[str]:
         now = time.monotonic()

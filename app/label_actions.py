@@ -13,7 +13,7 @@ from app.studio import Studio
 from gem_backend.errors import DataError
 from gem_backend.types import Answer, Case, LabelProgress, Project, Verdict
 from storage.pairs import Judgement
-from storage.recent import StoredLabel
+from storage.recent import StoredLabel, median_elapsed_s
 
 _LONGEST_CASE_S = 24 * 3600.0
 _QUESTION_CHARACTERS = 80
@@ -215,23 +215,39 @@ class LabelActions:
 
     def next(self, project_id: str, receipt: str) -> LabelScreen:
         """Show the next case."""
-        case = self._studio.next_case(project_id) if project_id else None
-        return self.screen(project_id, case, receipt)
+        if not project_id:
+            return self.screen(project_id, None, receipt)
+        turn = self._studio.next_turn(project_id)
+        return self.screen(project_id, turn.case, receipt, turn.progress)
 
-    def screen(self, project_id: str, case: Case | None, receipt: str) -> LabelScreen:
-        """Show a case as it stands, with what was said so far about it."""
+    def screen(
+        self,
+        project_id: str,
+        case: Case | None,
+        receipt: str,
+        progress: LabelProgress | None = None,
+    ) -> LabelScreen:
+        """Show a case as it stands, with what was said so far about it.
+
+        Args:
+            project_id: the project.
+            case: what to show.
+            receipt: what became of the last press.
+            progress: as it is now, where it is known already.
+        """
         draft = self._drafts.get(self._rater, case) if case else Draft()
         if not project_id:
             return LabelScreen(case, LabelProgress(0, 0, 0), draft, receipt)
         offered = self._studio.answers_to_order(case) if case else ()
+        labels = self._studio.recent_labels(project_id)
         return LabelScreen(
             case,
-            self._studio.label_progress(project_id),
+            progress or self._studio.label_progress(project_id),
             draft,
             receipt,
             self._studio.project(project_id),
-            tuple(_line(label) for label in self._studio.recent_labels(project_id)),
-            self._studio.pace_s(project_id),
+            tuple(_line(label) for label in labels),
+            median_elapsed_s(labels),
             self.boards.board(self._rater, case, offered) if case else None,
             len(offered),
         )

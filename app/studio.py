@@ -1,6 +1,7 @@
 """The one object that pages call: the studio's use cases over storage, engine and runs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self
 
@@ -203,16 +204,21 @@ class Studio:
 
     # --- label ---
 
-    def next_case(self, project_id: str) -> Case | None:
-        """Return the next case to label: skipped ones come back last; None when all are done.
+    def next_turn(self, project_id: str) -> pairs.Turn:
+        """Return the next case to label, skipped ones last and None at the end, and the counts.
 
         Now and then it is one that the rater has judged before.
         """
         rater = self._rater
-        case = self._handed_out.hand_out(
-            project_id, rater, lambda held: pairs.next_case(self._db, project_id, rater, held)
+        turn = self._handed_out.hand_out(
+            project_id, rater, lambda held: pairs.next_turn(self._db, project_id, rater, held)
         )
-        return case and (repeats.due_repeat(self._db, project_id, rater) or case)
+        repeat = turn.case and repeats.due_repeat(self._db, project_id, rater)
+        return replace(turn, case=repeat) if repeat else turn
+
+    def next_case(self, project_id: str) -> Case | None:
+        """Return the case of ``next_turn``."""
+        return self.next_turn(project_id).case
 
     def case(self, pair_id: str) -> Case:
         """Return a case as the rater sees it. Raises NotFoundError if there is none."""
@@ -248,10 +254,6 @@ class Studio:
     def recent_labels(self, project_id: str) -> list[StoredLabel]:
         """Return the rater's last ten labels that hold, the newest first."""
         return recent.recent_labels(self._db, project_id, self._rater)
-
-    def pace_s(self, project_id: str) -> float | None:
-        """Return how long a case takes the rater, in seconds: the median of their last labels."""
-        return recent.median_elapsed_s(self._db, project_id, self._rater)
 
     def label_progress(self, project_id: str) -> LabelProgress:
         """Return the counts of the queue."""

@@ -7,7 +7,7 @@ and an answer that would come back to such a pair is not offered.
 """
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gem_backend.types import Case, Comparison, Verdict
@@ -30,12 +30,15 @@ FROM pairs LEFT JOIN (
 ) AS own USING (pair_id)
 WHERE pairs.project_id = $project AND prompt_id = $prompt ORDER BY seq
 """
+_NUM_PAIRS = "SELECT count(*) FROM pairs WHERE prompt_id = ?"
 
 _STORED = """
 SELECT pair_id, pairs.project_id, prompt_id, prompt, answer_a, answer_b, split, source
 FROM pairs JOIN prompts USING (prompt_id)
 WHERE pairs.project_id = $project AND prompt_id = $prompt
 """
+
+_HAS_PARTS = "SELECT count(*) FROM label_events WHERE list_contains(?, part_of)"
 
 _PARTS = """
 SELECT part_of, answer_a, answer_b, verdict
@@ -69,6 +72,8 @@ def answers_to_order(db: Database, case: Case, rater: str) -> tuple[str, ...]:
     says nothing about where an answer comes from.
     """
     given = case.comparison
+    if db.count(_NUM_PAIRS, [given.prompt_id]) == 1:  # most often, and quicker to know
+        return ()
     where = {"project": given.project_id, "prompt": given.prompt_id, "rater": rater}
     rows = db.query(_PAIRS, where)
     judged = {frozenset((str(a), str(b))) for a, b, _, is_judged in rows if is_judged}
@@ -164,20 +169,22 @@ def _refuse_judged(db: Database, rater: str, pairs: Iterable[Comparison]) -> Non
         )
 
 
-def orders_of(db: Database, said: Mapping[str, Said]) -> dict[str, Places]:
-    """Return the orders as they were said, by the event that carries them; other labels have none.
-
-    Args:
-        db: the open database.
-        said: what labels say, by their events. With "both bad" a written answer comes, no order.
-    """
-    pairs = {event_id: [one] for event_id, one in said.items() if one[2] != "both_bad"}
-    for event_id, a, b, verdict in db.query(_PARTS, [list(pairs)]) if pairs else ():
-        pairs[str(event_id)].append((str(a), str(b), str(verdict)))
-    return {event_id: _places(found) for event_id, found in pairs.items() if len(found) > 1}
+def parts_of(db: Database, event_ids: Sequence[str]) -> dict[str, list[Said]]:
+    """Return the labels that came with others and hold, by the events of those; most have none."""
+    parts: dict[str, list[Said]] = {}
+    if db.count(_HAS_PARTS, [list(event_ids)]):
+        for event_id, a, b, verdict in db.query(_PARTS, [list(event_ids)]):
+            parts.setdefault(str(event_id), []).append((str(a), str(b), str(verdict)))
+    return parts
 
 
-def _places(said: Iterable[tuple[str, str, str]]) -> Places:
+def preferred(said: Said) -> str:
+    """Return the answer that a label prefers."""
+    answer_a, answer_b, verdict = said
+    return answer_b if verdict == "b" else answer_a
+
+
+def places_of(said: Iterable[tuple[str, str, str]]) -> Places:
     """Return the order that all pairs of some answers say: by how many each is better than."""
     wins: dict[str, int] = {}
     for a, b, verdict in said:

@@ -21,6 +21,8 @@ from storage.identity import left_answer, monotonic_s, new_id, pair_id, utc_now
 from storage.projects import upsert_prompt
 from storage.standing import Appended, enqueue, held_label, note_event
 
+_GONE = "This case is no longer there; go on to the next one."
+
 _COMPARISON = """
 SELECT pair_id, pairs.project_id, prompt_id, prompt, answer_a, answer_b, split, source
 FROM pairs JOIN prompts USING (prompt_id)
@@ -44,35 +46,40 @@ WITH own AS (
 )
 """
 
-# A case that enough others look at now comes behind all that still need somebody.
-_NEXT = f"""{_QUEUE}
-SELECT pair_id FROM own_queue
-LEFT JOIN (
-    SELECT pair_id, count(*) AS held FROM (SELECT unnest(CAST($held AS VARCHAR[])) AS pair_id)
-    GROUP BY pair_id
-) USING (pair_id)
-WHERE is_pending
-ORDER BY
-    num_labels + coalesce(held, 0) >= raters_per_case,
-    skip_seq NULLS FIRST,
-    is_first DESC,
-    priority DESC,
-    seq
-LIMIT 1
-"""  # noqa: S608 - our own text
-
 # The rater's own labels that hold, one for each case.
 OWN_LABELS = """
 FROM standing WHERE project_id = $project AND rater = $rater AND is_own AND NOT is_final
 """
 
-_PROGRESS = f"""{_QUEUE}
-SELECT
+_COUNTS = f"""
     count(*) FILTER (NOT is_pending) AS done,
     count(*) FILTER (is_pending AND skip_seq IS NOT NULL) AS skipped,
     count(*) FILTER (is_pending AND skip_seq IS NULL) AS pending,
     EXISTS (SELECT 1 {OWN_LABELS}) AS can_undo
+"""
+
+_PROGRESS = f"{_QUEUE} SELECT {_COUNTS} FROM own_queue"  # noqa: S608 - our own text
+
+# A case that enough others look at now comes behind all that still need somebody. One pass counts
+# and finds it: on a large queue a pass takes longer than all else that a save does.
+_TURN = f"""{_QUEUE}
+SELECT
+    arg_min(
+        pair_id,
+        (
+            num_labels + coalesce(held, 0) >= raters_per_case,
+            coalesce(skip_seq, 0),
+            NOT is_first,
+            -priority,
+            seq
+        )
+    ) FILTER (is_pending) AS pair_id,
+    {_COUNTS}
 FROM own_queue
+LEFT JOIN (
+    SELECT pair_id, count(*) AS held FROM (SELECT unnest(CAST($held AS VARCHAR[])) AS pair_id)
+    GROUP BY pair_id
+) USING (pair_id)
 """  # noqa: S608 - our own text
 
 # Where a final label holds it alone counts.
@@ -171,7 +178,7 @@ def get_comparison(db: Database, pair_id: str) -> Comparison:
     """
     comparison = db.one(Comparison, _COMPARISON, [pair_id])
     if comparison is None:
-        raise NotFoundError("This case is no longer there; go on to the next one.")
+        raise NotFoundError(_GONE)
     return comparison
 
 
@@ -180,8 +187,27 @@ def show_case(comparison: Comparison, rater: str) -> Case:
     return Case(comparison, left_answer(comparison.pair_id, rater))
 
 
-def next_case(db: Database, project_id: str, rater: str, held: Sequence[str] = ()) -> Case | None:
-    """Return the next case that needs this rater, their skipped ones last; None at the end.
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A rater's next case, None at the end, and how far they are."""
+
+    case: Case | None
+    progress: LabelProgress
+
+
+@dataclass(frozen=True, slots=True)
+class _TurnRow:
+    """A row of ``_TURN``."""
+
+    pair_id: str | None
+    done: int
+    skipped: int
+    pending: int
+    can_undo: bool
+
+
+def next_turn(db: Database, project_id: str, rater: str, held: Sequence[str] = ()) -> Turn:
+    """Return the next case that needs this rater, their skipped ones last, and their progress.
 
     Args:
         db: the open database.
@@ -190,8 +216,15 @@ def next_case(db: Database, project_id: str, rater: str, held: Sequence[str] = (
         held: the pairs that other raters look at now, one for each of them; a case with enough
             raters at work comes after all others.
     """
-    rows = db.query(_NEXT, {"project": project_id, "rater": rater, "held": list(held)})
-    return show_case(get_comparison(db, str(rows[0][0])), rater) if rows else None
+    where = {"project": project_id, "rater": rater, "held": list(held)}
+    [row] = db.records(_TurnRow, _TURN, where)
+    case = show_case(get_comparison(db, row.pair_id), rater) if row.pair_id else None
+    return Turn(case, LabelProgress(row.done, row.skipped, row.pending, row.can_undo))
+
+
+def next_case(db: Database, project_id: str, rater: str, held: Sequence[str] = ()) -> Case | None:
+    """Return the case of ``next_turn``."""
+    return next_turn(db, project_id, rater, held).case
 
 
 def is_judged(db: Database, case: Case, rater: str) -> bool:
@@ -284,7 +317,8 @@ def append_event(  # noqa: PLR0913 - two marks that hardly any event bears
     if not rater.strip():
         raise EntryError("Say who you are first: the rater has no name.")
     given, left = (case.comparison, case.left) if isinstance(case, Case) else (case, None)
-    comparison = get_comparison(db, given.pair_id)
+    if not db.count("SELECT count(*) FROM pairs WHERE pair_id = ?", [given.pair_id]):
+        raise NotFoundError(_GONE)
     event_id = new_id()
     moment = [event_id, utc_now(), monotonic_s()]
     said: list[object] = [None, 1, True, "", [], None]
@@ -302,9 +336,9 @@ def append_event(  # noqa: PLR0913 - two marks that hardly any event bears
         "INSERT INTO label_events (event_id, created_at, monotonic_s, pair_id, rater, kind,"
         ' "left", verdict, strength, is_acceptable, rationale, reasons, elapsed_s, part_of,'
         " is_final) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
-        [*moment, comparison.pair_id, rater, kind, left, *said, part_of, is_final],
+        [*moment, given.pair_id, rater, kind, left, *said, part_of, is_final],
     )
     seq = int(str(rows[0][0]))
     is_part = part_of is not None
-    note_event(db, Appended(comparison, rater, kind, seq, is_part, is_final))
+    note_event(db, Appended(given, rater, kind, seq, is_part, is_final))
     return event_id

@@ -1,10 +1,12 @@
 """The rater's own labels that hold: looked back at, and taken back one by one."""
 
+import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gem_backend.types import Case, CaseSource, Comparison, Split, Verdict
 from storage.database import Database
-from storage.orders import Places, orders_of
+from storage.orders import Places, Said, parts_of, places_of, preferred
 from storage.pairs import (
     OWN_LABELS,
     Judgement,
@@ -14,36 +16,17 @@ from storage.pairs import (
 )
 
 _RECENT = f"""
-WITH said AS (
-    SELECT * FROM label_events WHERE seq IN (
-        SELECT label_seq {OWN_LABELS} AND ($pair IS NULL OR pair_id = $pair)
-        ORDER BY label_seq DESC LIMIT $limit
-    )
-), parts AS (
-    SELECT part_of, arg_min(if(verdict = 'b', answer_b, answer_a), label_events.seq) AS text
-    FROM label_events JOIN pairs USING (pair_id)
-    WHERE part_of IN (SELECT event_id FROM said)
-        AND label_events.seq IN (
-            SELECT label_seq FROM standing WHERE project_id = $project AND rater = $rater
-        )
-    GROUP BY part_of
-)
 SELECT
     event_id, pair_id, verdict, strength, is_acceptable, rationale, elapsed_s, reasons,
-    said.created_at, prompt_id, prompt, answer_a, answer_b, split, source,
-    if(verdict = 'both_bad', coalesce(parts.text, ''), '') AS written
-FROM said
+    label_events.created_at, prompt_id, prompt, answer_a, answer_b, split, source
+FROM label_events
 JOIN pairs USING (pair_id)
 JOIN prompts USING (prompt_id)
-LEFT JOIN parts ON parts.part_of = said.event_id
-ORDER BY said.seq DESC
-"""  # noqa: S608 - our own text
-
-_TIMES = f"""
-SELECT median(elapsed_s) FROM (
-    SELECT elapsed_s FROM label_events JOIN (SELECT label_seq {OWN_LABELS}) ON seq = label_seq
-    WHERE elapsed_s IS NOT NULL ORDER BY seq DESC LIMIT $limit
+WHERE label_events.seq IN (
+    SELECT label_seq {OWN_LABELS} AND ($pair IS NULL OR pair_id = $pair)
+    ORDER BY label_seq DESC LIMIT $limit
 )
+ORDER BY label_events.seq DESC
 """  # noqa: S608 - our own text
 
 
@@ -83,11 +66,11 @@ def recent_labels(db: Database, project_id: str, rater: str, limit: int = 10) ->
     return _stored_labels(db, _recent(db, project_id, rater, limit), project_id, rater)
 
 
-def median_elapsed_s(db: Database, project_id: str, rater: str, limit: int = 20) -> float | None:
-    """Return the median time of the rater's last labels in seconds, None where none was timed."""
-    rows = db.query(_TIMES, {"project": project_id, "rater": rater, "limit": limit})
-    value = rows[0][0] if rows else None
-    return float(value) if isinstance(value, int | float) else None
+def median_elapsed_s(labels: Iterable[StoredLabel]) -> float | None:
+    """Return the median time of labels in seconds, None where none was timed."""
+    times = (label.judgement.elapsed_s for label in labels)
+    known = [time for time in times if time is not None]
+    return statistics.median(known) if known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +92,6 @@ class _LabelRow:
     answer_b: str
     split: Split
     source: CaseSource
-    written: str
 
 
 def _recent(
@@ -122,12 +104,14 @@ def _recent(
 def _stored_labels(
     db: Database, rows: list[_LabelRow], project_id: str, rater: str
 ) -> list[StoredLabel]:
-    said = {row.event_id: (row.answer_a, row.answer_b, row.verdict) for row in rows}
-    orders = orders_of(db, said)
-    return [_stored_label(row, project_id, rater, orders.get(row.event_id, ())) for row in rows]
+    parts = parts_of(db, [row.event_id for row in rows])
+    return [_stored_label(row, project_id, rater, parts.get(row.event_id, [])) for row in rows]
 
 
-def _stored_label(row: _LabelRow, project_id: str, rater: str, order: Places) -> StoredLabel:
+def _stored_label(row: _LabelRow, project_id: str, rater: str, parts: list[Said]) -> StoredLabel:
+    """Make a label with what came with it: with "both bad" a written answer, else an order."""
+    is_written = row.verdict == "both_bad" and bool(parts)
+    own = (row.answer_a, row.answer_b, row.verdict)
     comparison = Comparison(
         row.pair_id,
         project_id,
@@ -145,6 +129,7 @@ def _stored_label(row: _LabelRow, project_id: str, rater: str, order: Places) ->
         row.rationale,
         row.elapsed_s,
         row.reasons,
-        row.written,
+        preferred(parts[0]) if is_written else "",
     )
+    order = places_of([own, *parts]) if parts and not is_written else ()
     return StoredLabel(show_case(comparison, rater), judgement, row.created_at, order)

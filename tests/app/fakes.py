@@ -6,7 +6,6 @@ A file is really looked at; its import is over at the fourth question about it.
 import math
 import random
 import re
-import statistics
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -60,7 +59,7 @@ from gem_backend.types import (
 from storage.calibrations import Evidence
 from storage.errors import NotFoundError
 from storage.orders import AnswerOrder
-from storage.pairs import Judgement
+from storage.pairs import Judgement, Turn
 from storage.recent import StoredLabel
 from storage.runs import RunTraits
 
@@ -241,6 +240,9 @@ class FakeStudio(Studio):
         name = next(p.name for p in self.all_projects if p.project_id == project_id)
         return Header(name, "demo (1.1 M parameters)", "none yet", "Dr Example", self.activity)
 
+    def next_turn(self, project_id: str) -> Turn:
+        return Turn(self.next_case(project_id), self.label_progress(project_id))
+
     def next_case(self, project_id: str) -> Case | None:
         if project_id != "demo":
             return None
@@ -285,11 +287,6 @@ class FakeStudio(Studio):
 
     def recent_labels(self, project_id: str) -> list[StoredLabel]:
         return self.saved[:-11:-1]
-
-    def pace_s(self, project_id: str) -> float | None:
-        times = [label.judgement.elapsed_s for label in self.saved]
-        known = [time for time in times if time is not None]
-        return statistics.median(known) if known else None
 
     def _forget(self, case: Case) -> None:
         for queue in (self.cases, self.skipped):

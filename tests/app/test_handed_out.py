@@ -1,23 +1,27 @@
 """Who looks at which case: others' cases are known, and nobody holds one for ever."""
 
 import threading
-from dataclasses import replace
 
 import pytest
 
 from app import handed_out
 from app.handed_out import HandedOut
-from gem_backend.types import Case, Comparison
+from gem_backend.types import Case, Comparison, LabelProgress
+from storage.pairs import Turn
 
 
 def case(pair_id):
     return Case(Comparison(pair_id, "p", "q", "Q", "yes", "no"), "a")
 
 
+def turn(pair_id):
+    return Turn(pair_id and case(pair_id), LabelProgress(0, 0, 0))
+
+
 def others(held, project_id, rater):
     """What is said to be on other screens; nothing is handed out."""
     seen = []
-    held.hand_out(project_id, rater, lambda pairs: seen.extend(pairs))
+    held.hand_out(project_id, rater, lambda pairs: seen.extend(pairs) or turn(None))
     return seen
 
 
@@ -29,7 +33,7 @@ def test_a_rater_holds_the_last_case_of_each_project_for_others_only():
         ("p", "bob", "two"),
         ("q", "bob", "three"),
     ):
-        given = replace(case(pair_id))
+        given = turn(pair_id)
         assert held.hand_out(project_id, rater, lambda _, given=given: given) is given
     assert others(held, "p", "cleo") == ["two", "two"]
     assert others(held, "p", "ann") == ["two"]
@@ -39,7 +43,7 @@ def test_a_rater_holds_the_last_case_of_each_project_for_others_only():
 def test_a_case_is_free_again_when_its_rater_left(monkeypatch):
     monkeypatch.setattr(handed_out, "HOLD_S", -1.0)
     held = HandedOut()
-    held.hand_out("p", "ann", lambda _: case("one"))
+    held.hand_out("p", "ann", lambda _: turn("one"))
     assert others(held, "p", "bob") == []
 
 
@@ -49,10 +53,10 @@ def test_two_who_ask_at_the_same_moment_are_handed_different_cases():
     def choose(taken):
         with pytest.raises(threading.BrokenBarrierError):
             both.wait(0.2)  # the other one cannot come here meanwhile
-        return case("two" if "one" in taken else "one")
+        return turn("two" if "one" in taken else "one")
 
     def ask(rater):
-        given.append(held.hand_out("p", rater, choose).comparison.pair_id)
+        given.append(held.hand_out("p", rater, choose).case.comparison.pair_id)
 
     raters = [threading.Thread(target=ask, args=(rater,)) for rater in ("ann", "bob")]
     for rater in raters:

@@ -108,7 +108,7 @@ def test_an_order_is_one_decision_with_its_words_on_the_case_at_hand(db, project
     assert label.case == case
     assert (label.judgement.rationale, label.judgement.reasons) == ("doses", ("safety",))
     assert label.judgement.written == ""
-    assert median_elapsed_s(db, project_id, "ann") == 41.5
+    assert median_elapsed_s([label]) == 41.5
     assert label_progress(db, project_id, "ann") == LabelProgress(6, 0, 0, can_undo=True)
     assert next_case(db, project_id, "ann") is None
 

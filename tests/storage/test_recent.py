@@ -81,12 +81,15 @@ def test_label_of_somebody_else_cannot_be_withdrawn(db, project_id, twelve):
 
 
 def test_pace_is_the_median_of_the_last_timed_labels(db, project_id, twelve):
-    assert median_elapsed_s(db, project_id, "ann") is None
+    def pace_s(rater, limit=10):
+        return median_elapsed_s(recent_labels(db, project_id, rater, limit))
+
+    assert pace_s("ann") is None
     label_all(db, twelve[:4])  # 0 to 3 s
     save_label(db, show_case(twelve[4], "ann"), "ann", Judgement("a"))
-    assert median_elapsed_s(db, project_id, "ann") == 1.5
-    assert median_elapsed_s(db, project_id, "ann", limit=2) == 2.5
-    assert median_elapsed_s(db, project_id, "bob") is None
+    assert pace_s("ann") == 1.5
+    assert pace_s("ann", limit=3) == 2.5
+    assert pace_s("bob") is None
 
 
 # --- a better answer where both are bad -------------------------------------------------------
