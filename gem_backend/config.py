@@ -105,6 +105,13 @@ class SftConfig(Settings):
     epochs: Annotated[int, Field(ge=0, le=1000)] = 3  # ours
     learning_rate: Positive = 1e-4  # ours
     batch_size: Count = 8  # ours
+    min_steps: Annotated[int, Field(ge=0, le=10_000)] = 0  # ours: few labels are passed over until
+    # as many steps are taken
+
+    def num_passes(self, num_pairs: int) -> int:
+        """Return the passes over the chosen answers of so many pairs; 0 epochs is no warm start."""
+        steps = max(1, -(-num_pairs // self.batch_size))
+        return max(self.epochs, -(-self.min_steps // steps)) if self.epochs else 0
 
 
 class SegaConfig(Settings):
@@ -179,7 +186,7 @@ _DEMO_STANDARD = RunConfig(
     scoring=ScoringConfig(lambda_fork=0.0),
     calibration=CalibrationConfig(features=("mean_logprob", "expert_likeness")),
     lora=LoraSettings(rank=8, alpha=16),
-    sft=SftConfig(epochs=10, learning_rate=2e-3),
+    sft=SftConfig(epochs=10, learning_rate=2e-3, min_steps=20),
     sega=SegaConfig(
         rounds=5,
         prompts_per_step=4,

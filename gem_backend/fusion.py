@@ -162,7 +162,7 @@ def _warmed_up_parts(trainer: Trainer, groups: Sequence[int]) -> Iterator[set[in
             f"Calibrating the ranking: part {fold + 1} of {config.calibration.folds}"
         )
         optimizer = make_optimizer(trainer, config.sft.learning_rate)
-        for epoch in range(1, config.sft.epochs + 1):
+        for epoch in range(1, config.sft.num_passes(len(data.train)) + 1):
             set_seed(derived_seed(config.seed, f"part {fold}", epoch))
             for _ in sft_pass(trainer, optimizer, outside, f"{config.seed} part {fold} {epoch}"):
                 pass

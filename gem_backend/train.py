@@ -146,15 +146,16 @@ def warm_start(trainer: Trainer, progress: Progress) -> Progress:
     if progress.epoch > 0:
         load_checkpoint(trainer.run.checkpoints_dir / progress.name, trainer.model, optimizer)
     reporter.event("phase", progress.step, name="sft", round=0)
-    for epoch in range(progress.epoch + 1, config.sft.epochs + 1):
-        reporter.say(f"Warm start: pass {epoch} of {config.sft.epochs} over the chosen answers")
+    passes = config.sft.num_passes(len(trainer.data.train))
+    for epoch in range(progress.epoch + 1, passes + 1):
+        reporter.say(f"Warm start: pass {epoch} of {passes} over the chosen answers")
         set_seed(derived_seed(config.seed, "sft", epoch))
         order = f"{config.seed} sft {epoch}"
         for figures in sft_pass(trainer, optimizer, trainer.data.train, order):
             progress = replace(progress, step=progress.step + 1)
             reporter.event("sft_step", progress.step, epoch=epoch, **figures)
         progress = replace(progress, epoch=epoch)
-        if epoch < config.sft.epochs:
+        if epoch < passes:
             _checkpoint(trainer, optimizer, progress)
     progress = _choose_round(trainer, progress)
     _checkpoint(trainer, optimizer, progress)

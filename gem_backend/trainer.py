@@ -284,7 +284,8 @@ def _total_steps(
     config: RunConfig, data: TrainingData, count: Callable[..., int] | None = None
 ) -> int:
     """Return the steps of a run; a rival's are estimated, once tokens can be counted."""
-    sft = -(-len(data.train) // config.sft.batch_size) * config.sft.epochs
+    passes = config.sft.num_passes(len(data.train))
+    sft = -(-len(data.train) // config.sft.batch_size) * passes
     if config.method == "gem":
         prompts = min(config.sega.prompts_per_round, len(data.prompts))
         return sft + -(-prompts // config.sega.prompts_per_step) * config.sega.rounds

@@ -121,7 +121,8 @@ def _phase_sentence(view: RunView) -> str:
     if now.phase == "after":
         return say.AFTER_PHASE
     if now.phase == "sft":
-        return say.sft_phase(_num_training(view), now.epoch, view.config.sft.epochs)
+        num_pairs = _num_training(view)
+        return say.sft_phase(num_pairs, now.epoch, view.config.sft.num_passes(num_pairs))
     if view.config.method != "gem":
         steps = run_facts.series(view.events, "baseline_step", "loss")
         return words.rival_phase(view.config.method, len(steps))

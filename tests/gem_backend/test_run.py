@@ -224,6 +224,13 @@ def test_the_round_that_did_best_on_the_validation_part_is_kept(finished):
     assert finished.result().best_round == max(merits, key=merits.get)
 
 
+def test_few_labels_are_passed_over_until_the_steps_are_taken():
+    """Batches of 8: up to 8 pairs are one step a pass, 20 pairs are three."""
+    sft = SftConfig(epochs=10, batch_size=8, min_steps=40)
+    assert [sft.num_passes(n) for n in (4, 8, 16, 20, 32, 128)] == [40, 40, 20, 14, 10, 10]
+    assert SftConfig(epochs=0, min_steps=40).num_passes(8) == 0
+
+
 @pytest.mark.parametrize("model", ["demo", "some/model"])
 def test_the_paper_presets_are_the_papers_protocol_and_the_others_have_an_anchor(model):
     paper = preset_config("paper", model)
