@@ -32,7 +32,7 @@ from app.views.frame import (
 )
 
 POLL_S = 1.0  # while something runs
-IDLE_POLL_S = 3.0  # ours: many open pages must not keep the machine busy with nothing
+IDLE_POLL_S = 5.0  # ours: many open pages must not keep the machine busy with nothing
 FOR_ALL = ("label",)  # the other tabs are an admin's
 _BUILDERS: dict[str, Callable[[Studio, gr.State], PageHandles]] = {
     "label": build_label_page,
