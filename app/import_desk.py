@@ -56,7 +56,7 @@ class ImportDesk:
                 project_id,
                 path,
                 mapping,
-                on_progress=lambda rows: on_progress(rows, 0),
+                on_progress=on_progress,
                 is_cancelled=job.stop.is_set,
             )
 
@@ -77,7 +77,9 @@ class ImportDesk:
             if job.stop.is_set() and task.state in ("running", "failed"):
                 is_ended = task.state == "failed"
                 return ImportState("stopped" if is_ended else "stopping", job.file)
-            return ImportState(task.state, job.file, task.done, job.report, task.error)
+            return ImportState(
+                task.state, job.file, task.done, job.report, task.error, stored_of=task.total
+            )
 
     def stop(self, project_id: str) -> ImportState:
         """Ask a project's import to stop and store nothing; return how it stands."""

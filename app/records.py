@@ -71,13 +71,17 @@ class FilePreview:
 
 @dataclass(frozen=True, slots=True)
 class ImportState:
-    """A project's newest import as a page polls it: how many rows are read, or how it ended."""
+    """A project's newest import as a page polls it: how many rows are read, or how it ended.
+
+    While rows are stored, ``rows`` of ``stored_of`` are done; before, that is 0.
+    """
 
     state: Literal["idle", "running", "stopping", "stopped", "done", "failed"]
     file: str = ""
     rows: int = 0
     report: ImportReport | None = None
     error: str = ""
+    stored_of: int = 0
 
     @property
     def is_under_way(self) -> bool:

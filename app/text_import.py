@@ -114,6 +114,11 @@ def rows_read(file: str, rows: int) -> str:
     return f"Importing {file}: {counted(rows, 'row')} read."
 
 
+def storing(file: str, done: int, total: int) -> str:
+    """Return how far an import is that has read all rows."""
+    return f"Importing {file}: all rows read, {100 * done // total} % stored."
+
+
 def import_summary(imported: int, already_there: int, refused: int) -> str:
     """Return what an import did, in one sentence."""
     parts = [f"{counted(imported, 'entry', 'entries')} imported"]

@@ -62,7 +62,7 @@ def import_file(
     project_id: str,
     path: Path,
     mapping: Mapping[str, str] | None = None,
-    on_progress: Callable[[int], None] = lambda _: None,
+    on_progress: Callable[[int, int], object] = lambda *_: None,
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> ImportReport:
     """Import a file or folder; bad rows are left out and named, good ones are stored together.
@@ -73,7 +73,8 @@ def import_file(
         path: what ``storage.import_files.read_rows`` takes, in our columns or in one of
             ``storage.import_formats``.
         mapping: from their column names to ours; the other columns keep their names.
-        on_progress: told now and then how many rows are read.
+        on_progress: told now and then how many rows are read and 0; while they are stored, how
+            much is done and of how much.
         is_cancelled: asked as often whether to stop.
 
     Raises:
@@ -98,14 +99,14 @@ def import_file(
             raise ImportFileError(f"The file has no column '{missing[0]}' to map.")
         _refuse_unreadable(db, skipped)
         with db.transaction():
-            return store_staged(db, project_id, skipped)
+            return store_staged(db, project_id, skipped, progress.tell)
 
 
 class _Progress:
-    """Counts the rows that are read; tells and asks now and then."""
+    """Counts the rows that are read; tells and asks now and then, while storing too."""
 
     def __init__(
-        self, on_progress: Callable[[int], None], is_cancelled: Callable[[], bool]
+        self, on_progress: Callable[[int, int], object], is_cancelled: Callable[[], bool]
     ) -> None:
         self._rows = 0
         self._on_progress = on_progress
@@ -117,9 +118,12 @@ class _Progress:
             self.report()
 
     def report(self) -> None:
+        self.tell(self._rows, 0)
+
+    def tell(self, done: int, total: int) -> None:
         if self._is_cancelled():
             raise ImportFileError("The import was stopped; nothing was stored.", "Import stopped")
-        self._on_progress(self._rows)
+        self._on_progress(done, total)
 
 
 def _staged_rows(project_id: str, rows: Iterator[CheckedRow]) -> Iterator[dict[str, object]]:

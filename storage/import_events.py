@@ -67,13 +67,8 @@ _REFUSED = (
     (_OUTDATED, "This rater has said something newer about this case here."),
 )
 
-# Rows at a time, fewer than DuckDB's row group of 122,880: DuckDB 2.0 shows none of the rows of a
-# larger insert that follows an empty one into the same table in one transaction, until it is opened
-# again.
-_PART = 10_000
-
 # A pair may be stored with its answers the other way round; then the sides change their names.
-_SAVE_EVENTS = """
+SAVE_EVENTS = """
 INSERT INTO label_events (event_id, pair_id, rater, kind, verdict, "left", strength, is_acceptable,
     rationale, reasons, elapsed_s, is_imported, created_at, monotonic_s, part_of,
     is_final)
@@ -160,15 +155,6 @@ def refuse_events(db: Database) -> list[SkippedRow]:
         refused += [SkippedRow(line, reason) for line in lines]
         db.execute("DELETE FROM staged WHERE line IN (SELECT unnest(CAST(? AS BIGINT[])))", [lines])
     return refused
-
-
-def save_events(db: Database) -> int:
-    """Append the staged events that are not in the log, in their order; return how many."""
-    last = db.count("SELECT max(place) FROM staged WHERE kind = 'event'")
-    return sum(
-        db.execute(_SAVE_EVENTS, {"start": start, "end": start + _PART - 1})
-        for start in range(0, last + 1, _PART)
-    )
 
 
 def _is_utc(moment: str) -> bool:

@@ -3,10 +3,13 @@
 What is there already is left as it is.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from gem_backend.types import ImportReport, SkippedRow
 from storage.database import Database
 from storage.identity import monotonic_s, utc_now
-from storage.import_events import refuse_events, save_events
+from storage.import_events import SAVE_EVENTS, refuse_events
 from storage.import_rows import Refused
 from storage.standing import stand_project
 
@@ -91,7 +94,9 @@ SELECT
 FROM staged JOIN new_pairs USING (pair_id, place)
 WHERE place BETWEEN $start AND $end ORDER BY place
 """
-_PART = 10_000  # rows
+# Rows, fewer than DuckDB's row group of 122,880: DuckDB 2.0 shows none of the rows of a larger
+# insert that follows an empty one into the same table in one transaction, until it is opened again.
+_PART = 10_000
 _LABELS = 50_000  # rows: each part looks through the whole log
 
 _COUNT_CASES = (
@@ -134,13 +139,20 @@ FROM new ORDER BY place
 _SPLIT_WORDS = {"train": "training", "held_out": "evaluation"}
 
 
-def store_staged(db: Database, project_id: str, skipped: Refused) -> ImportReport:
+def store_staged(
+    db: Database,
+    project_id: str,
+    skipped: Refused,
+    on_part: Callable[[int, int], object] = lambda *_: None,
+) -> ImportReport:
     """Store what is staged, drop the staging tables, and say what became of every row.
 
     Args:
         db: the open database, in a transaction.
         project_id: the project that gets the rows.
         skipped: the rows that were refused before; rows refused here join them.
+        on_part: told before each part how much is done, and of how much; an error it raises ends
+            the work.
     """
     owner = {"project": project_id, "now": utc_now()}
     db.execute_script(_DECIDE_SPLITS)
@@ -153,23 +165,32 @@ def store_staged(db: Database, project_id: str, skipped: Refused) -> ImportRepor
     db.execute(_SAVE_PROMPTS, owner)
     db.execute_script(_NEW_PAIRS)
     imported += db.count(_COUNT_CASES)
-    last = db.count("SELECT max(place) FROM new_pairs")
-    for start in range(0, last + 1, _PART):
-        db.execute(_SAVE_PAIRS, {**owner, "start": start, "end": start + _PART - 1})
-    imported += _save_labels(db) + save_events(db)
+    imported += _save_in_parts(db, owner, on_part)
     stand_project(db, project_id)
     db.execute_script("DROP TABLE staged; DROP TABLE decided; DROP TABLE new_pairs")
     listed = tuple(sorted(skipped.rows, key=lambda row: row.line))
     return ImportReport(imported, rows - imported, listed, skipped.num_unlisted)
 
 
-def _save_labels(db: Database) -> int:
-    last = db.count("SELECT max(place) FROM staged WHERE kind = 'label'")
-    moment = {"now": utc_now(), "monotonic": monotonic_s()}
-    return sum(
-        db.execute(_SAVE_LABELS, {**moment, "start": start, "end": start + _LABELS - 1})
-        for start in range(0, last + 1, _LABELS)
+def _save_in_parts(
+    db: Database, owner: dict[str, str], on_part: Callable[[int, int], object]
+) -> int:
+    """Store the pairs, then judgements and events; return how many of these are new."""
+    moment = {"now": owner["now"], "monotonic": monotonic_s()}
+    stages: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
+        ("new_pairs", _SAVE_PAIRS, _PART, owner),
+        ("staged WHERE kind = 'label'", _SAVE_LABELS, _LABELS, moment),
+        ("staged WHERE kind = 'event'", SAVE_EVENTS, _PART, {}),
     )
+    last = [db.count(f"SELECT max(place) FROM {of}") for of, *_ in stages]  # noqa: S608 - ours
+    done, saved = 0, []
+    for end, (_, sql, size, where) in zip(last, stages, strict=True):
+        saved.append(0)
+        for start in range(0, end + 1, size):
+            on_part(done + start, sum(last) + 1)
+            saved[-1] += db.execute(sql, {**where, "start": start, "end": start + size - 1})
+        done += end
+    return sum(saved[1:])
 
 
 def _conflict(split: str) -> str:

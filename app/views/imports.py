@@ -60,8 +60,12 @@ def progress_html(state: ImportState) -> str:
     """Return how far an import is; empty where none is under way."""
     if not state.is_under_way:
         return ""
-    is_stopping = state.state == "stopping"
-    words = say.STOPPING if is_stopping else say.rows_read(state.file, state.rows)
+    if state.state == "stopping":
+        words = say.STOPPING
+    elif state.stored_of:
+        words = say.storing(state.file, state.rows, state.stored_of)
+    else:
+        words = say.rows_read(state.file, state.rows)
     return f'<p class="gem-state">{escape(words)}</p>'
 
 

@@ -100,6 +100,8 @@ def test_import_says_how_far_it_is_and_how_it_ended():
     running = ImportState("running", "rows.csv", 12_500)
     assert "Importing rows.csv: 12,500 rows read." in views.progress_html(running)
     assert views.outcome_html(running) == ""
+    storing = ImportState("running", "rows.csv", 2_000, stored_of=3_000)
+    assert "all rows read, 66 % stored" in views.progress_html(storing)
     assert say.STOPPING in views.progress_html(ImportState("stopping", "rows.csv"))
     stopped = ImportState("stopped", "rows.csv")
     assert views.progress_html(stopped) == ""

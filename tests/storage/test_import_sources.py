@@ -189,23 +189,38 @@ def write_many(tmp_path):
 
 def test_progress_is_told_to_the_last_row(db, project_id, write_many):
     told = []
-    import_file(db, project_id, write_many(1234), on_progress=told.append)
-    assert told == sorted(told)
-    assert (len(set(told)) > 2, told[-1]) == (True, 1234)
+    import_file(db, project_id, write_many(1234), on_progress=lambda *now: told.append(now))
+    read = [rows for rows, total in told if not total]
+    assert read == sorted(read)
+    assert (len(set(read)) > 2, read[-1]) == (True, 1234)
 
 
-@pytest.mark.parametrize("rows_before", [0, 1000, 1234])
+def test_progress_is_told_while_rows_are_stored(db, project_id, write_many, monkeypatch):
+    """1,234 pairs and as many labels, in parts of 500, and one for the events that are none."""
+    for name in ("_PART", "_LABELS"):
+        monkeypatch.setattr(f"storage.import_store.{name}", 500)
+    told = []
+    import_file(db, project_id, write_many(1234), on_progress=lambda *now: told.append(now))
+    stored = [done for done, total in told if total]
+    assert stored == [0, 500, 1000, 1233, 1733, 2233, 2466]
+    assert {total for _, total in told} == {0, 2467}
+
+
+@pytest.mark.parametrize(("rows_before", "is_storing"), [(0, 0), (1000, 0), (1234, 0), (500, 1)])
 def test_stopped_import_stores_nothing_and_can_be_done_again(
-    db, project_id, write_many, rows_before
+    db, project_id, write_many, rows_before, is_storing, monkeypatch
 ):
-    path, told = write_many(1234), [0]
+    monkeypatch.setattr("storage.import_store._PART", 500)
+    path, told = write_many(1234), [(0, 0)]
     with pytest.raises(ImportFileError, match="was stopped; nothing was stored"):
         import_file(
             db,
             project_id,
             path,
-            on_progress=told.append,
-            is_cancelled=lambda: told[-1] >= rows_before,
+            on_progress=lambda done, total: told.append((done, total)),
+            is_cancelled=lambda: (
+                told[-1][0] >= rows_before and bool(told[-1][1]) >= bool(is_storing)
+            ),
         )
     assert list_prompts(db, project_id) == []
     assert import_file(db, project_id, path).imported == 1234
@@ -238,7 +253,7 @@ def test_very_many_refused_rows_are_counted(db, project_id, tmp_path, monkeypatc
 def test_others_write_while_a_file_is_read(db, project_id, write_many):
     written = []
 
-    def write_meanwhile(rows):
+    def write_meanwhile(*_):
         if not written:
             other = threading.Thread(target=lambda: written.append(create_project(db, "Other")))
             other.start()
