@@ -31,11 +31,14 @@ class Access:
 
     Args:
         db: the open database.
+
+    ``log_out`` ends all sessions of an account; who serves the page says how.
     """
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self._found: WeakKeyDictionary[object, Rater] = WeakKeyDictionary()
+        self.log_out: Callable[[str], None] = _nobody_is_logged_in
         self.asks_for_login = bool(raters.list_raters(db))
 
     def current(self) -> Rater:
@@ -67,6 +70,10 @@ class Access:
     def admits(self, name: str, password: str) -> bool:
         """Whether name and password open the page."""
         return raters.log_in(self._db, name.strip(), password) is not None
+
+
+def _nobody_is_logged_in(name: str) -> None:
+    """There is no page yet."""
 
 
 class HasAccess(Protocol):

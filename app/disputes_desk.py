@@ -53,9 +53,9 @@ class DisputesDesk:
         )
         adjudication.settle(self._db, case, self._access.current().rater, judgement)
 
-    def reopen(self, case: Case) -> None:
-        """Withdraw the final label of whoever is there."""
-        adjudication.reopen(self._db, case, self._access.current().rater)
+    def reopen(self, case: Case) -> bool:
+        """Withdraw the final label of whoever is there; return whether there was one."""
+        return adjudication.reopen(self._db, case, self._access.current().rater)
 
     def _seen(self, dispute: Dispute) -> DisputedCase:
         case = show_case(dispute.comparison, self._access.current().rater)

@@ -15,7 +15,7 @@ class HandedOut:
     def __init__(self) -> None:
         """Start with nobody."""
         self._held: dict[tuple[str, str], tuple[str, float]] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def hand_out(self, project_id: str, rater: str, choose: Callable[[list[str]], Turn]) -> Turn:
         """Let ``choose`` find a rater's next case of a project, and note that they look at it now.
@@ -29,9 +29,13 @@ class HandedOut:
         with self._lock:
             turn = choose(self._by_others(project_id, rater))
             if turn.case is not None:
-                until = time.monotonic() + HOLD_S
-                self._held[project_id, rater] = (turn.case.comparison.pair_id, until)
+                self.hold(project_id, rater, turn.case.comparison.pair_id)
             return turn
+
+    def hold(self, project_id: str, rater: str, pair_id: str) -> None:
+        """Note that a rater looks at a case that they were not handed but went back to."""
+        with self._lock:
+            self._held[project_id, rater] = (pair_id, time.monotonic() + HOLD_S)
 
     def _by_others(self, project_id: str, rater: str) -> list[str]:
         now = time.monotonic()

@@ -127,6 +127,7 @@ class LabelActions:
         if draft.verdict is None:
             return self.screen(project_id, case, text.CHOOSE_FIRST)
         if self._studio.is_judged(case) and not case.is_repeat:
+            self.forget(case)
             return self.next(project_id, text.LABELLED_ELSEWHERE)
         if self._lacks_reason(project_id, draft):
             return self.screen(project_id, case, text.REASON_FIRST)
@@ -182,17 +183,24 @@ class LabelActions:
     def restore(self, project_id: str, case: Case | None, kept: Kept) -> LabelScreen:
         """Take back what was said while the studio did not answer, unless it was saved before.
 
-        Somebody else may have logged in at that browser meanwhile: they do not get it.
+        It is shown with its case, also where the page has got another one meanwhile. A repeat that
+        is at hand was not saved: its first label holds all the same. Somebody else may have logged
+        in at that browser: they do not get it.
         """
         said = kept.get("choice", Choice())
         if kept.get("rater") != self._rater:
             return self.show(project_id, case)
-        spoken_of = self._studio.case(said.get("case", ""))
-        if self._studio.is_judged(spoken_of):
+        key = said.get("case", "")
+        is_at_hand = case is not None and case.comparison.pair_id == key
+        spoken_of = case if case is not None and is_at_hand else self._studio.case(key)
+        if self._studio.is_judged(spoken_of) and not spoken_of.is_repeat:
             return replace(self.show(project_id, case), receipt=text.SAVED_BEFORE)
         words = Words(str(kept.get("rationale", "")), str(kept.get("written", "")))
         self.keep_draft(spoken_of, said, words)
-        return replace(self.show(project_id, case), receipt=text.RESTORED)
+        if spoken_of.comparison.project_id != project_id:
+            return self.show(project_id, case)
+        self._studio.hold(spoken_of)
+        return self.screen(project_id, spoken_of, text.RESTORED)
 
     def enter(
         self, project_id: str, texts: tuple[str, str, str], preferred: str | None

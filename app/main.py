@@ -1,5 +1,6 @@
 """The studio's page: the header, the five tabs, and what keeps them current."""
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -81,7 +82,15 @@ def serve(
         f"<h1>{text.NAME}</h1>{LOGIN_HINT}",
         **options,
     )
+    studio.access.log_out = functools.partial(_end_sessions, app)
     return app
+
+
+def _end_sessions(app: gr.Blocks, name: str) -> None:
+    """Let the next request of everybody who is logged in under that name be refused."""
+    tokens = app.app.tokens
+    for token in [token for token, user in tokens.copy().items() if user == name]:
+        tokens.pop(token, None)
 
 
 def build_app(studio: Studio) -> gr.Blocks:

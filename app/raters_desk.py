@@ -24,11 +24,15 @@ class RatersDesk:
 
     def invite(self, name: str, role: Role) -> tuple[Rater, str]:
         """Make or renew an account; its one-time password is returned once and stored nowhere."""
-        return raters.invite(self._db, name, role)
+        invited = raters.invite(self._db, name, role)
+        self._access.log_out(invited[0].rater)
+        return invited
 
     def remove(self, name: str) -> Rater:
         """Close an account; what its owner said stays."""
-        return raters.deactivate(self._db, name)
+        removed = raters.deactivate(self._db, name)
+        self._access.log_out(removed.rater)
+        return removed
 
     def set_password(self, old: str, new: str) -> Rater:
         """Change the password of who is logged in."""

@@ -249,7 +249,15 @@ class Studio:
 
     def undo(self, project_id: str, pair_id: str | None = None) -> StoredLabel | None:
         """Withdraw the rater's label on a pair, or the last one; None where there is none."""
-        return recent.undo(self._db, project_id, self._rater, pair_id)
+        label = recent.undo(self._db, project_id, self._rater, pair_id)
+        if label is not None:
+            self.hold(label.case)
+        return label
+
+    def hold(self, case: Case) -> None:
+        """Note that the rater looks at this case now, so that nobody else is handed it."""
+        given = case.comparison
+        self._handed_out.hold(given.project_id, self._rater, given.pair_id)
 
     def recent_labels(self, project_id: str) -> list[StoredLabel]:
         """Return the rater's last ten labels that hold, the newest first."""
@@ -263,8 +271,9 @@ class Studio:
         self, project_id: str, prompt: str, answer_a: str, answer_b: str, preferred: Answer | None
     ) -> Case:
         """Store a typed pair; with ``preferred`` it is labelled at once. Raises on empty texts."""
+        rater = self._rater
         comparison = pairs.add_comparison(self._db, project_id, prompt, answer_a, answer_b)
-        case = pairs.show_case(comparison, self._rater)
+        case = pairs.show_case(comparison, rater)
         if preferred is not None:
             answer = answer_a if preferred == "a" else answer_b
             # The pair may have been there already, with its answers the other way round.
@@ -458,11 +467,12 @@ class Studio:
         """Write the project's labelled pairs, or the whole label log, and return the file."""
         name = projects.get_project(self._db, project_id).name
         stem = "".join(c if c.isalnum() else "-" for c in name).strip("-").lower() or "project"
+        folder = self._exports_dir / project_id  # names that differ may come to the same stem
         if file_format == "log":
-            path = self._exports_dir / f"{stem}-log.jsonl"
+            path = folder / f"{stem}-log.jsonl"
             export.export_label_log(self._db, project_id, path)
         else:
-            path = self._exports_dir / f"{stem}.{file_format}"
+            path = folder / f"{stem}.{file_format}"
             export.export_pairs(self._db, project_id, path, file_format)
         return path
 
@@ -484,9 +494,9 @@ class Studio:
         self._disputes.settle(case, choice, strength, said)
 
     @for_admins
-    def reopen_dispute(self, case: Case) -> None:
-        """Withdraw the final label of whoever is there."""
-        self._disputes.reopen(case)
+    def reopen_dispute(self, case: Case) -> bool:
+        """Withdraw the final label of whoever is there; return whether there was one."""
+        return self._disputes.reopen(case)
 
     @for_admins
     def raters(self) -> list[Rater]:

@@ -4,8 +4,8 @@ from typing import Final
 
 TITLE: Final = "Disagreements"
 HINT: Final = (
-    "Cases on which raters gave different verdicts. What you settle here is what trains; what each "
-    "rater said stays in the log and in the figures of agreement."
+    "Cases on which raters gave different verdicts, and those that are settled. What you settle "
+    "here is what trains; what each rater said stays in the log and in the figures of agreement."
 )
 NONE: Final = "No case on which two raters differ. Two raters on the same cases are needed first."
 CASE: Final = "Case"
@@ -17,6 +17,7 @@ SETTLE: Final = "Settle this case"
 WITHDRAW: Final = "Take my settlement back"
 SETTLED: Final = "Settled. It trains as you decided."
 WITHDRAWN: Final = "Taken back. What the raters said counts again."
+NOT_MINE: Final = "There is no settlement of yours on this case; who settled it can take that back."
 SAID_HEAD: Final = ("Who", "Verdict", "Reasons", "In their words")
 SAID_CAPTION: Final = "What was said about this case"
 

@@ -14,8 +14,9 @@ from storage.standing import held_label
 _DISPUTED = """
 WITH disputed AS (
     SELECT pair_id FROM labels JOIN pairs USING (pair_id)
-    WHERE pairs.project_id = ? AND NOT is_final
-    GROUP BY pair_id HAVING count(DISTINCT verdict) > 1
+    WHERE pairs.project_id = ?
+    GROUP BY pair_id
+    HAVING count(DISTINCT verdict) FILTER (NOT is_final) > 1 OR bool_or(is_final)
 )
 SELECT
     pair_id, pairs.project_id, prompt_id, prompt, answer_a, answer_b, split, pairs.source, rater,
@@ -38,7 +39,7 @@ class RaterJudgement:
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """A case with at least two different verdicts, each rater's, and the newest final one."""
+    """A case with what raters say of it and the newest final label, if there is one."""
 
     comparison: Comparison
     said: tuple[RaterJudgement, ...]
@@ -46,7 +47,7 @@ class Dispute:
 
 
 def disputes(db: Database, project_id: str) -> list[Dispute]:
-    """Return the cases on which raters' verdicts differ, the oldest case first."""
+    """Return the cases on which raters' verdicts differ, and all settled ones, the oldest first."""
     cases: dict[str, list[_Row]] = {}
     for row in db.records(_Row, _DISPUTED, [project_id]):
         cases.setdefault(row.pair_id, []).append(row)
@@ -64,11 +65,13 @@ def settle(db: Database, case: Case, rater: str, judgement: Judgement) -> None:
         append_event(db, case, rater, "label", judgement, is_final=True)
 
 
-def reopen(db: Database, case: Case, rater: str) -> None:
-    """Withdraw a person's own final label on a case; nothing happens where there is none."""
+def reopen(db: Database, case: Case, rater: str) -> bool:
+    """Withdraw a person's own final label on a case; return whether there was one."""
     with db.transaction():
-        if held_label(db, case.comparison.pair_id, rater, is_final=True) is not None:
+        is_there = held_label(db, case.comparison.pair_id, rater, is_final=True) is not None
+        if is_there:
             append_event(db, case, rater, "undo", is_final=True)
+        return is_there
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 What is there already is left as it is, so importing a file twice adds nothing.
 """
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +21,7 @@ from storage.import_store import CREATE_STAGED, store_staged
 from storage.projects import get_project
 
 _BATCH = 500  # rows; the most that is in memory at once
+_BATCH_CHARACTERS = 32 * 2**20  # and of their texts, but for one row
 
 _STAGED = pa.schema(
     [
@@ -144,7 +144,15 @@ def _staged_rows(project_id: str, rows: Iterator[CheckedRow]) -> Iterator[dict[s
 
 
 def _batches(rows: Iterator[dict[str, object]]) -> Iterator[pa.Table]:
-    while batch := list(itertools.islice(rows, _BATCH)):
+    batch: list[dict[str, object]] = []
+    characters = 0
+    for row in rows:
+        batch.append(row)
+        characters += sum(len(value) for value in row.values() if isinstance(value, str))
+        if len(batch) == _BATCH or characters > _BATCH_CHARACTERS:
+            yield pa.Table.from_pylist(batch, schema=_STAGED)
+            batch, characters = [], 0
+    if batch:
         yield pa.Table.from_pylist(batch, schema=_STAGED)
 
 

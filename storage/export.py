@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 
 from storage.database import Database
 from storage.errors import ExportError
+from storage.identity import new_id
 from storage.import_events import LoggedEvent
 from storage.pairs import TRAINING_PAIRS
 from storage.projects import get_project
@@ -40,7 +40,15 @@ _TYPES = {
     "is_acceptable": pa.bool_(),
     "reasons": pa.list_(pa.string()),
 }
-_SELECT = f"SELECT {', '.join(COLUMNS)} FROM ({TRAINING_PAIRS})"  # noqa: S608 - our own text
+# Two answers of which none is preferred have an order of their own, so that they come out alike
+# whichever of them a pair was stored with in front.
+_ANSWERS = {
+    "chosen": "if(verdict = 'preferred', chosen, least(chosen, rejected)) AS chosen",
+    "rejected": "if(verdict = 'preferred', rejected, greatest(chosen, rejected)) AS rejected",
+}
+_SELECT = f"""
+SELECT {", ".join(_ANSWERS.get(name, name) for name in COLUMNS)} FROM ({TRAINING_PAIRS})
+"""  # noqa: S608 - our own text
 
 _LOG_COLUMNS = ", ".join(f'"{field.name}"' for field in fields(LoggedEvent))
 _SELECT_LOG = f"""
@@ -186,7 +194,7 @@ def _write_folder(db: Database, project_id: str, path: Path, name: str) -> int:
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """Give a file beside ``path`` to write, then put it in its place, whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{new_id()}.tmp")  # two may write it at once
     try:
         yield temporary
         temporary.replace(path)

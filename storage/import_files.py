@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, AnyStr
 
 from storage.errors import ImportFileError
 from storage.import_columnar import SUFFIXES, columnar_rows, folder_files
@@ -108,10 +108,12 @@ def _json_rows(path: Path) -> Iterator[RawRow]:
                 yield _json_row(number, text)
 
 
-def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    for line in iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""):
+def _lines(file: IO[AnyStr]) -> Iterator[AnyStr]:
+    while line := file.readline(MAX_LINE_BYTES + 1):
         if len(line) > MAX_LINE_BYTES:
-            raise ImportFileError("A line of the file is longer than 16 MB; is it JSON Lines?")
+            raise ImportFileError(
+                "A line of the file is longer than 16 MB; each row needs a line of its own."
+            )
         yield line
 
 
@@ -132,7 +134,7 @@ def _named_row(number: int, values: object) -> RawRow:
 def _csv_rows(path: Path, is_header: IsHeader) -> Iterator[RawRow]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         names, delimiter = _header(file.readline(MAX_LINE_BYTES), is_header)
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        reader = csv.reader(_lines(file), delimiter=delimiter, strict=True)
         while True:
             number = reader.line_num + 2  # after the header, where the row begins
             try:

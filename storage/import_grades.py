@@ -47,6 +47,8 @@ class GradedAnswers:
         if not isinstance(answer, str) or not answer.strip():
             raise RowError("The answer 'answer' is empty.")
         key = (prompt, str(values.get("rater") or ""))
+        if key not in self._groups:
+            self._characters += len(prompt) + len(str(values.get("gold_answer") or ""))
         group = self._groups.setdefault(key, [])
         if len(group) == MAX_ANSWERS:
             raise RowError(f"This question has more than {MAX_ANSWERS} graded answers.")
@@ -55,7 +57,7 @@ class GradedAnswers:
         self._characters += len(answer)
         if self._characters > MAX_CHARACTERS:
             raise ImportFileError(
-                "The graded answers are longer than 64 MB together; import them in parts."
+                "Questions and graded answers are longer than 64 MB together; import them in parts."
             )
 
     def judgements(self) -> Iterator[RawRow]:

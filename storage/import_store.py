@@ -99,6 +99,12 @@ WHERE place BETWEEN $start AND $end ORDER BY place
 _PART = 10_000
 _LABELS = 50_000  # rows: each part looks through the whole log
 
+# A written answer's pair, or one of an order, was no case so far.
+_MAKE_CASES = """
+UPDATE pairs SET is_written = false
+WHERE is_written AND pair_id IN (SELECT pair_id FROM staged WHERE kind = 'case')
+"""
+
 _COUNT_CASES = (
     "SELECT count(*) FROM staged JOIN new_pairs USING (pair_id, place) WHERE kind = 'case'"
 )
@@ -136,6 +142,29 @@ SELECT
 FROM new ORDER BY place
 """
 
+# What somebody said here is newer than what a file says of them; only their own hand changes it. A
+# row that was imported before is no news.
+_OVERRULING = """
+WITH said AS (
+    SELECT
+        place, line, pair_id, rater, strength, staged.is_acceptable, rationale, reasons,
+        CASE
+            WHEN verdict <> 'a' OR staged.answer_a = pairs.answer_a THEN verdict ELSE 'b'
+        END AS verdict
+    FROM staged JOIN pairs USING (pair_id)
+    JOIN standing USING (pair_id, rater)
+    WHERE kind = 'label' AND is_own AND NOT standing.is_final AND label_seq IS NOT NULL
+), known AS (
+    SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, seq, is_imported
+    FROM label_events WHERE kind = 'label' AND pair_id IN (SELECT pair_id FROM said)
+)
+SELECT place, line FROM said
+ANTI JOIN (
+    SELECT * FROM known WHERE is_imported OR seq IN (SELECT label_seq FROM standing)
+) USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons)
+"""
+_SAID_HERE = "This rater has judged this case here, in other words; reopen that label to change it."
+
 _SPLIT_WORDS = {"train": "training", "held_out": "evaluation"}
 
 
@@ -159,12 +188,13 @@ def store_staged(
     for line, split in db.query(_CONFLICTS):
         skipped.add(SkippedRow(int(str(line)), _conflict(str(split))))
     db.execute(_DROP_CONFLICTS)
-    skipped.add(*refuse_events(db))
+    skipped.add(*refuse_events(db), *_refuse_overruling(db))
     rows = db.count("SELECT count(*) FROM staged")
     imported = db.count(_COUNT_PROMPTS)
     db.execute(_SAVE_PROMPTS, owner)
     db.execute_script(_NEW_PAIRS)
     imported += db.count(_COUNT_CASES)
+    db.execute(_MAKE_CASES)
     imported += _save_in_parts(db, owner, on_part)
     stand_project(db, project_id)
     db.execute_script("DROP TABLE staged; DROP TABLE decided; DROP TABLE new_pairs")
@@ -191,6 +221,14 @@ def _save_in_parts(
             saved[-1] += db.execute(sql, {**where, "start": start, "end": start + size - 1})
         done += end
     return sum(saved[1:])
+
+
+def _refuse_overruling(db: Database) -> list[SkippedRow]:
+    """Unstage the judgements that would replace what their raters said here."""
+    rows = [(int(str(place)), int(str(line))) for place, line in db.query(_OVERRULING)]
+    places = [place for place, _ in rows]
+    db.execute("DELETE FROM staged WHERE place IN (SELECT unnest(CAST(? AS BIGINT[])))", [places])
+    return [SkippedRow(line, _SAID_HERE) for line in sorted({line for _, line in rows})]
 
 
 def _conflict(split: str) -> str:

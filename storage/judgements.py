@@ -18,7 +18,10 @@ SELECT
 FROM labels JOIN pairs USING (pair_id) WHERE project_id = ? AND NOT is_final
 """
 _RATINGS = f"{_RATED} ORDER BY labels.seq"
-_OWN_RATINGS = f"{_RATED} AND part_of IS NULL ORDER BY labels.seq"
+
+# What follows from a better answer that a rater wrote was not compared; an order of answers was.
+_FOLLOWS = "SELECT event_id FROM label_events WHERE verdict = 'both_bad'"
+_OWN_RATINGS = f"{_RATED} AND (part_of IS NULL OR part_of NOT IN ({_FOLLOWS})) ORDER BY labels.seq"
 
 # An import tells when its file was read, not when its raters were at work.
 _LAST_ACTIVE = """
@@ -30,7 +33,7 @@ GROUP BY label_events.rater
 
 # Every judgement of a rater that was not taken back; the same case judged again stands twice. An
 # undo takes back the rater's last label of that pair before it.
-_JUDGED = """
+_JUDGED = f"""
 SELECT
     pair_id, prompt, answer_a, answer_b, rater, verdict, "left", strength, reasons, rationale,
     elapsed_s
@@ -39,8 +42,9 @@ FROM (
     FROM label_events WHERE kind <> 'skip' AND NOT is_final
 ) AS said JOIN pairs USING (pair_id) JOIN prompts USING (prompt_id)
 WHERE pairs.project_id = ? AND kind = 'label' AND next_kind IS DISTINCT FROM 'undo'
+    AND (part_of IS NULL OR part_of NOT IN ({_FOLLOWS}))
 ORDER BY said.seq
-"""
+"""  # noqa: S608 - our own text
 
 _LAST = """
 SELECT max(label_events.seq) FROM label_events JOIN pairs USING (pair_id) WHERE project_id = ?

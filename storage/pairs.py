@@ -255,7 +255,10 @@ def save_label(db: Database, case: Case, rater: str, judgement: Judgement) -> No
 
 
 def _prefer_written(db: Database, case: Case, rater: str, written: str, event_id: str) -> None:
-    """Store two pairs in which the written answer is very much better."""
+    """Store two pairs in which the written answer is very much better.
+
+    A pair of them that the rater judged by itself keeps that label until it is reopened.
+    """
     given = case.comparison
     if written in (given.answer_a, given.answer_b):
         raise EntryError("The better answer is one of the two; change it, or leave it empty.")
@@ -263,8 +266,9 @@ def _prefer_written(db: Database, case: Case, rater: str, written: str, event_id
         pair = add_pair(
             db, given.project_id, given.prompt, (written, answer), "entered", is_written=True
         )
-        verdict: Answer = "a" if pair.answer_a == written else "b"
-        append_event(db, pair, rater, "label", Judgement(verdict, 3), part_of=event_id)
+        if held_label(db, pair.pair_id, rater) is None:
+            verdict: Answer = "a" if pair.answer_a == written else "b"
+            append_event(db, pair, rater, "label", Judgement(verdict, 3), part_of=event_id)
 
 
 def skip(db: Database, case: Case, rater: str) -> None:

@@ -12,17 +12,19 @@ from storage.pairs import get_comparison
 MIN_DISTANCE = 10  # ours: judgements in between, so that the first is no longer remembered
 
 # Each judgement that was not taken back, numbered; "again" where the same pair was judged before.
+# One that carries others, as an order of answers does, is not asked for again: a label in its place
+# would take all of them back.
 _DUE = """
 WITH said AS (
     SELECT
-        pair_id, label_events.seq, kind,
+        pair_id, label_events.seq, event_id, kind,
         lead(kind) OVER (PARTITION BY pair_id ORDER BY label_events.seq) AS next_kind
     FROM label_events JOIN pairs USING (pair_id)
     WHERE project_id = $project AND rater = $rater AND kind <> 'skip'
         AND NOT is_imported AND NOT is_final AND part_of IS NULL
 ), judged AS (
     SELECT
-        pair_id, seq,
+        pair_id, seq, event_id,
         row_number() OVER (ORDER BY seq DESC) - 1 AS judgements_since,
         count(*) OVER (PARTITION BY pair_id) AS times
     FROM said WHERE kind = 'label' AND next_kind IS DISTINCT FROM 'undo'
@@ -33,6 +35,7 @@ JOIN standing USING (pair_id)
 JOIN queue USING (pair_id)
 WHERE rater = $rater AND NOT is_final AND label_seq = judged.seq AND skip_seq IS NULL
     AND times = 1 AND judgements_since >= $distance
+    AND event_id NOT IN (SELECT part_of FROM label_events WHERE part_of IS NOT NULL)
     AND (SELECT 100 * (count(*) - count(DISTINCT pair_id) + 1) <= $percent * count(*) FROM judged)
 ORDER BY judged.seq LIMIT 1
 """

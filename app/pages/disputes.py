@@ -38,8 +38,8 @@ class DisputesCard:
             self._shown = gr.HTML("", elem_id="dispute-case", apply_default_css=False)
             self._choice = gr.Radio(_CHOICES, label=say.VERDICT, elem_id="dispute-choice")
             with gr.Row():
-                strength = gr.Radio(_STRENGTHS, value=1, label=say.STRENGTH)
-                usable = gr.Checkbox(label=say.ACCEPTABLE, value=True)
+                self._strength = gr.Radio(_STRENGTHS, value=1, label=say.STRENGTH)
+                self._usable = gr.Checkbox(label=say.ACCEPTABLE, value=True)
             self._why = gr.Textbox(label=say.RATIONALE, lines=1, max_lines=6)
             with gr.Row(elem_classes="gs-actions"):
                 settle = gr.Button(say.SETTLE, elem_id="dispute-settle", scale=0)
@@ -47,7 +47,7 @@ class DisputesCard:
                 self._receipt = live_text("dispute-receipt")
         given: list[Block] = [project_id, self._case]
         listen(self._chooser.input, self.choose, [project_id, self._chooser], self.outputs)
-        answer: list[Block] = [self._choice, strength, usable, self._why]
+        answer: list[Block] = [self._choice, self._strength, self._usable, self._why]
         listen(settle.click, self.settle, [*given, *answer], self.outputs)
         listen(withdraw.click, self.withdraw, given, self.outputs)
 
@@ -56,7 +56,7 @@ class DisputesCard:
         """What ``values`` fills."""
         return [
             *(self._line, self._panel, self._case, self._chooser, self._shown),
-            *(self._choice, self._why, self._receipt),
+            *(self._choice, self._strength, self._usable, self._why, self._receipt),
         ]
 
     def values(self, project_id: str, pair_id: str = "", receipt: str = "") -> tuple[object, ...]:
@@ -71,8 +71,7 @@ class DisputesCard:
             shown.case if shown else None,
             gr.Dropdown(choices=_listed(cases), value=_key(shown.case) if shown else None),
             dispute_html(shown),
-            None,
-            "",
+            *(None, 1, True, ""),
             said(receipt),
         )
 
@@ -98,8 +97,9 @@ class DisputesCard:
         """Take one's own settlement of the case at hand back."""
         if case is None:
             return self.values(project_id)
-        self._studio.reopen_dispute(case)
-        return self.values(project_id, _key(case), say.WITHDRAWN)
+        is_taken_back = self._studio.reopen_dispute(case)
+        receipt = say.WITHDRAWN if is_taken_back else say.NOT_MINE
+        return self.values(project_id, _key(case), receipt)
 
 
 def _listed(cases: Sequence[DisputedCase]) -> list[tuple[str, str]]:

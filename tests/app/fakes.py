@@ -218,10 +218,13 @@ class FakeStudio(Studio):
             replace(one, final=final) if one.case == case else one for one in self.disputed
         ]
 
-    def reopen_dispute(self, case: Case) -> None:
-        self.disputed = [
-            replace(one, final=None) if one.case == case else one for one in self.disputed
-        ]
+    def reopen_dispute(self, case: Case) -> bool:
+        was = self.disputed
+        self.disputed = [replace(one, final=None) if one.case == case else one for one in was]
+        return was != self.disputed
+
+    def hold(self, case: Case) -> None:
+        self.held = case
 
     def raters(self) -> list[Rater]:
         return []

@@ -19,10 +19,10 @@ from tests.app.test_past_is_fixed import plausible, upload
 # What a rater may ask for; all else is an admin's.
 FOR_ALL = {
     "access", "active_run", "adapters", "answers_to_order", "calibration", "calibration_state",
-    "case", "close", "enter_pair", "header", "is_judged", "label_progress", "model", "next_case",
-    "next_turn", "plan", "preset", "project", "projects", "prompts", "recent_labels", "run_traits",
-    "runs", "sampled_case_state", "sampling_state", "save_label", "save_order", "set_password",
-    "skip_case", "start_sampled_case", "undo", "warm_up",
+    "case", "close", "enter_pair", "header", "hold", "is_judged", "label_progress", "model",
+    "next_case", "next_turn", "plan", "preset", "project", "projects", "prompts", "recent_labels",
+    "run_traits", "runs", "sampled_case_state", "sampling_state", "save_label", "save_order",
+    "set_password", "skip_case", "start_sampled_case", "undo", "warm_up",
 }  # fmt: skip
 
 
@@ -124,6 +124,22 @@ def test_an_account_that_was_closed_is_refused_at_the_next_press(tmp_path):
             assert call(client, app, "values", [])["success"]
             deactivate(studio._db, "bob")
             assert not call(client, app, "values", [])["success"]
+
+
+@pytest.mark.parametrize("change", ["remove", "invite"])
+def test_an_account_that_was_closed_or_renewed_is_logged_out(tmp_path, change):
+    with Database(tmp_path / DATABASE_FILE) as db:
+        invite(db, "anna", "admin")
+        passwords = {name: invite(db, name)[1] for name in ("bob", "cleo")}
+    with Studio(tmp_path, device="cpu") as studio, serving(studio) as app:
+        options = {"base_url": app.local_url, "trust_env": False}
+        with httpx.Client(**options) as bob, httpx.Client(**options) as cleo:
+            assert log_in(bob, "bob", passwords["bob"]) == 200
+            assert log_in(cleo, "cleo", passwords["cleo"]) == 200
+            given = ("bob",) if change == "remove" else ("bob", "rater")
+            getattr(studio._raters, change)(*given)
+            assert bob.get("/config").status_code == 401
+            assert cleo.get("/config").status_code == 200
 
 
 def test_no_event_does_a_rater_what_is_an_admins_or_tells_what_others_said(passwords, app, client):

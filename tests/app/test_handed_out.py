@@ -64,3 +64,10 @@ def test_two_who_ask_at_the_same_moment_are_handed_different_cases():
     for rater in raters:
         rater.join()
     assert sorted(given) == ["one", "two"]
+
+
+def test_a_case_that_a_rater_went_back_to_is_theirs():
+    held = HandedOut()
+    held.hand_out("p", "ann", lambda _: turn("two"))
+    held.hold("p", "ann", "one")
+    assert others(held, "p", "bob") == ["one"]

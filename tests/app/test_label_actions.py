@@ -158,10 +158,33 @@ def test_what_was_said_meanwhile_comes_back_to_its_case(actions, studio):
     screen = actions.restore("demo", first, kept(first, rationale="older"))
     expected = Draft(to_verdict("right", first), 2, words=Words("older"))
     assert (screen.case, screen.draft, screen.receipt) == (first, expected, text.RESTORED)
-    screen = actions.restore("demo", first, kept(second, written="x"))
-    assert (screen.case, screen.draft) == (first, expected)
-    assert actions.show("demo", second).draft.words == Words("", "x")
+    screen = actions.restore("demo", first, kept(second, written="x"))  # handed another meanwhile
+    assert (screen.case, screen.draft.words) == (second, Words("", "x"))
+    assert studio.held == second
+    assert actions.show("demo", first).draft == expected
     assert studio.saved == []
+
+
+def test_what_was_said_of_a_repeat_comes_back_though_its_first_label_holds(actions, studio):
+    case = studio.next_case("demo")
+    actions.save("demo", case, chose(case, "left"), Words())
+    turned = replace(case, left="b" if case.left == "a" else "a", is_repeat=True)
+    screen = actions.restore("demo", turned, kept(turned, rationale="again"))
+    assert (screen.case, screen.receipt) == (turned, text.RESTORED)
+    assert (screen.draft.verdict, screen.draft.words.rationale) == (
+        to_verdict("right", turned),
+        "again",
+    )
+
+
+def test_what_was_said_of_a_case_labelled_elsewhere_is_not_there_when_it_comes_again(
+    actions, studio
+):
+    case = studio.next_case("demo")
+    actions.save("demo", case, chose(case, "left"), Words())
+    screen = actions.save("demo", case, chose(case, "right"), Words("late"))
+    assert screen.receipt == text.LABELLED_ELSEWHERE
+    assert actions.show("demo", case).draft == Draft()
 
 
 def test_case_that_was_saved_after_all_is_not_opened_again(actions, studio):

@@ -39,6 +39,16 @@ def test_only_cases_with_different_verdicts_are_disputed(db, project_id, dispute
     assert dispute.final is None
 
 
+def test_settled_case_is_listed_when_its_raters_have_come_to_agree(db, project_id, disputed):
+    settle(db, show_case(disputed, "dora"), "dora", Judgement("tie"))
+    save_label(db, show_case(disputed, "bob"), "bob", Judgement("a"))
+    [dispute] = disputes(db, project_id)
+    assert (dispute.comparison, dispute.final.rater) == (disputed, "dora")
+    assert not reopen(db, show_case(disputed, "ann"), "ann")  # it is not hers
+    assert reopen(db, show_case(disputed, "dora"), "dora")
+    assert disputes(db, project_id) == []
+
+
 def test_final_label_alone_trains_and_leaves_everybody_theirs(db, project_id, disputed):
     before = (
         ratings(db, project_id),

@@ -14,6 +14,7 @@ from storage.export import COLUMNS, export_pairs
 from storage.pairs import (
     Judgement,
     add_comparison,
+    label_progress,
     next_case,
     save_label,
     show_case,
@@ -188,6 +189,42 @@ def test_withdrawn_label_can_be_imported_back(db, project_id, tmp_path):
     assert import_file(db, project_id, tmp_path / "out.jsonl").imported == 1
     assert content(db, project_id) == before
     assert undo(db, project_id, "ann") is None  # it was imported, not said here
+
+
+def test_older_export_does_not_overrule_what_its_rater_said_since(db, project_id, tmp_path):
+    comparison = add_comparison(db, project_id, "Q", "yes", "no")
+    case, path = show_case(comparison, "ann"), tmp_path / "older.jsonl"
+    save_label(db, case, "ann", Judgement("a"))
+    save_label(db, case, "bob", Judgement("a"))
+    export_pairs(db, project_id, path, "jsonl")
+    save_label(db, case, "ann", Judgement("b"))
+    report = import_file(db, project_id, path)
+    assert (report.imported, report.already_there, report.num_skipped) == (0, 1, 1)
+    assert report.skipped[0].line == 1
+    assert "has judged this case here" in report.skipped[0].reason
+    said = {pair.rater: pair.chosen for pair in training_pairs(db, project_id)}
+    assert said == {"ann": "no", "bob": "yes"}
+
+
+def test_pair_of_a_written_answer_becomes_a_case_when_a_file_has_it(db, project_id, write):
+    comparison = add_comparison(db, project_id, "Q", "yes", "no")
+    save_label(db, show_case(comparison, "ann"), "ann", Judgement("both_bad", written="perhaps"))
+    assert label_progress(db, project_id, "bob").total == 1
+    import_file(db, project_id, write({"prompt": "Q", "answer_a": "perhaps", "answer_b": "no"}))
+    assert label_progress(db, project_id, "bob").total == 2  # ann's label on it counts
+
+
+def test_export_of_two_raters_comes_back_byte_for_byte(db, project_id, tmp_path):
+    """Ann prefers what is stored second, so that an import stores it first."""
+    case = show_case(add_comparison(db, project_id, "Q", "yes", "no"), "ann")
+    for rater, verdict in (("ann", "b"), ("bob", "tie"), ("cleo", "both_bad")):
+        save_label(db, case, rater, Judgement(verdict))
+    first, again = tmp_path / "first.jsonl", tmp_path / "again.jsonl"
+    export_pairs(db, project_id, first, "jsonl")
+    other = create_project(db, "Other").project_id
+    import_file(db, other, first)
+    export_pairs(db, other, again, "jsonl")
+    assert again.read_bytes() == first.read_bytes()
 
 
 def test_answers_without_a_label_become_a_case(db, project_id, write):

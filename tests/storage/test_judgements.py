@@ -4,6 +4,7 @@ from gem_backend.agreement import Rating, fleiss_kappa, rating_table
 from storage.adjudication import settle
 from storage.exchange import import_file
 from storage.judgements import judged_cases, last_active, last_event, own_ratings, ratings
+from storage.orders import AnswerOrder, save_order
 from storage.pairs import Judgement, add_comparison, save_label, show_case, skip
 from storage.projects import create_project
 from storage.recent import undo
@@ -107,3 +108,15 @@ def test_agreement_of_published_annotators_is_reproduced(
     kappa = fleiss_kappa(rating_table(ratings(db, project_id)))
     assert (kappa.num_raters, kappa.n) == (3, num_cases)
     assert kappa.estimate.value == pytest.approx(expected, abs=0.005)
+
+
+def test_an_order_compared_its_pairs_and_a_written_answer_was_not_compared(db, project_id):
+    """Three answers in order are three comparisons; two bad ones and a better one are one."""
+    for pair in (("one", "two"), ("one", "three")):
+        add_comparison(db, project_id, "Q", *pair)
+    case = show_case(add_comparison(db, project_id, "Q", "two", "three"), "ann")
+    save_order(db, case, "ann", AnswerOrder((("one",), ("two",), ("three",))))
+    bad = show_case(add_comparison(db, project_id, "R", "yes", "no"), "ann")
+    save_label(db, bad, "ann", Judgement("both_bad", written="perhaps"))
+    assert len(ratings(db, project_id)) == 6
+    assert len(own_ratings(db, project_id)) == len(judged_cases(db, project_id)) == 4

@@ -118,6 +118,16 @@ def test_undo_takes_the_written_answer_back_with_the_verdict(db, project_id, twe
     assert undo(db, project_id, "ann") is None
 
 
+def test_own_label_on_a_pair_of_the_written_answer_stands(db, project_id, twelve):
+    other = add_comparison(db, project_id, "Q00", BETTER, "yes")
+    save_label(db, show_case(other, "ann"), "ann", Judgement("tie", rationale="first"))
+    save_label(db, show_case(twelve[0], "ann"), "ann", Judgement("both_bad", written=BETTER))
+    assert recent_labels(db, project_id, "ann")[0].judgement.written == BETTER
+    undo(db, project_id, "ann")
+    [label] = recent_labels(db, project_id, "ann")
+    assert (label.case.comparison, label.judgement.rationale) == (other, "first")
+
+
 def test_new_verdict_on_the_case_replaces_what_was_written(db, project_id, twelve):
     case = show_case(twelve[0], "ann")
     save_label(db, case, "ann", Judgement("both_bad", written=BETTER))

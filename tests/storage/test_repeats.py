@@ -5,6 +5,7 @@ import pytest
 from gem_backend.label_health import label_health
 from storage.errors import EntryError
 from storage.judgements import judged_cases
+from storage.orders import AnswerOrder, save_order
 from storage.pairs import Judgement, add_comparison, next_case, save_label, show_case, skip
 from storage.projects import update_project
 from storage.recent import undo
@@ -79,3 +80,12 @@ def test_a_repeat_judged_differently_is_a_contradiction(db, project_id, cases):
     save_label(db, repeat, "ann", Judgement("b"))
     estimate = label_health(judged_cases(db, project_id)).project.contradictions.estimate
     assert (estimate.value, estimate.n) == (1.0, 1)
+
+
+def test_an_order_of_answers_is_not_asked_for_again(db, project_id, cases):
+    """A label in its place would take the labels of all its pairs back."""
+    for answer in ("maybe", "later"):
+        add_comparison(db, project_id, "Q00", answer, "yes")
+    save_order(db, show_case(cases[0], "ann"), "ann", AnswerOrder((("yes",), ("no",), ("maybe",))))
+    label(db, cases[1 : MIN_DISTANCE + 2])
+    assert due_repeat(db, project_id, "ann").comparison == cases[1]
