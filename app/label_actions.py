@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from app import text, text_order
-from app.boards import Board, Boards
+from app.boards import Board, Boards, cards_of, read_places
 from app.drafts import DraftStore
 from app.records import RecentLine, TaskState
 from app.sides import to_choice, to_verdict
@@ -41,12 +41,16 @@ class Choice(TypedDict, total=False):
 
 
 class Kept(TypedDict, total=False):
-    """What was said of a case while the studio did not answer, and by whom."""
+    """What was said of a case while the studio did not answer, and by whom.
+
+    ``order`` is there where its answers were being put in order: ids of cards, by place.
+    """
 
     rater: str
     choice: Choice
     rationale: str
     written: str
+    order: list[list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +203,11 @@ class LabelActions:
         self.keep_draft(spoken_of, said, words)
         if spoken_of.comparison.project_id != project_id:
             return self.show(project_id, case)
+        offered = self._studio.answers_to_order(spoken_of)
+        places = read_places(kept.get("order"), cards_of(offered))
+        if places is not None:
+            self.boards.keep(self._rater, spoken_of, places)
+            self.boards.open(self._rater, spoken_of, offered)
         self._studio.hold(spoken_of)
         return self.screen(project_id, spoken_of, text.RESTORED)
 

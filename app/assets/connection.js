@@ -43,7 +43,9 @@
     if (!wasLost || !choice?.case) return;
     const words = (name) => document.querySelector(`#label-${name} :is(textarea, input)`)?.value || '';
     const said = { rationale: words('rationale'), written: words('written') };
-    if (!choice.choice && !choice.reasons.length && !said.rationale && !said.written) return;
+    const board = studio.order?.();
+    if (board?.case === choice.case) said.order = board.order;
+    if (!choice.choice && !choice.reasons.length && !Object.values(said).some(Boolean)) return;
     const kept = { rater: rater(), choice: { ...choice, sent_ms: Date.now() }, ...said };
     sessionStorage.setItem(KEPT, JSON.stringify(kept));
   }

@@ -296,5 +296,11 @@ function arrive() {
   draw();
 }
 
+// How far the open board is: what connection.js keeps while the studio does not answer.
+(window.gemStudio = window.gemStudio || {}).order = () => {
+  const { case: about, cards = [], order } = current();
+  return cards.length ? { case: about, order } : null;
+};
+
 draw();
 watch('value', arrive);

@@ -8,7 +8,7 @@ import pytest
 
 from app import text, text_order
 from app.boards import Boards, read_places
-from app.label_actions import Draft, Drafts, LabelActions, Words
+from app.label_actions import Draft, Drafts, Kept, LabelActions, Words
 from app.order_actions import OrderActions
 from app.order_component import Order, order_board, order_value
 from app.pages.label import build_label_page, refreshed_values, screen_values
@@ -303,3 +303,15 @@ def test_answers_are_in_no_template(hostile):
 def test_elapsed_time_that_cannot_be_is_left_out(actions, studio, case, board):
     save(actions, case, sent(case, board), elapsed_s=math.inf)
     assert studio.saved[0].judgement.elapsed_s is None
+
+
+def test_an_order_that_was_being_made_comes_back_after_an_outage(labels, case, board):
+    """As a restart does it: the studio knows of no board, the tab has kept the cards' places."""
+    order = sent(case, board)["order"]
+    labels.boards.drop("expert", case)
+    kept = Kept(rater="expert", choice=chose(case, None), order=order)
+    screen = labels.restore("demo", case, kept)
+    assert (texts(screen.board), screen.receipt) == (SAID, text.RESTORED)
+    labels.boards.drop("expert", case)
+    kept["order"] = [["no such card"]]
+    assert labels.restore("demo", case, kept).board is None
