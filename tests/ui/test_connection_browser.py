@@ -125,8 +125,8 @@ def here(folder):
 
 
 def only_the_save(route):
-    if "elapsed_s" in (route.request.post_data or ""):
-        route.continue_()
+    is_save = "elapsed_s" in (route.request.post_data or "")
+    route.continue_() if is_save else route.abort()
 
 
 def test_answer_that_got_lost_was_saved_once(folder, here, page, leaving, trouble):
