@@ -9,7 +9,7 @@ from gradio.events import Dependency
 from app.errors import told
 
 
-def listen(
+def listen(  # noqa: PLR0913 - each is a choice of how Gradio runs it
     trigger: Callable[..., Dependency],
     handler: Callable[..., object],
     inputs: Sequence[Block],
@@ -17,12 +17,15 @@ def listen(
     *,
     mode: Literal["once", "multiple", "always_last"] = "once",
     js: str | None = None,
+    is_raw: bool = False,
 ) -> Dependency:
     """Connect ``trigger`` (as in ``button.click``) to a handler that returns at once.
 
     The event is absent from the API description, shows no spinner, and runs for several users at
     the same time. ``once`` drops presses while the handler runs; ``js`` may change the inputs on
-    the way. Returns the event, whose ``then`` can be the next trigger.
+    the way. ``is_raw`` hands values over as they come and go: Gradio's conversions, a thread for
+    each part of the page, cost more than most handlers. Returns the event, whose ``then`` can be
+    the next trigger.
     """
     return trigger(
         told(handler),
@@ -33,6 +36,8 @@ def listen(
         show_progress="hidden",
         trigger_mode=mode,
         concurrency_limit=None,
+        preprocess=not is_raw,
+        postprocess=not is_raw,
     )
 
 

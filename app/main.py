@@ -166,9 +166,13 @@ class _Header:
         """What ``values`` fills."""
         return [self.facts, self.notice, self.shown]
 
+    def now(self, project_id: str) -> Header | None:
+        """Return where the user is, None without a project."""
+        return self._studio.header(project_id) if project_id else None
+
     def values(self, project_id: str) -> tuple[str, str, Header | None]:
         """Return the facts, the notice, and the header they came from."""
-        header = self._studio.header(project_id) if project_id else None
+        header = self.now(project_id)
         return (facts_html(header), notice_html(header), header) if header else ("", "", None)
 
     def _create(self, name: str) -> tuple[object, ...]:
@@ -229,34 +233,43 @@ def _connect_pages(
 def _connect_polls(header: _Header, routes: Routes) -> None:
     """Let one timer keep the header and the open page current, whatever tab is open.
 
-    The timer's own event fills no part of a page, because the browser works on every output of an
-    event, also on those that stay as they are. A page with news gets a new turn instead, and the
-    turn's change runs that page's poll for its own outputs. While nothing runs it ticks less often.
+    The timer's own event fills no part of a page: browser and server work on every output of an
+    event, also on those that stay as they are. What has news gets a new turn instead, and the
+    turn's change fills it. While nothing runs it ticks less often.
     """
     timer = gr.Timer(POLL_S)
+    pace = gr.State(POLL_S)
+    header_turn = gr.State(0.0)
     turns = {name: gr.State(0.0) for name in routes.routes}
 
     def poll(
         project_id: str, tab: str, shown: Header | None, pace_s: float, *given: object
     ) -> tuple[object, ...]:
-        facts, notice, now = header.values(project_id)
+        now = header.now(project_id)
         wanted_s = POLL_S if now and now.activity else IDLE_POLL_S
-        line = (facts, notice, now) if now != shown else (gr.skip(),) * len(header.outputs)
         route = routes.routes.get(tab)
         has_news = route and route.has_news(project_id, *routes.own(tab, given))
-        turn = time.monotonic() if has_news else gr.skip()
+        moment = time.monotonic()
         return (
-            *line,
             wanted_s if wanted_s != pace_s else gr.skip(),
-            *(turn if name == tab else gr.skip() for name in turns),
+            moment if now != shown else gr.skip(),
+            *(moment if name == tab and has_news else gr.skip() for name in turns),
         )
 
-    outputs = [*header.outputs, timer, *turns.values()]
+    outputs = [pace, header_turn, *turns.values()]
     listen(
         timer.tick,
         polled(poll, len(outputs)),
-        [header.project, header.tab, header.shown, timer, *routes.inputs],
+        [header.project, header.tab, header.shown, pace, *routes.inputs],
         outputs,
+        is_raw=True,
+    )
+    listen(pace.change, lambda pace_s: pace_s, [pace], [timer])
+    listen(
+        header_turn.change,
+        polled(header.values, len(header.outputs)),
+        [header.project],
+        header.outputs,
     )
     for name, route in routes.routes.items():
         listen(

@@ -208,8 +208,15 @@ class Client:
                     if not message["success"]:
                         raise RuntimeError(str(message["output"]))
                     self._take(outputs, message["output"]["data"])
+                    await self._follow(message["output"].get("changed_state_ids") or [])
                     return
         raise RuntimeError("the studio closed the stream before it answered")
+
+    async def _follow(self, changed: list[int]) -> None:
+        """Run what the page runs when states have changed."""
+        for part in changed:
+            for event in self._started_by("change", part):
+                await self.send(event)
 
     def _take(self, outputs: list[int], data: list[object]) -> None:
         for part, value in zip(outputs, data, strict=True):
@@ -265,7 +272,7 @@ async def label(url: str, passwords: dict[str, str], pace_s: float, seconds: flo
 
 async def _work(client: Client, pace_s: float, until: float) -> None:
     due = time.monotonic() + random.uniform(0, pace_s)
-    await asyncio.sleep(random.uniform(0, client.pace_s))
+    await asyncio.sleep(random.uniform(0, pace_s))  # pages are not opened in the same second
     while time.monotonic() < until:
         tick = time.monotonic() + client.pace_s
         if time.monotonic() >= due:

@@ -217,7 +217,6 @@ class LabelProgress:
     done: int
     skipped: int
     pending: int
-    can_undo: bool = False
 
     @property
     def total(self) -> int:

@@ -51,11 +51,10 @@ OWN_LABELS = """
 FROM standing WHERE project_id = $project AND rater = $rater AND is_own AND NOT is_final
 """
 
-_COUNTS = f"""
+_COUNTS = """
     count(*) FILTER (NOT is_pending) AS done,
     count(*) FILTER (is_pending AND skip_seq IS NOT NULL) AS skipped,
-    count(*) FILTER (is_pending AND skip_seq IS NULL) AS pending,
-    EXISTS (SELECT 1 {OWN_LABELS}) AS can_undo
+    count(*) FILTER (is_pending AND skip_seq IS NULL) AS pending
 """
 
 _PROGRESS = f"{_QUEUE} SELECT {_COUNTS} FROM own_queue"  # noqa: S608 - our own text
@@ -203,7 +202,6 @@ class _TurnRow:
     done: int
     skipped: int
     pending: int
-    can_undo: bool
 
 
 def next_turn(db: Database, project_id: str, rater: str, held: Sequence[str] = ()) -> Turn:
@@ -219,7 +217,7 @@ def next_turn(db: Database, project_id: str, rater: str, held: Sequence[str] = (
     where = {"project": project_id, "rater": rater, "held": list(held)}
     [row] = db.records(_TurnRow, _TURN, where)
     case = show_case(get_comparison(db, row.pair_id), rater) if row.pair_id else None
-    return Turn(case, LabelProgress(row.done, row.skipped, row.pending, row.can_undo))
+    return Turn(case, LabelProgress(row.done, row.skipped, row.pending))
 
 
 def next_case(db: Database, project_id: str, rater: str, held: Sequence[str] = ()) -> Case | None:

@@ -1,6 +1,7 @@
 """Label: one case at a time, two answers side by side, five verdicts on five keys."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import gradio as gr
 from gradio.blocks import Block
@@ -48,37 +49,50 @@ _OrderAct = Callable[[str, Case | None, Choice, Words, Order], LabelScreen]
 _OrderHandler = Callable[[str, Case | None, Choice, str, str, Order], tuple[object, ...]]
 
 
-def screen_values(screen: LabelScreen, had_case: bool = False) -> tuple[object, ...]:
-    """Return a screen as one value for each of the page's outputs.
+class Frame(NamedTuple):
+    """What is there around a case: whether one is shown, or how it ended, and what can be ranked.
 
-    With ``had_case`` the page shows a case already: its parts are not made visible once more, which
-    would cost the server more than all the rest.
+    It is a state of the page whose change shows and hides parts. To make a part visible that is
+    visible already would cost the server more than all the rest of a save.
     """
-    case = screen.case
-    is_shown = case is not None
-    stays = is_shown and had_case
+
+    has_case: bool
+    is_any_done: bool
+    num_to_order: int
+
+
+def frame_values(frame: Frame) -> tuple[object, ...]:
+    """Return the parts of a frame: the panel, what stands in its place, and the buttons."""
     words = (
         (text.ALL_DONE, text.ALL_DONE_NEXT)
-        if screen.progress.done
+        if frame.is_any_done
         else (text.NO_CASES, text.NO_CASES_NEXT)
     )
+    return (
+        gr.Column(visible=frame.has_case),
+        gr.HTML(empty_html(*words), visible=not frame.has_case),
+        gr.Button(visible=frame.has_case),
+        gr.Button(visible=frame.has_case),
+        gr.Button(open_board(frame.num_to_order), visible=frame.num_to_order > 0),
+    )
+
+
+def screen_values(screen: LabelScreen) -> tuple[object, ...]:
+    """Return a screen as one value for each of the page's outputs."""
+    case = screen.case
+    is_any_done = case is None and screen.progress.done > 0
     return (
         case,
         case_html(case),
         _choice(screen),
         screen.draft.words.rationale,
         screen.draft.words.written,
-        gr.skip() if stays else gr.Column(visible=is_shown),
-        gr.skip() if stays else gr.HTML(empty_html(*words), visible=not is_shown),
         progress_html(screen.progress, screen.pace_s),
         said(screen.receipt),
-        gr.skip() if stays else gr.Button(visible=is_shown),
-        gr.skip() if stays else gr.Button(visible=is_shown),
-        gr.Button(interactive=screen.progress.can_undo),
         guidelines_markdown(screen.project.guidelines),
         recent_value(screen.recent),
         _order(screen),
-        gr.Button(open_board(screen.num_to_order), visible=screen.num_to_order > 0),
+        Frame(case is not None, is_any_done, screen.num_to_order),
     )
 
 
@@ -133,10 +147,14 @@ def _shows(act: _Act) -> _Handler:
     def handler(
         project_id: str, case: Case | None, choice: Choice, rationale: str, written: str
     ) -> tuple[object, ...]:
-        screen = act(project_id, case, choice, Words(rationale, written))
-        return screen_values(screen, had_case=case is not None)
+        return screen_values(act(project_id, case, choice, _words(rationale, written)))
 
     return handler
+
+
+def _words(rationale: str, written: str) -> Words:
+    """Take what came from the browser as it was."""
+    return Words(str(rationale or ""), str(written or ""))
 
 
 def _shows_order(act: _OrderAct) -> _OrderHandler:
@@ -150,7 +168,7 @@ def _shows_order(act: _OrderAct) -> _OrderHandler:
         written: str,
         order: Order,
     ) -> tuple[object, ...]:
-        return screen_values(act(project_id, case, choice, Words(rationale, written), order))
+        return screen_values(act(project_id, case, choice, _words(rationale, written), order))
 
     return handler
 
@@ -187,20 +205,36 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
     with gr.Row(elem_classes="gs-actions", elem_id="label-actions"):
         save = gr.Button(text.SAVE, variant="primary", elem_id="label-save", scale=0)
         skip = gr.Button(text.SKIP, elem_id="label-skip", scale=0)
-        undo = gr.Button(text.UNDO, elem_id="label-undo", interactive=False, scale=0)
+        undo = gr.Button(text.UNDO, elem_id="label-undo", scale=0)
         open_order = gr.Button(elem_id="order-open", visible=False, scale=0)
         # The style sheet shows these two, and only these, while the board has cards.
         save_order = gr.Button(SAVE_ORDER, variant="primary", elem_id="order-save", scale=0)
         close_order = gr.Button(CLOSE_BOARD, elem_id="order-close", scale=0)
     last_ten = recent_list()
+    frame = gr.State(None)
     outputs: list[Block] = [
-        *(case, shown, choice, rationale, written, panel, empty, progress, receipt),
-        *(save, skip, undo, guidelines, last_ten, board, open_order),
+        *(case, shown, choice, rationale, written, progress, receipt),
+        *(guidelines, last_ten, board, frame),
     ]
+    listen(
+        frame.change,
+        frame_values,
+        [frame],
+        [panel, empty, save, skip, open_order],
+        mode="always_last",
+    )
     said_so_far = [case, choice, rationale, written]
     # One at a time, which the page's script sees to: Gradio's "once" would lose an early key.
     listening = [
-        listen(trigger, _shows(act), [project_id, *said_so_far], outputs, mode="multiple", js=js)
+        listen(
+            trigger,
+            _shows(act),
+            [project_id, *said_so_far],
+            outputs,
+            mode="multiple",
+            js=js,
+            is_raw=True,
+        )
         for trigger, act, js in (
             (save.click, actions.save, _WITH_ELAPSED),
             (skip.click, actions.skip, None),
@@ -216,6 +250,7 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
             outputs,
             mode="multiple",
             js=js,
+            is_raw=True,
         )
         for trigger, act, js in (
             (save_order.click, orders.save, _WITH_ELAPSED),
@@ -237,7 +272,9 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
     # change after Python filled it to itself (it may be a whole paste), so leaving it tells again.
     typed = (rationale.input, rationale.blur, written.input, written.blur)
     for changed in (choice.input, *typed):
-        listen(changed, _keeper(actions), said_so_far, [], mode="multiple", js=_WITH_SENT)
+        listen(
+            changed, _keeper(actions), said_so_far, [], mode="multiple", js=_WITH_SENT, is_raw=True
+        )
     listen(board.input, orders.keep, [case, board], [], mode="multiple", js=_WITH_SENT)
     listen(choice.restore, _restorer(actions), [project_id, case, choice], outputs)
     poll, poll_inputs, poll_outputs = _more_cases(actions, project_id, case, outputs)
@@ -270,7 +307,7 @@ def _reopener(
         written: str,
         listed: RecentList,
     ) -> tuple[object, ...]:
-        words = Words(rationale, written)
+        words = _words(rationale, written)
         pair_id = listed.get("reopen", "")
         return screen_values(actions.reopen(project_id, case, choice, words, pair_id))
 
@@ -288,7 +325,7 @@ def _restorer(
 
 def _keeper(actions: LabelActions) -> Callable[[Case | None, Choice, str, str], None]:
     def keep_draft(case: Case | None, choice: Choice, rationale: str, written: str) -> None:
-        actions.keep_draft(case, choice, Words(rationale, written))
+        actions.keep_draft(case, choice, _words(rationale, written))
 
     return keep_draft
 

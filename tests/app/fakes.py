@@ -311,9 +311,7 @@ class FakeStudio(Studio):
         return fitting[-1]
 
     def label_progress(self, project_id: str) -> LabelProgress:
-        return LabelProgress(
-            len(self.saved), len(self.skipped), len(self.cases), can_undo=bool(self.saved)
-        )
+        return LabelProgress(len(self.saved), len(self.skipped), len(self.cases))
 
     def enter_pair(
         self, project_id: str, prompt: str, answer_a: str, answer_b: str, preferred: Answer | None

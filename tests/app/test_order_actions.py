@@ -11,7 +11,7 @@ from app.boards import Boards, read_places
 from app.label_actions import Draft, Drafts, Kept, LabelActions, Words
 from app.order_actions import OrderActions
 from app.order_component import Order, order_board, order_value
-from app.pages.label import build_label_page, refreshed_values, screen_values
+from app.pages.label import build_label_page, frame_values, refreshed_values, screen_values
 from gem_backend.errors import DataError
 from gem_backend.types import Rater
 from tests.app.fakes import GOOD, POOR, make_case
@@ -63,13 +63,13 @@ def save(actions, case, order, words=Words(), **more):  # noqa: B008 - it is fro
 def test_page_says_how_many_could_be_ranked_and_shows_the_pair(labels, case):
     screen = labels.show("demo", case)
     assert (screen.board, screen.num_to_order) == (None, 4)
-    button = screen_values(screen)[-1]
+    button = frame_values(screen_values(screen)[-1])[-1]
     assert (button.value, button.visible) == ("Rank all 4 answers at once", True)
 
 
 def test_two_answers_offer_no_board(labels, studio, case):
     studio.offers = ()
-    assert screen_values(labels.show("demo", case))[-1].visible is False
+    assert frame_values(screen_values(labels.show("demo", case))[-1])[-1].visible is False
 
 
 def test_board_opens_in_the_order_that_is_offered(board):

@@ -75,7 +75,7 @@ def test_rows_of_every_earlier_schema_survive(blank, last):
     migrate(blank)
     [pair] = training_pairs(blank, "p")
     assert (pair.chosen, pair.rejected, pair.rater) == ("two", "one", "ann")
-    assert label_progress(blank, "p", "ann") == LabelProgress(1, 0, 0, can_undo=True)
+    assert label_progress(blank, "p", "ann") == LabelProgress(1, 0, 0)
     assert blank.query("SELECT name, value FROM step_metrics") == [("loss", 0.25)]
     assert run_traits(blank, "p") == {"r": RunTraits("gem", "paper", "abc")}
     kept = latest_calibration(blank, "p", "demo", None)

@@ -44,7 +44,7 @@ def test_cases_come_in_order_until_all_are_done(db, project_id, three):
     for _ in three:
         save_label(db, next_case(db, project_id, "ann"), "ann", Judgement("a"))
     progress = label_progress(db, project_id, "ann")
-    assert progress == LabelProgress(done=3, skipped=0, pending=0, can_undo=True)
+    assert progress == LabelProgress(done=3, skipped=0, pending=0)
     assert next_case(db, project_id, "ann") is None
 
 
@@ -89,14 +89,14 @@ def test_skipped_cases_come_back_last_in_the_order_they_were_skipped(db, project
 def test_case_is_done_for_all_when_anybody_has_judged_it(db, project_id, three):
     save_label(db, show_case(three[0], "bob"), "bob", Judgement("b"))
     assert queue(db, project_id, "ann") == ["Q1", "Q2"]
-    assert label_progress(db, project_id, "ann") == LabelProgress(1, 0, 2, can_undo=False)
-    assert label_progress(db, project_id, "bob") == LabelProgress(1, 0, 2, can_undo=True)
+    assert label_progress(db, project_id, "ann") == LabelProgress(1, 0, 2)
+    assert label_progress(db, project_id, "bob") == LabelProgress(1, 0, 2)
 
 
 def test_skipping_a_judged_case_takes_nothing_back(db, project_id, three):
     save_label(db, show_case(three[0], "ann"), "ann", Judgement("b"))
     skip(db, show_case(three[0], "ann"), "ann")
-    assert label_progress(db, project_id, "ann") == LabelProgress(1, 0, 2, can_undo=True)
+    assert label_progress(db, project_id, "ann") == LabelProgress(1, 0, 2)
 
 
 def test_undo_goes_back_one_label_at_a_time(db, project_id, three):
