@@ -24,13 +24,20 @@ class HandedOut:
             project_id: the project.
             rater: who asks; they look at no other case of the project any more.
             choose: told the pairs that other raters look at, each as often as there are such
-                raters. One rater at a time, so that no two are handed the last place of a case.
+                raters. Raters choose at the same time; who was handed a case that somebody else
+                got meanwhile chooses again, so that no two are handed its last place.
         """
-        with self._lock:
-            turn = choose(self._by_others(project_id, rater))
-            if turn.case is not None:
-                self.hold(project_id, rater, turn.case.comparison.pair_id)
-            return turn
+        while True:
+            with self._lock:
+                before = self._by_others(project_id, rater)
+            turn = choose(before)
+            if turn.case is None:
+                return turn
+            pair_id = turn.case.comparison.pair_id
+            with self._lock:
+                if self._by_others(project_id, rater).count(pair_id) <= before.count(pair_id):
+                    self.hold(project_id, rater, pair_id)
+                    return turn
 
     def hold(self, project_id: str, rater: str, pair_id: str) -> None:
         """Note that a rater looks at a case that they were not handed but went back to."""

@@ -284,7 +284,7 @@ class LabelActions:
 
     def _known_reasons(self, case: Case, ticked: object) -> tuple[str, ...]:
         """Keep the project's own reasons and those the case has already, in that order."""
-        if not isinstance(ticked, list):
+        if not isinstance(ticked, list) or not ticked:
             return ()
         offered = offered_reasons(
             self._studio.project(case.comparison.project_id), self._drafts.get(self._rater, case)
@@ -292,9 +292,9 @@ class LabelActions:
         return tuple(word for word in offered if word in ticked)
 
     def _lacks_reason(self, project_id: str, draft: Draft) -> bool:
-        is_preference = draft.verdict in ("a", "b")
-        is_required = self._studio.project(project_id).is_reason_required
-        return is_preference and is_required and not draft.reasons
+        if draft.verdict not in ("a", "b") or draft.reasons:
+            return False
+        return self._studio.project(project_id).is_reason_required
 
 
 def offered_reasons(project: Project, draft: Draft) -> list[str]:
