@@ -6,23 +6,16 @@ import pytest
 import torch
 
 from gem_backend import demo
-from gem_backend.config import (
-    LoraSettings,
-    RunConfig,
-    SamplingConfig,
-    SegaConfig,
-    SftConfig,
-)
+from gem_backend.config import LoraSettings, SamplingConfig, SegaConfig
 from gem_backend.entropy import score_tokens
 from gem_backend.forward import base_model
 from gem_backend.one_pass import one_pass_backward
 from gem_backend.policy import load_policy
 from gem_backend.reporter import Reporter
-from gem_backend.run_dir import RunDir, RunSpec
 from gem_backend.sampling import TransformersSampler
 from gem_backend.train import run_training
 from gem_backend.trainer import with_adapter
-from gem_backend.types import PreferencePair
+from tests.gem_backend.test_run import TINY, make_run
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(300)]
 
@@ -85,27 +78,7 @@ def test_answers_are_drawn_and_scored_in_bfloat16(policies, groups):
 
 
 def test_a_run_goes_to_its_end_there(tmp_path):
-    config = RunConfig(
-        device="cuda",
-        sampling=SamplingConfig(num_candidates=3, max_new_tokens=48),
-        lora=LoraSettings(rank=2, alpha=4),
-        sft=SftConfig(epochs=2, learning_rate=3e-3, batch_size=4),
-        sega=SegaConfig(rounds=2, prompts_per_round=4, prompts_per_step=2, learning_rate=1e-3),
-        max_length=256,
-    )
-    rows = [json.loads(line) for line in demo.PROJECT_FILE.read_text("utf-8").splitlines()]
-    pairs = [
-        PreferencePair(
-            row["prompt"], row["chosen"], row["rejected"],
-            split=row["split"], gold_answer=row["gold_answer"],
-        )
-        for row in rows
-        if "chosen" in row
-    ]  # fmt: skip
-    train, held_out = (
-        [one for one in pairs if one.split == split] for split in ("train", "held_out")
-    )
-    run = RunDir.create(tmp_path / "run", RunSpec("run", config, (*train[:6], *held_out[:24])))
+    run = make_run(tmp_path / "run", TINY.model_copy(update={"device": "cuda"}))
     reporter = Reporter(run)
     reporter.end(*run_training(run, reporter, resume=False))
     assert run.status().state == "done"
