@@ -68,6 +68,10 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[,NAME]",
         help=f"of {', '.join((*MAIN_METHODS, *ABLATIONS, *OTHERS))}",
     )
+    parser.add_argument(
+        "--learning-rates", type=cli_types.several(cli_types.learning_rate), metavar="F[,F]",
+        help="that every method chooses from on the validation part; else 3e-4,1e-3,3e-3",
+    )  # fmt: skip
     parser.add_argument("--jobs", type=cli_types.count, help="processes; else one a core")
     parser.add_argument(
         "--out", type=cli_types.path, metavar="FILE", help="also append each row to this file"
@@ -97,11 +101,13 @@ def _add_speed(parser: argparse.ArgumentParser) -> None:
 def _method(options: argparse.Namespace, say: Say) -> Result:
     """Carry ``bench method``."""
     from gem_backend.bench.method import Question, bench_method  # noqa: PLC0415 - loads torch
+    from gem_backend.bench.recipes import LEARNING_RATES  # noqa: PLC0415 - likewise
 
+    rates = options.learning_rates or LEARNING_RATES
     started = time.monotonic()
     sweep = itertools.product(options.pairs_from, options.pairs, options.noise)
     questions = [
-        Question(options.model, source, pairs, noise, options.seeds, options.methods)
+        Question(options.model, source, pairs, noise, options.seeds, options.methods, rates)
         for source, pairs, noise in sweep
     ]
     rows: Rows = []

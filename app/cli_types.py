@@ -93,6 +93,14 @@ def share(word: str) -> float:
     raise argparse.ArgumentTypeError(f"'{word}' is not a number from 0 to below 1")
 
 
+def learning_rate(word: str) -> float:
+    """Take a learning rate, above 0 and below 1."""
+    found = share(word)
+    if found > 0:
+        return found
+    raise argparse.ArgumentTypeError(f"'{word}' is not a number above 0 and below 1")
+
+
 def one_of(names: Sequence[str]) -> Callable[[str], str]:
     """Take one of some names."""
 

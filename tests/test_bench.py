@@ -22,6 +22,7 @@ ROW_KEYS = {
         (("method", "--methods", "gem,magic"), "'magic' is none of base, warm_start"),
         (("method", "--pairs-from", "nowhere"), "'nowhere' is none of expert, sampled"),
         (("method", "--seeds", "1,-2"), "'-2' is not a whole number"),
+        (("method", "--learning-rates", "0"), "'0' is not a number above 0 and below 1"),
         (("speed", "--candidates", "0"), "'0' is not a whole number from 1 up"),
         (("speed", "--threads", "0"), "'0' is not a whole number from 1 up"),
         ((), "required"),
@@ -44,7 +45,8 @@ def test_a_small_benchmark_gives_a_row_a_method_and_keeps_them(run_python, tmp_p
     out = tmp_path / "rows.jsonl"
     done = run_python(
         "-m", "app.cli", "bench", "method", "--pairs", "4", "--seeds", "1", "--json",
-        "--methods", "base,warm_start,gem", "--out", out, "--data-dir", tmp_path,
+        "--methods", "base,warm_start,gem", "--learning-rates", "1e-3", "--out", out,
+        "--data-dir", tmp_path,
         timeout_s=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -58,5 +60,5 @@ def test_a_small_benchmark_gives_a_row_a_method_and_keeps_them(run_python, tmp_p
         assert 0 <= low <= row["preference_accuracy"] <= high <= 1
     base, _, gem = rows
     assert (base["trained_tokens"], base["best_rounds"]) == (0, [0])
-    assert gem["trained_tokens"] > 0
+    assert (gem["trained_tokens"] > 0, gem["learning_rate"]) == (True, 1e-3)
     assert "preference_vs_gem" in base

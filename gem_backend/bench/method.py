@@ -58,7 +58,7 @@ _MEASURED: TypeAdapter[MeasuredParts] = TypeAdapter(MeasuredParts)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What one table of the benchmark asks."""
+    """What one table of the benchmark asks; every method chooses from the same learning rates."""
 
     model: str
     source: PairSource
@@ -66,6 +66,7 @@ class Question:
     noise: float
     seeds: tuple[int, ...]
     methods: tuple[str, ...]
+    learning_rates: tuple[float, ...] = LEARNING_RATES
 
     @property
     def key(self) -> str:
@@ -125,7 +126,7 @@ def _answer(question: Question, folder: Path, pool: ProcessPoolExecutor, say: Sa
         return [_told(one.result(), say) for one in waiting]
 
     methods = [name for name in question.methods if name in METHODS]
-    grid = itertools.product(methods, question.seeds[:1], LEARNING_RATES)
+    grid = itertools.product(methods, question.seeds[:1], question.learning_rates)
     tuned = train(list(grid))
     best = {name: _best([one for one in tuned if one.method == name]) for name in methods}
     rest = [

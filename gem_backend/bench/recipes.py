@@ -7,7 +7,7 @@ validation part, and the same grid of learning rates; see ``method``.
 from gem_backend.config import RunConfig, preset_config
 
 LEARNING_RATES = (3e-4, 1e-3, 3e-3)
-"""The grid that every method chooses from on the validation part."""
+"""The grid that every method chooses from on the validation part, where none is asked for."""
 
 BUDGET_TOKENS = 50_000
 """Tokens of answers that a rival puts through its gradient after the warm start: what GEM's five
