@@ -36,10 +36,19 @@ def trouble():
 
 
 @pytest.fixture
-def watch(trouble):
-    """Notes what must not happen on a page."""
+def watch(trouble, leaving):
+    """Notes what must not happen on a page, but for what it says as it is left for another."""
+
+    def quietly(leave):
+        def left(*args, **kwargs):
+            with leaving():
+                return leave(*args, **kwargs)
+
+        return left
 
     def watch(page):
+        for name in ("reload", "go_back", "close"):
+            setattr(page, name, quietly(getattr(page, name)))
         page.set_default_timeout(PATIENCE_MS)
         page.on("dialog", lambda dialog: (trouble.append(dialog.message), dialog.dismiss()))
         page.on("pageerror", lambda error: trouble.append(str(error)))
