@@ -216,10 +216,6 @@ class Studio:
         repeat = turn.case and repeats.due_repeat(self._db, project_id, rater)
         return replace(turn, case=repeat) if repeat else turn
 
-    def next_case(self, project_id: str) -> Case | None:
-        """Return the case of ``next_turn``."""
-        return self.next_turn(project_id).case
-
     def case(self, pair_id: str) -> Case:
         """Return a case as the rater sees it. Raises NotFoundError if there is none."""
         return pairs.show_case(pairs.get_comparison(self._db, pair_id), self._rater)

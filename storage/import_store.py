@@ -109,18 +109,18 @@ _COUNT_CASES = (
     "SELECT count(*) FROM staged JOIN new_pairs USING (pair_id, place) WHERE kind = 'case'"
 )
 
-# A pair may be stored with its answers the other way round. A judgement is there already if it
-# holds now, or if it was imported before, even when the rater has changed their mind since. In
-# parts too: sorting out what is new takes memory for every row.
-_SAVE_LABELS = """
+# A pair may be stored with its answers the other way round.
+_VERDICT = "CASE WHEN verdict <> 'a' OR staged.answer_a = pairs.answer_a THEN verdict ELSE 'b' END"
+
+# A judgement is there already if it holds now, or if it was imported before, even when the rater
+# has changed their mind since. In parts too: sorting out what is new takes memory for every row.
+_SAVE_LABELS = f"""
 INSERT INTO label_events (event_id, pair_id, rater, kind, verdict, strength, is_acceptable,
     rationale, reasons, is_imported, created_at, monotonic_s)
 WITH said AS (
     SELECT
         place, pair_id, rater, strength, staged.is_acceptable, rationale, reasons,
-        CASE
-            WHEN verdict <> 'a' OR staged.answer_a = pairs.answer_a THEN verdict ELSE 'b'
-        END AS verdict
+        {_VERDICT} AS verdict
     FROM staged JOIN pairs USING (pair_id)
     WHERE kind = 'label' AND place BETWEEN $start AND $end
 ), known AS (
@@ -140,17 +140,15 @@ SELECT
     replace(CAST(uuid() AS VARCHAR), '-', ''), pair_id, rater, 'label', verdict, strength,
     is_acceptable, rationale, reasons, true, $now, $monotonic
 FROM new ORDER BY place
-"""
+"""  # noqa: S608 - our own text
 
 # What somebody said here is newer than what a file says of them; only their own hand changes it. A
 # row that was imported before is no news.
-_OVERRULING = """
+_OVERRULING = f"""
 WITH said AS (
     SELECT
         place, line, pair_id, rater, strength, staged.is_acceptable, rationale, reasons,
-        CASE
-            WHEN verdict <> 'a' OR staged.answer_a = pairs.answer_a THEN verdict ELSE 'b'
-        END AS verdict
+        {_VERDICT} AS verdict
     FROM staged JOIN pairs USING (pair_id)
     JOIN standing USING (pair_id, rater)
     WHERE kind = 'label' AND is_own AND NOT standing.is_final AND label_seq IS NOT NULL
@@ -162,7 +160,7 @@ SELECT place, line FROM said
 ANTI JOIN (
     SELECT * FROM known WHERE is_imported OR seq IN (SELECT label_seq FROM standing)
 ) USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons)
-"""
+"""  # noqa: S608 - our own text
 _SAID_HERE = "This rater has judged this case here, in other words; reopen that label to change it."
 
 _SPLIT_WORDS = {"train": "training", "held_out": "evaluation"}

@@ -220,11 +220,6 @@ def next_turn(db: Database, project_id: str, rater: str, held: Sequence[str] = (
     return Turn(case, LabelProgress(row.done, row.skipped, row.pending))
 
 
-def next_case(db: Database, project_id: str, rater: str, held: Sequence[str] = ()) -> Case | None:
-    """Return the case of ``next_turn``."""
-    return next_turn(db, project_id, rater, held).case
-
-
 def is_judged(db: Database, case: Case, rater: str) -> bool:
     """Whether a label of the rater's on a case holds."""
     return held_label(db, case.comparison.pair_id, rater) is not None

@@ -244,9 +244,9 @@ class FakeStudio(Studio):
         return Header(name, "demo (1.1 M parameters)", "none yet", "Dr Example", self.activity)
 
     def next_turn(self, project_id: str) -> Turn:
-        return Turn(self.next_case(project_id), self.label_progress(project_id))
+        return Turn(self._next_case(project_id), self.label_progress(project_id))
 
-    def next_case(self, project_id: str) -> Case | None:
+    def _next_case(self, project_id: str) -> Case | None:
         if project_id != "demo":
             return None
         return self.cases[0] if self.cases else (self.skipped[0] if self.skipped else None)

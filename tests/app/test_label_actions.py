@@ -25,7 +25,7 @@ def actions(studio):
 # --- strength, acceptability, reasons ---------------------------------------------------------
 @pytest.mark.parametrize(("strength", "words"), [(1, "slightly"), (2, "clearly"), (3, "very much")])
 def test_receipt_says_how_much_whether_usable_and_why(actions, studio, strength, words):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     choice = chose(case, "right", strength, is_acceptable=False, reasons=["safety", "accuracy"])
     screen = actions.save("demo", case, choice, Words())
     said = studio.saved[0].judgement
@@ -38,7 +38,7 @@ def test_receipt_says_how_much_whether_usable_and_why(actions, studio, strength,
 
 @pytest.mark.parametrize("choice", ["both_bad", "cannot_judge"])
 def test_acceptable_does_not_apply_where_nothing_is_put_to_use(actions, studio, choice):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     screen = actions.save("demo", case, chose(case, choice, is_acceptable=False), Words())
     assert studio.saved[0].judgement.is_acceptable
     assert "acceptable" not in screen.receipt
@@ -46,21 +46,21 @@ def test_acceptable_does_not_apply_where_nothing_is_put_to_use(actions, studio, 
 
 @pytest.mark.parametrize("strength", [0, 4, "2", None, True, [3]])
 def test_strength_that_there_is_not_is_slightly(actions, studio, strength):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     actions.save("demo", case, chose(case, "left", strength), Words())
     assert studio.saved[0].judgement.strength == 1
 
 
 @pytest.mark.parametrize("reasons", [["<b>made up</b>"], "safety", None, [None, 3]])
 def test_reason_that_is_not_on_the_list_is_left_out(actions, studio, reasons):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     actions.save("demo", case, chose(case, "left", reasons=reasons), Words())
     assert studio.saved[0].judgement.reasons == ()
 
 
 def test_required_reason_is_asked_for_and_nothing_is_lost(actions, studio):
     studio.update_project("demo", reasons=["dose", "tone"], is_reason_required=True)
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     screen = actions.save("demo", case, chose(case, "left", 3), Words("because"))
     assert (studio.saved, screen.case, screen.receipt) == ([], case, text.REASON_FIRST)
     assert screen.draft == Draft(case.left, 3, words=Words("because"))
@@ -71,13 +71,13 @@ def test_required_reason_is_asked_for_and_nothing_is_lost(actions, studio):
 @pytest.mark.parametrize("choice", ["tie", "both_bad", "cannot_judge"])
 def test_only_a_preference_needs_a_reason(actions, studio, choice):
     studio.update_project("demo", reasons=["dose"], is_reason_required=True)
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     actions.save("demo", case, chose(case, choice), Words())
     assert len(studio.saved) == 1
 
 
 def test_reason_that_left_the_list_stays_with_its_case(actions, studio):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     actions.save("demo", case, chose(case, "left", reasons=["safety"]), Words())
     studio.update_project("demo", reasons=["dose"])
     screen = actions.undo("demo", None, Choice(), Words())
@@ -88,7 +88,7 @@ def test_reason_that_left_the_list_stays_with_its_case(actions, studio):
 
 def test_written_answer_goes_with_both_bad_alone(actions, studio):
     for choice in ("both_bad", "tie"):
-        case = studio.next_case("demo")
+        case = studio.next_turn("demo").case
         screen = actions.save("demo", case, chose(case, choice), Words("why", " Better. "))
         assert screen.receipt.endswith("preferred to both.") == (choice == "both_bad")
     assert [label.judgement.written for label in studio.saved] == ["Better.", ""]
@@ -97,7 +97,7 @@ def test_written_answer_goes_with_both_bad_alone(actions, studio):
 # --- the last ten -----------------------------------------------------------------------------
 def test_last_ten_say_question_verdict_and_time(actions, studio):
     for _ in range(2):
-        case = studio.next_case("demo")
+        case = studio.next_turn("demo").case
         screen = actions.save("demo", case, chose(case, "left", 2), Words())
     assert [line.pair_id for line in screen.recent] == ["case-1", "case-0"]
     assert screen.recent[1].question.startswith("A 78-year-old woman has had")
@@ -110,10 +110,10 @@ def test_last_ten_say_question_verdict_and_time(actions, studio):
 def test_reopening_withdraws_that_label_and_keeps_the_case_at_hand(actions, studio):
     said = [("left", 1), ("right", 3), ("tie", 1), ("both_bad", 1), ("left", 2)]
     for choice, strength in said:
-        case = studio.next_case("demo")
+        case = studio.next_turn("demo").case
         words = Words(f"because {choice}", "Better." if choice == "both_bad" else "")
         actions.save("demo", case, chose(case, choice, strength, reasons=["clarity"]), words)
-    at_hand = studio.next_case("demo")
+    at_hand = studio.next_turn("demo").case
     screen = actions.reopen("demo", at_hand, chose(at_hand, "tie"), Words("half"), "case-1")
     assert screen.case.comparison.pair_id == "case-1"
     verdict = to_verdict("right", screen.case)
@@ -127,14 +127,14 @@ def test_reopening_withdraws_that_label_and_keeps_the_case_at_hand(actions, stud
 
 
 def test_reopening_what_was_withdrawn_elsewhere_says_so(actions, studio):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     screen = actions.reopen("demo", case, chose(case, "left"), Words("w"), "gone")
     assert (screen.case, screen.receipt) == (case, text.NOTHING_TO_UNDO)
     assert screen.draft == Draft(case.left, words=Words("w"))
 
 
 def test_case_labelled_in_another_window_is_not_labelled_twice(actions, studio):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     actions.save("demo", case, chose(case, "left"), Words())
     screen = actions.save("demo", case, chose(case, "right"), Words())
     assert (len(studio.saved), screen.receipt) == (1, text.LABELLED_ELSEWHERE)
@@ -142,7 +142,7 @@ def test_case_labelled_in_another_window_is_not_labelled_twice(actions, studio):
 
 
 def test_skipping_keeps_what_was_said(actions, studio):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     actions.skip("demo", case, chose(case, "tie"), Words("half"))
     assert actions.show("demo", case).draft == Draft("tie", words=Words("half"))
 
@@ -166,7 +166,7 @@ def test_what_was_said_meanwhile_comes_back_to_its_case(actions, studio):
 
 
 def test_what_was_said_of_a_repeat_comes_back_though_its_first_label_holds(actions, studio):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     actions.save("demo", case, chose(case, "left"), Words())
     turned = replace(case, left="b" if case.left == "a" else "a", is_repeat=True)
     screen = actions.restore("demo", turned, kept(turned, rationale="again"))
@@ -180,7 +180,7 @@ def test_what_was_said_of_a_repeat_comes_back_though_its_first_label_holds(actio
 def test_what_was_said_of_a_case_labelled_elsewhere_is_not_there_when_it_comes_again(
     actions, studio
 ):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     actions.save("demo", case, chose(case, "left"), Words())
     screen = actions.save("demo", case, chose(case, "right"), Words("late"))
     assert screen.receipt == text.LABELLED_ELSEWHERE
@@ -188,7 +188,7 @@ def test_what_was_said_of_a_case_labelled_elsewhere_is_not_there_when_it_comes_a
 
 
 def test_case_that_was_saved_after_all_is_not_opened_again(actions, studio):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     actions.save("demo", case, chose(case, "left"), Words())
     screen = actions.restore("demo", None, kept(case, rationale="older"))
     assert (screen.case == case, screen.receipt) == (False, text.SAVED_BEFORE)
@@ -197,7 +197,7 @@ def test_case_that_was_saved_after_all_is_not_opened_again(actions, studio):
 
 @pytest.mark.parametrize("rater", ["bob", "", None])
 def test_what_somebody_else_said_in_that_browser_is_not_restored(actions, studio, rater):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     screen = actions.restore("demo", case, kept(case, rater, rationale="bob's words"))
     assert (screen.draft, screen.receipt) == (Draft(), "")
 
@@ -248,7 +248,7 @@ def test_a_second_rater_sees_nothing_of_the_firsts_draft(studio, monkeypatch):
 
 
 def test_a_repeat_is_saved_though_its_case_was_judged_before(actions, studio):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     studio.save_label(case, Judgement("a"))
     repeat = replace(case, is_repeat=True)
     screen = actions.save("demo", repeat, chose(repeat, "tie"), Words())

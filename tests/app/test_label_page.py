@@ -119,7 +119,7 @@ def test_case_at_hand_stays_when_the_page_is_shown_again(actions, studio):
 
 
 def test_save_stores_answer_strength_rationale_and_time(actions, studio):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     screen = actions.save("demo", case, chose(case, "left", 2, elapsed_s=4.0004), Words(" dose "))
     assert studio.saved[0].judgement == Judgement(case.left, 2, True, "dose", 4.0)
     assert screen.receipt == "Saved: left is better, clearly, acceptable to use."
@@ -127,21 +127,21 @@ def test_save_stores_answer_strength_rationale_and_time(actions, studio):
 
 
 def test_strength_belongs_to_a_better_answer_only(actions, studio):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     actions.save("demo", case, chose(case, "tie", 2), Words(""))
     assert studio.saved[0].judgement.strength == 1
 
 
 def test_no_receipt_when_the_label_was_not_stored(actions, studio):
     studio.refuses = DataError("The disk is full.")
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     with pytest.raises(DataError):
         actions.save("demo", case, chose(case, "left"), Words(""))
     assert actions.show("demo", case).draft.verdict == case.left
 
 
 def test_save_without_a_choice_keeps_case_and_words(actions, studio):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     screen = actions.save("demo", case, chose(case, None), Words("because"))
     assert studio.saved == []
     assert (screen.case, screen.receipt) == (case, text.CHOOSE_FIRST)
@@ -157,13 +157,13 @@ def test_choice_made_for_another_case_is_not_saved(actions, studio):
 
 @pytest.mark.parametrize("elapsed", [math.nan, math.inf, -1, 1e9, "4", None, [1]])
 def test_implausible_time_is_left_out(actions, studio, elapsed):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     actions.save("demo", case, chose(case, "left", elapsed_s=elapsed), Words(""))
     assert studio.saved[0].judgement.elapsed_s is None
 
 
 def test_undo_reopens_the_case_with_what_was_said(actions, studio):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     after = actions.save("demo", case, chose(case, "right", 2), Words("dose"))
     screen = actions.undo("demo", after.case, Choice(), Words())
     assert screen.case == case
@@ -172,20 +172,20 @@ def test_undo_reopens_the_case_with_what_was_said(actions, studio):
 
 
 def test_undo_with_nothing_to_undo_says_so(actions, studio):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     screen = actions.undo("demo", case, Choice(), Words())
     assert (screen.case, screen.receipt) == (case, text.NOTHING_TO_UNDO)
 
 
 def test_skipped_case_comes_back_last(actions, studio):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     screen = actions.skip("demo", case, Choice(), Words())
     assert screen.case != case
     assert screen.progress.skipped == 1
 
 
 def test_draft_survives_a_new_page(actions, studio):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     actions.keep_draft(case, chose(case, "tie"), Words("half a sent"))
     assert actions.show("demo", None).draft == Draft("tie", words=Words("half a sent"))
 
@@ -197,7 +197,7 @@ def test_words_typed_for_the_case_before_are_not_this_cases(actions, studio):
 
 
 def test_older_draft_that_arrives_late_changes_nothing(actions, studio):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     actions.keep_draft(case, chose(case, "left", sent_ms=2.0), Words("dose"))
     actions.keep_draft(case, chose(case, "tie", sent_ms=1.0), Words("do"))
     assert actions.show("demo", case).draft == Draft(case.left, words=Words("dose"))
@@ -303,7 +303,7 @@ def test_poll_shows_a_sampled_case_when_none_is_on_screen(studio):
 
 
 def test_poll_leaves_the_case_on_screen_alone(studio):
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     with gr.Blocks():
         page = build_label_page(studio, gr.State("demo"))
     studio.case_task = TaskState("done", 2, 2)

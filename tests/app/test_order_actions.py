@@ -36,7 +36,7 @@ def actions(studio, labels):
 
 @pytest.fixture
 def case(studio):
-    return studio.next_case("demo")
+    return studio.next_turn("demo").case
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ def test_no_event_of_any_page_changes_what_was_said(
 ):
     file = upload(client, forged_log(studio, project_id, tmp_path))
     labelled = studio.recent_labels(project_id)[-1].case
-    pair_ids = [case.comparison.pair_id for case in (studio.next_case(project_id), labelled)]
+    pair_ids = [case.comparison.pair_id for case in (studio.next_turn(project_id).case, labelled)]
     known = {one["id"]: one for one in app.config["components"]}
     events = [event for event in app.config["dependencies"] if event["backend_fn"]]
     events.sort(key=lambda event: app.fns[event["id"]].fn.__name__ not in ("arrive", "show"))

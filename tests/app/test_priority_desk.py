@@ -11,7 +11,7 @@ from app.tasks import Tasks
 from gem_backend.errors import DataError, EngineError
 from gem_backend.types import Case
 from storage.database import Database
-from storage.pairs import Judgement, add_comparison, next_case, save_label
+from storage.pairs import Judgement, add_comparison, next_turn, save_label
 from storage.projects import create_project, upsert_prompt
 from tests.app.fakes_engine import FakeEngine
 
@@ -75,7 +75,7 @@ def test_waiting_cases_are_read_once_and_the_nearest_scores_come_first(
     found = priorities_of(db)
     assert found[cases[0].pair_id] == 0
     assert sorted(found[case.pair_id] for case in cases[1:]) == pytest.approx([1 / 3, 2 / 3, 1])
-    first = next_case(db, project_id, "ann").comparison.pair_id
+    first = next_turn(db, project_id, "ann").case.comparison.pair_id
     assert first == max(found, key=found.get)
     made = desk.order(project_id)
     assert (made.num_cases, made.is_by_labels, made.num_unread) == (3, False, 0)
@@ -116,7 +116,7 @@ def test_case_with_an_unreadable_answer_comes_after_the_others(desk, db, engine,
     made = desk.order(project_id)
     assert (made.num_cases, made.num_unread) == (1, 1)
     assert priorities_of(db)[unread.pair_id] == 0
-    assert next_case(db, project_id, "ann").comparison.prompt == "Q1"
+    assert next_turn(db, project_id, "ann").case.comparison.prompt == "Q1"
 
 
 def test_no_more_than_the_limit_are_read_and_the_rest_comes_after(desk, db, engine, project_id):

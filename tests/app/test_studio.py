@@ -55,9 +55,9 @@ def test_opens_on_the_demo_project_with_work_to_do(studio):
 
 
 def test_label_skip_and_undo_come_back_as_they_were_said(studio):
-    first = studio.next_case("demo")
+    first = studio.next_turn("demo").case
     studio.skip_case(first)
-    second = studio.next_case("demo")
+    second = studio.next_turn("demo").case
     assert second.comparison.pair_id != first.comparison.pair_id
     studio.save_label(second, Judgement(second.left, 2, rationale=HOSTILE))
     progress = studio.label_progress("demo")
@@ -102,7 +102,7 @@ def test_sampling_keeps_a_scored_group_and_a_case_joins_the_queue(studio):
     studio.start_sampled_case("demo")
     wait_until(lambda: studio.sampled_case_state("demo").state != "running")
     assert studio.sampled_case_state("demo").error == ""
-    case = studio.next_case("demo")
+    case = studio.next_turn("demo").case
     assert case.comparison.source == "sampled"
     assert case.left_text != case.right_text
 
@@ -112,10 +112,10 @@ def test_several_sampled_answers_are_all_compared_and_can_be_ranked(studio):
     studio.start_sampled_case("demo", 3)
     wait_until(lambda: studio.sampled_case_state("demo").state != "running")
     assert studio.sampled_case_state("demo").error == ""
-    offered = studio.answers_to_order(studio.next_case("demo"))
+    offered = studio.answers_to_order(studio.next_turn("demo").case)
     assert len(offered) == 3
     assert studio.label_progress("demo").pending == before + 3
-    studio.save_order(studio.next_case("demo"), AnswerOrder((offered[:1], offered[1:])))
+    studio.save_order(studio.next_turn("demo").case, AnswerOrder((offered[:1], offered[1:])))
     assert studio.label_progress("demo").pending == before
 
 
@@ -150,7 +150,7 @@ def test_waiting_cases_are_ordered_by_entropy_and_then_by_what_labels_taught(stu
         studio.start_ordering("demo", None)
         wait_until(lambda: studio.ordering_state("demo").state != "running")
         assert studio.ordering_state("demo").error == ""
-        return studio.queue_order("demo"), studio.next_case("demo").comparison.pair_id
+        return studio.queue_order("demo"), studio.next_turn("demo").case.comparison.pair_id
 
     assert studio.queue_order("demo") is None
     by_entropy, _ = order()

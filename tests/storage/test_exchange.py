@@ -15,7 +15,7 @@ from storage.pairs import (
     Judgement,
     add_comparison,
     label_progress,
-    next_case,
+    next_turn,
     save_label,
     show_case,
     training_pairs,
@@ -230,7 +230,7 @@ def test_export_of_two_raters_comes_back_byte_for_byte(db, project_id, tmp_path)
 def test_answers_without_a_label_become_a_case(db, project_id, write):
     row = {"prompt": "Q", "answer_a": "one", "answer_b": "two"}
     assert import_file(db, project_id, write(row)).imported == 1
-    comparison = next_case(db, project_id, "ann").comparison
+    comparison = next_turn(db, project_id, "ann").case.comparison
     assert (comparison.answer_a, comparison.answer_b, comparison.source) == (
         "one",
         "two",

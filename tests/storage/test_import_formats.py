@@ -12,7 +12,7 @@ from storage.import_formats import CLAIM_FAILS, CLAIM_HOLDS
 from storage.import_grades import MAX_ANSWERS
 from storage.import_preview import preview
 from storage.orders import answers_to_order
-from storage.pairs import label_progress, next_case, training_pairs
+from storage.pairs import label_progress, next_turn, training_pairs
 from storage.projects import list_prompts
 
 PANDALM = {
@@ -106,7 +106,7 @@ def test_label_studio_annotations_are_labels_of_who_completed_them(db, project_i
 
 def test_label_studio_task_without_annotations_is_a_case(db, project_id, load):
     load(task(text1="one", text2="two"))
-    assert next_case(db, project_id, "ann").comparison.answer_b == "two"
+    assert next_turn(db, project_id, "ann").case.comparison.answer_b == "two"
 
 
 def test_broken_label_studio_tasks_are_named(load):
@@ -186,7 +186,7 @@ def test_argilla_record_without_a_choice_is_a_case_or_named(db, project_id, load
         "No response of this record chooses or ranks its answers.",
         "The value of 'fields' does not name two answers, such as response_1.",
     ]
-    assert next_case(db, project_id, "ann").comparison.answer_a == "one"
+    assert next_turn(db, project_id, "ann").case.comparison.answer_a == "one"
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_answers_without_a_rank_become_a_case_of_every_two(db, project_id, load)
     row = {"prompt": "Q", "answers": ["one", "two", "one", "<b>three</b>"], "gold_answer": "one"}
     report, labels = load(row, row)
     assert (report.imported, report.already_there, report.skipped, labels) == (3, 3, (), [])
-    case = next_case(db, project_id, "ann")
+    case = next_turn(db, project_id, "ann").case
     assert set(answers_to_order(db, case, "ann")) == {"one", "two", "<b>three</b>"}
     assert label_progress(db, project_id, "ann").pending == 3
     assert [prompt.gold_answer for prompt in list_prompts(db, project_id)] == ["one"]

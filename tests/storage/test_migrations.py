@@ -9,7 +9,7 @@ from storage.pairs import (
     Judgement,
     add_comparison,
     label_progress,
-    next_case,
+    next_turn,
     save_label,
     training_pairs,
 )
@@ -61,7 +61,7 @@ def test_blank_database_gets_all_and_only_once(blank):
     assert migrate(blank) == []
     project_id = create_project(blank, "Study").project_id
     add_comparison(blank, project_id, "Which score?", "one", "two")
-    case = next_case(blank, project_id, "ann")
+    case = next_turn(blank, project_id, "ann").case
     save_label(blank, case, "ann", Judgement("a"))
     assert label_progress(blank, project_id, "ann").done == 1
 

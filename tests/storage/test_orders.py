@@ -17,7 +17,7 @@ from storage.pairs import (
     add_comparison,
     is_judged,
     label_progress,
-    next_case,
+    next_turn,
     save_label,
     show_case,
     training_pairs,
@@ -110,7 +110,7 @@ def test_an_order_is_one_decision_with_its_words_on_the_case_at_hand(db, project
     assert label.judgement.written == ""
     assert median_elapsed_s([label]) == 41.5
     assert label_progress(db, project_id, "ann") == LabelProgress(6, 0, 0)
-    assert next_case(db, project_id, "ann") is None
+    assert next_turn(db, project_id, "ann").case is None
 
 
 def test_reopening_shows_the_order_as_it_was_said(db, project_id, case):
@@ -170,7 +170,7 @@ def test_an_order_was_not_judged_on_two_sides(db, project_id, case):
 # --- what was judged before -------------------------------------------------------------------
 def test_answer_of_a_judged_pair_is_left_out_and_the_label_stands(db, project_id, case):
     save_label(db, case, "ann", Judgement("both_bad", rationale="both"))  # one, two
-    following = next_case(db, project_id, "ann")  # one, three
+    following = next_turn(db, project_id, "ann").case  # one, three
     assert set(answers_to_order(db, following, "ann")) == {ONE, THREE, LAST}
     with pytest.raises(EntryError, match="judged two of these"):
         save_order(db, following, "ann", TIED)

@@ -12,7 +12,7 @@ from storage.pairs import (
     add_comparison,
     get_comparison,
     label_progress,
-    next_case,
+    next_turn,
     save_label,
     show_case,
     skip,
@@ -32,7 +32,7 @@ def queue(db, project_id, rater="ann"):
     """Return the prompts in the order the rater would meet them, without keeping anything."""
     prompts = []
     with pytest.raises(StopIteration), db.transaction():
-        while (case := next_case(db, project_id, rater)) is not None:
+        while (case := next_turn(db, project_id, rater).case) is not None:
             prompts.append(case.comparison.prompt)
             save_label(db, case, rater, Judgement("tie"))
         raise StopIteration
@@ -42,10 +42,10 @@ def queue(db, project_id, rater="ann"):
 def test_cases_come_in_order_until_all_are_done(db, project_id, three):
     assert queue(db, project_id) == ["Q0", "Q1", "Q2"]
     for _ in three:
-        save_label(db, next_case(db, project_id, "ann"), "ann", Judgement("a"))
+        save_label(db, next_turn(db, project_id, "ann").case, "ann", Judgement("a"))
     progress = label_progress(db, project_id, "ann")
     assert progress == LabelProgress(done=3, skipped=0, pending=0)
-    assert next_case(db, project_id, "ann") is None
+    assert next_turn(db, project_id, "ann").case is None
 
 
 def test_entered_and_sampled_cases_come_before_imported_ones(db, project_id):
@@ -58,7 +58,7 @@ def test_entered_and_sampled_cases_come_before_imported_ones(db, project_id):
 
 def test_case_shows_the_stored_texts_on_the_right_sides(db, project_id):
     comparison = add_comparison(db, project_id, "Q", "first", "second", "sampled")
-    case = next_case(db, project_id, "ann")
+    case = next_turn(db, project_id, "ann").case
     assert case.comparison == comparison
     assert (case.left_text, case.right_text) == (
         ("first", "second") if case.left == "a" else ("second", "first")
@@ -192,7 +192,7 @@ def test_two_raters_make_two_training_pairs(db, project_id, three):
 def test_held_out_pairs_are_not_in_the_queue(db, project_id):
     upsert_prompt(db, project_id, "Q", "held_out")
     assert add_comparison(db, project_id, "Q", "yes", "no").split == "held_out"
-    assert next_case(db, project_id, "ann") is None
+    assert next_turn(db, project_id, "ann").case is None
     assert label_progress(db, project_id, "ann").total == 0
 
 
@@ -250,7 +250,7 @@ def test_twenty_thousand_cases_do_not_slow_the_rater(db, project_id):
     times = []
     for _ in range(15):
         start = time.process_time()
-        case = next_case(db, project_id, "ann")
+        case = next_turn(db, project_id, "ann").case
         save_label(db, case, "ann", Judgement("a"))
         times.append(time.process_time() - start)
     assert sorted(times)[7] < 0.1  # CPU time, so that a busy machine is no failure
@@ -263,7 +263,7 @@ def test_a_case_goes_to_as_many_raters_as_it_needs_each_of_them_once(db, project
 
     def judge_all(rater):
         judged = []
-        while (case := next_case(db, project_id, rater)) is not None:
+        while (case := next_turn(db, project_id, rater).case) is not None:
             save_label(db, case, rater, Judgement("a"))
             judged.append(case.comparison.pair_id)
         return judged
@@ -284,7 +284,7 @@ def test_raters_see_sides_of_their_own(db, project_id):
 
 def test_a_case_on_enough_other_screens_comes_last(db, project_id, three):
     def next_prompt(held):
-        case = next_case(db, project_id, "ann", [comparison.pair_id for comparison in held])
+        case = next_turn(db, project_id, "ann", [comparison.pair_id for comparison in held]).case
         return case.comparison.prompt
 
     assert next_prompt([three[0]]) == "Q1"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from storage.exchange import import_file
-from storage.pairs import Judgement, add_comparison, next_case, save_label, show_case, skip
+from storage.pairs import Judgement, add_comparison, next_turn, save_label, show_case, skip
 from storage.priorities import num_ordered, pending_cases, set_priorities
 from storage.projects import create_project, update_project
 from storage.standing import stand_project
@@ -19,7 +19,7 @@ def four(db, project_id):
 def met(db, project_id, rater="ann"):
     """Return the prompts in the order in which a rater labels them."""
     prompts = []
-    while (case := next_case(db, project_id, rater)) is not None:
+    while (case := next_turn(db, project_id, rater).case) is not None:
         prompts.append(case.comparison.prompt)
         save_label(db, case, rater, Judgement("tie"))
     return prompts

@@ -9,7 +9,7 @@ from storage.pairs import (
     add_comparison,
     is_judged,
     label_progress,
-    next_case,
+    next_turn,
     save_label,
     show_case,
     skip,
@@ -67,7 +67,7 @@ def test_fourth_last_label_is_withdrawn_and_no_other(db, project_id, twelve):
     assert undo(db, project_id, "ann", pair_id) == wanted
     assert undo(db, project_id, "ann", pair_id) is None
     assert not is_judged(db, wanted.case, "ann")
-    assert next_case(db, project_id, "ann") == wanted.case
+    assert next_turn(db, project_id, "ann").case == wanted.case
     assert label_progress(db, project_id, "ann") == LabelProgress(11, 0, 1)
     assert undo(db, project_id, "ann").case.comparison.prompt == "Q11"
 

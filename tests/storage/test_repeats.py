@@ -6,7 +6,7 @@ from gem_backend.label_health import label_health
 from storage.errors import EntryError
 from storage.judgements import judged_cases
 from storage.orders import AnswerOrder, save_order
-from storage.pairs import Judgement, add_comparison, next_case, save_label, show_case, skip
+from storage.pairs import Judgement, add_comparison, next_turn, save_label, show_case, skip
 from storage.projects import update_project
 from storage.recent import undo
 from storage.repeats import MIN_DISTANCE, due_repeat
@@ -38,7 +38,7 @@ def label(db, comparisons, rater="ann", verdict="a"):
 def test_a_tenth_of_the_judgements_are_repeats_of_the_oldest_cases(db, project_id, cases):
     repeated = []
     for count in range(1, 32):
-        case = due_repeat(db, project_id, "ann") or next_case(db, project_id, "ann")
+        case = due_repeat(db, project_id, "ann") or next_turn(db, project_id, "ann").case
         if case.is_repeat:
             repeated.append((count, case.comparison.prompt))
         save_label(db, case, "ann", Judgement("a"))

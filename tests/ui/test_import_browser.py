@@ -42,7 +42,7 @@ def upload(page, path):
     page.locator("#page-data input[type=file]").first.set_input_files(path)
 
 
-def test_odd_file_is_mapped_and_imported(page, trouble, leaving, tmp_path, odd):
+def test_odd_file_is_mapped_and_imported(page, trouble, tmp_path, odd):
     with Studio(tmp_path / "data", device="cpu") as studio, serving(studio) as app:
         page.goto(f"{app.local_url}?tab=data")
         tiles = page.locator("#page-data .gem-tiles")
@@ -76,10 +76,9 @@ def test_odd_file_is_mapped_and_imported(page, trouble, leaving, tmp_path, odd):
         expect(outcome.locator(".gem-refused tbody tr")).to_have_count(1)
         expect(page.locator("#import-start")).to_be_hidden()
         expect(tiles).not_to_have_text(before)
-        with leaving():
-            page.reload()
-            expect(outcome).to_contain_text(f"{len(HOSTILE)} entries imported")
-            page.close()
+        page.reload()
+        expect(outcome).to_contain_text(f"{len(HOSTILE)} entries imported")
+        page.close()
     assert trouble == []
 
 

@@ -222,7 +222,7 @@ def test_the_fourth_last_is_reopened_and_no_other(page, studio, project_id, trou
 
 def test_skipped_case_comes_back_with_what_was_said(page, studio, project_id, trouble):
     for _ in range(2, COUNT):
-        studio.skip_case(studio.next_case(project_id))
+        studio.skip_case(studio.next_turn(project_id).case)
     page.reload()
     ready(page)
     first = number_shown(page)
