@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
-from app import text_raters
+from app.text import raters as text_raters
 from gem_backend.types import Rater
 from storage import raters
 from storage.database import Database

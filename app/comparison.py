@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from app import text_calibration as say
+from app.text import calibration as say
 from gem_backend.types import RunResult, RunSummary
 from storage.runs import RunTraits
 

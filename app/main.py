@@ -23,7 +23,7 @@ from app.records import Header
 from app.routes import Routes, poll_routes, refresh_routes
 from app.security import DELETE_CACHE, launch_options
 from app.studio import Studio
-from app.text_raters import LOGIN_HINT
+from app.text.raters import LOGIN_HINT
 from app.views.frame import (
     brand_html,
     connection_html,

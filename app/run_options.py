@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
-from app import text_calibration as say
-from app.text_runs import SETTING_MISSING
+from app.text import calibration as say
+from app.text.runs import SETTING_MISSING
 from gem_backend.config import RunConfig, Settings
 from gem_backend.errors import ConfigError
 from gem_backend.types import Feature

@@ -5,16 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self
 
-from app import text_import
 from app.access import Access, for_admins
-from app.agreement_desk import AgreementDesk, AgreementView
-from app.calibration_desk import CalibrationDesk
 from app.demo_project import ensure_demo_project
-from app.disputes_desk import DisputesDesk
+from app.desks.agreement import AgreementDesk, AgreementView
+from app.desks.calibration import CalibrationDesk
+from app.desks.disputes import DisputesDesk
+from app.desks.imports import ImportDesk, look
+from app.desks.priority import PriorityDesk, QueueOrder
+from app.desks.raters import RatersDesk
+from app.desks.runs import RunsDesk, StudioModel
+from app.desks.sampling import SamplingDesk
 from app.handed_out import HandedOut
-from app.import_desk import ImportDesk, look
-from app.priority_desk import PriorityDesk, QueueOrder
-from app.raters_desk import RatersDesk
 from app.records import (
     AlignPlan,
     CalibrationView,
@@ -25,12 +26,11 @@ from app.records import (
     RunView,
     TaskState,
 )
-from app.runs_desk import RunsDesk, StudioModel
-from app.sampling_desk import SamplingDesk
 from app.supervision import Supervisor
 from app.tasks import Tasks
+from app.text import imports as text_import
 from app.text import local_time
-from app.text_priority import ACTIVITY as ORDERING
+from app.text.priority import ACTIVITY as ORDERING
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig
 from gem_backend.engine import BUSY, Device, Engine, EngineConfig
 from gem_backend.errors import EngineError

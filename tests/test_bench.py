@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from app import cli, cli_types
+from app import cli
+from app.cli import types as cli_types
 
 ROW_KEYS = {
     "method", "pairs", "pairs_from", "noise", "preference_accuracy", "preference_ci",

@@ -13,13 +13,13 @@ import plotly.graph_objects as go
 from gradio.blocks import Block
 
 from app import run_facts
-from app import text_runs as say
 from app.events import listen
 from app.pages import PageHandles
 from app.pages.align_form import FormParts, build_form
 from app.records import AlignPlan, RunView
 from app.run_options import Value, option_values, place_of, with_options
 from app.studio import Studio
+from app.text import runs as say
 from app.views import charts, runs
 from app.views.calibration import run_calibration
 from gem_backend.config import RunConfig

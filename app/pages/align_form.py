@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.components import Component
 
-from app import text_calibration as words
-from app import text_runs as say
 from app.run_options import OPTIONS, Option, Place, Value
+from app.text import calibration as words
+from app.text import runs as say
 
 _COLUMNS = 3
 Setting = gr.Number | gr.Radio | gr.Checkbox | gr.CheckboxGroup

@@ -7,8 +7,6 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.processing_utils import save_file_to_cache
 
-from app import text_agreement, text_disputes, text_import, text_raters
-from app import text_runs as say
 from app.events import listen
 from app.pages import PageHandles
 from app.pages.disputes import DisputesCard
@@ -16,6 +14,11 @@ from app.pages.import_form import Chosen, build_import_card
 from app.pages.rater_form import build_rater_form
 from app.pages.raters import RatersCard
 from app.studio import Studio
+from app.text import agreement as text_agreement
+from app.text import disputes as text_disputes
+from app.text import imports as text_import
+from app.text import raters as text_raters
+from app.text import runs as say
 from app.views import agreement as views
 from app.views import tables
 from app.views.raters_at_work import raters_at_work_html

@@ -6,12 +6,12 @@ import gradio as gr
 from gradio.blocks import Block
 
 from app import text
-from app import text_disputes as say
+from app.actions.label import shortened
 from app.events import listen
-from app.label_actions import shortened
 from app.live_text import live_text, said
 from app.records import DisputedCase
 from app.studio import Studio
+from app.text import disputes as say
 from app.views import tables
 from app.views.disputes import dispute_html
 from gem_backend.types import Case

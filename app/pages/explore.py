@@ -7,11 +7,11 @@ import gradio as gr
 import plotly.graph_objects as go
 from gradio.blocks import Block
 
-from app import text, text_priority
-from app import text_calibration as say
+from app import text
+from app.actions.explore import Asked, ExploreActions, ExploreScreen, Group, Lesson, Watched
+from app.components.heatmap import Packed, heatmap_value, ranking_value
+from app.desks.priority import QueueOrder
 from app.events import listen
-from app.explore_actions import Asked, ExploreActions, ExploreScreen, Group, Lesson, Watched
-from app.heatmap_component import Packed, heatmap_value, ranking_value
 from app.live_text import said
 from app.ordering import Weighing, find_placed
 from app.pages import PageHandles
@@ -23,9 +23,10 @@ from app.pages.explore_parts import (
     build_order_and_lesson,
     build_results,
 )
-from app.priority_desk import QueueOrder
 from app.records import TaskState
 from app.studio import Studio
+from app.text import calibration as say
+from app.text import priority as text_priority
 from app.views.calibration import calibration_card
 from app.views.cases import empty_html, prompt_html, task_line
 from app.views.rankings import agreement_html, ranking

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.blocks import Block
 
-from app import text, text_priority
-from app import text_calibration as say
-from app.heatmap_component import heatmap, ranking_for
+from app import text
+from app.components.heatmap import heatmap, ranking_for
+from app.desks.priority import MOST_CASES
 from app.live_text import live_text
-from app.priority_desk import MOST_CASES
+from app.text import calibration as say
+from app.text import priority as text_priority
 from app.views.heatmap import legend_html
 from gem_backend.config import SamplingConfig, ScoringConfig
 

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import gradio as gr
 from gradio.blocks import Block
 
-from app import text_import as say
+from app.desks.imports import chosen_columns, mapping_of
 from app.events import listen
-from app.import_desk import chosen_columns, mapping_of
 from app.records import FilePreview, ImportState
 from app.studio import Studio
-from app.text_runs import NO_PROJECT
+from app.text import imports as say
+from app.text.runs import NO_PROJECT
 from app.views import imports as views
 from gem_backend.errors import DataError
 

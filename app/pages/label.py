@@ -7,8 +7,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from app import text
-from app.events import listen, run_in_browser
-from app.label_actions import (
+from app.actions.label import (
     Choice,
     Draft,
     Drafts,
@@ -18,16 +17,17 @@ from app.label_actions import (
     Words,
     offered_reasons,
 )
+from app.actions.order import OrderActions
+from app.components.order import Order, order_board, order_value
+from app.components.verdict import RecentList, recent_list, recent_value, verdict_buttons
+from app.desks.sampling import MAX_CASE_ANSWERS
+from app.events import listen, run_in_browser
 from app.live_text import live_text, said
-from app.order_actions import OrderActions
-from app.order_component import Order, order_board, order_value
 from app.pages import PageHandles
 from app.records import TaskState
-from app.sampling_desk import MAX_CASE_ANSWERS
 from app.sides import to_choice
 from app.studio import Studio
-from app.text_order import CLOSE_BOARD, SAVE_ORDER, open_board
-from app.verdict_component import RecentList, recent_list, recent_value, verdict_buttons
+from app.text.order import CLOSE_BOARD, SAVE_ORDER, open_board
 from app.views.cases import (
     case_html,
     empty_html,

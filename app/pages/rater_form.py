@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.blocks import Block
 
-from app import text, text_raters
+from app import text
 from app.events import listen
 from app.live_text import live_text, said
 from app.studio import Studio
+from app.text import raters as text_raters
 from gem_backend.errors import DataError
 
 

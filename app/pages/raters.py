@@ -5,9 +5,9 @@ password.
 import gradio as gr
 from gradio.blocks import Block
 
-from app import text_raters as say
 from app.events import listen
 from app.studio import Studio
+from app.text import raters as say
 from app.views import raters as views
 from gem_backend.errors import DataError
 from gem_backend.types import Role

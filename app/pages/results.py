@@ -8,13 +8,13 @@ from gradio.blocks import Block
 from gradio.components import Component
 
 from app import run_facts
-from app import text_runs as say
 from app.comparison import compare_methods, method_names
+from app.components.heatmap import heatmap, heatmap_value
 from app.events import listen
-from app.heatmap_component import heatmap, heatmap_value
 from app.pages import PageHandles
 from app.records import RunView
 from app.studio import Studio
+from app.text import runs as say
 from app.views import charts, runs, story, tables
 from app.views.calibration import run_calibration
 from app.views.methods import methods_panel

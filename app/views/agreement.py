@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from html import escape
 
-from app import text_agreement as say
-from app.agreement_desk import AgreementView
-from app.text_runs import percent
+from app.desks.agreement import AgreementView
+from app.text import agreement as say
+from app.text.runs import percent
 from app.views import tables
 from gem_backend.agreement import PairAgreement, RaterAgreement
 from gem_backend.label_health import LabelHealth, ShareCheck, TimeCheck

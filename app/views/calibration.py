@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from html import escape
 
-from app import text_calibration as say
 from app.records import CalibrationView
-from app.text_runs import percent
+from app.text import calibration as say
+from app.text.runs import percent
 from app.views.runs import said
 from app.views.tables import table
 from gem_backend.types import Calibration, Estimate

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app import text_runs as say
 from app.run_facts import Check, Point, checks, series, thinned
+from app.text import runs as say
 from app.views.story import moment
 from gem_backend.types import EventKind, RunEvent
 

@@ -2,8 +2,8 @@
 
 from html import escape
 
-from app import text_disputes as say
 from app.records import DisputedCase, OneVerdict
+from app.text import disputes as say
 from app.views import tables
 from app.views.cases import case_html
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from app import text_import as say
 from app.records import FilePreview, ImportState, PreviewRow
+from app.text import imports as say
 from app.views import tables
 from gem_backend.types import ImportReport, SkippedRow
 

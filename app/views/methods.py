@@ -2,10 +2,10 @@
 
 from html import escape
 
-from app import text_calibration as say
 from app.comparison import MethodComparison
+from app.text import calibration as say
 from app.text import local_time
-from app.text_runs import percent
+from app.text.runs import percent
 from app.views.tables import table
 from gem_backend.types import Estimate, RunResult, RunSummary
 

@@ -5,8 +5,8 @@ from html import escape
 from typing import TypedDict
 
 from app import text
-from app import text_calibration as say
 from app.ordering import Placed, Weighing, order
+from app.text import calibration as say
 from app.views.heatmap import fork_units
 from gem_backend.ranking import agreement, normalise_answer
 from gem_backend.types import Candidate

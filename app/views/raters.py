@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from app import text_raters as say
+from app.text import raters as say
 from app.views import tables
 from gem_backend.types import Rater
 

@@ -2,10 +2,10 @@
 
 from html import escape
 
-from app import text_agreement as say
-from app.agreement_desk import AgreementView
+from app.desks.agreement import AgreementView
+from app.text import agreement as say
 from app.text import local_time
-from app.text_runs import percent
+from app.text.runs import percent
 from app.views import tables
 from gem_backend.label_health import TimeCheck
 from gem_backend.rater_view import RaterRow

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from app import run_facts
-from app import text_calibration as words
-from app import text_runs as say
 from app.records import AlignPlan, LeftOut, RunView
 from app.run_facts import Progress
+from app.text import calibration as words
 from app.text import local_time
+from app.text import runs as say
 from app.views.tables import empty, facts, figures_table
 from gem_backend.config import RunConfig
 from gem_backend.ranking import answers_match

@@ -5,10 +5,10 @@ from dataclasses import replace
 from html import escape
 
 from app import run_facts
-from app import text_calibration as words
-from app import text_runs as say
 from app.records import RunView
 from app.run_facts import Check
+from app.text import calibration as words
+from app.text import runs as say
 from app.views.runs import said
 from gem_backend.types import RunEvent
 

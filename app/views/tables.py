@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from app import text_runs as say
 from app.run_facts import accuracy
 from app.text import local_time
+from app.text import runs as say
 from gem_backend.types import Estimate, Evaluation, RunSummary
 
 ACCURACIES = ("preference_accuracy", "preference_accuracy_per_token", "final_answer_accuracy")

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from app.access import Access
-from app.agreement_desk import AgreementView, agreement_view
-from app.calibration_desk import CONFIG, fitted, gather
-from app.import_desk import look
-from app.priority_desk import QueueOrder
+from app.desks.agreement import AgreementView, agreement_view
+from app.desks.calibration import CONFIG, fitted, gather
+from app.desks.imports import look
+from app.desks.priority import QueueOrder
 from app.records import (
     AlignPlan,
     CalibrationView,

@@ -5,9 +5,9 @@ import inspect
 import httpx
 import pytest
 
-from app import text_raters
 from app.access import ALONE, AccessError
 from app.studio import DATABASE_FILE, Studio
+from app.text import raters as text_raters
 from gem_backend.types import Rater
 from storage.database import Database
 from storage.pairs import Judgement, add_comparison, save_label, show_case

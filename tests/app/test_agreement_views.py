@@ -1,7 +1,7 @@
 from html import escape
 
-from app import text_agreement as say
-from app.agreement_desk import agreement_view
+from app.desks.agreement import agreement_view
+from app.text import agreement as say
 from app.views.agreement import agreement_html, health_html
 from gem_backend.label_health import JudgedCase
 

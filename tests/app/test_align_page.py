@@ -6,8 +6,6 @@ from typing import get_args
 import gradio as gr
 import pytest
 
-from app import text_calibration as words
-from app import text_runs as say
 from app.pages.align import (
     AlignHandlers,
     Seen,
@@ -18,6 +16,8 @@ from app.pages.align import (
     seen_of,
 )
 from app.run_options import OPTIONS, option_values, place_of, with_options
+from app.text import calibration as words
+from app.text import runs as say
 from gem_backend.config import RunConfig, SegaConfig
 from gem_backend.errors import ConfigError
 from gem_backend.types import Feature

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from app import calibration_desk
-from app.calibration_desk import CalibrationDesk, comparisons, gather
+from app.desks import calibration as calibration_desk
+from app.desks.calibration import CalibrationDesk, comparisons, gather
 from app.tasks import Tasks
 from gem_backend.config import ScoringConfig
 from gem_backend.engine import ScoredAnswer

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from app import text_calibration as say
 from app.records import CalibrationView
+from app.text import calibration as say
 from app.views.calibration import calibration_card, run_calibration
 from gem_backend.types import Calibration, Estimate, FeatureWeight
 from tests.app.fakes_runs import HOSTILE

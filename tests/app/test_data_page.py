@@ -5,8 +5,8 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from app import text_runs as say
 from app.pages.data import DataHandlers, build_data_page, counts_panel
+from app.text import runs as say
 from gem_backend.errors import DataError
 from tests.app.fakes_runs import RunsStudio
 

@@ -4,7 +4,7 @@ import gradio as gr
 import pytest
 
 from app.access import Access
-from app.disputes_desk import DisputesDesk
+from app.desks.disputes import DisputesDesk
 from app.pages.disputes import DisputesCard
 from app.records import DisputedCase, OneVerdict
 from app.views.disputes import dispute_html

@@ -5,9 +5,9 @@ from dataclasses import replace
 import gradio as gr
 import pytest
 
-from app import text, text_priority
-from app import text_calibration as say
-from app.explore_actions import Asked, ExploreActions, Watched, reader
+from app import text
+from app.actions.explore import Asked, ExploreActions, Watched, reader
+from app.desks.priority import QueueOrder
 from app.ordering import Weighing, find_placed
 from app.pages.explore import (
     ExploreHandlers,
@@ -17,8 +17,9 @@ from app.pages.explore import (
     rerank,
     trace_of,
 )
-from app.priority_desk import QueueOrder
 from app.records import TaskState
+from app.text import calibration as say
+from app.text import priority as text_priority
 from gem_backend.config import SamplingConfig, ScoringConfig
 from gem_backend.errors import ConfigError, DataError
 from storage.runs import RunTraits

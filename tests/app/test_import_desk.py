@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from app import text_import as say
-from app.import_desk import ImportDesk, chosen_columns, look, mapping_of
+from app.desks.imports import ImportDesk, chosen_columns, look, mapping_of
 from app.records import ImportState
 from app.tasks import Tasks
+from app.text import imports as say
 from gem_backend.errors import DataError
 from storage import exchange
 from storage.database import Database
@@ -24,7 +24,7 @@ from storage.projects import create_project, list_prompts
 IMPORT_LARGE = """
 import resource, sys, time
 from pathlib import Path
-from app.import_desk import ImportDesk
+from app.desks.imports import ImportDesk
 from app.tasks import Tasks
 from storage.database import Database
 from storage.projects import create_project, list_prompts

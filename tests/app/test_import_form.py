@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
-from app import text_import as say
 from app.pages.import_form import MOST_COLUMNS, NO_COLUMN, ImportHandlers
 from app.records import ImportState
+from app.text import imports as say
 from gem_backend.errors import DataError
 from gem_backend.types import ImportReport, SkippedRow
 from storage.errors import EntryError

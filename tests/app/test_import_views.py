@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app import text_import as say
 from app.records import FilePreview, ImportState, PreviewRow
+from app.text import imports as say
 from app.views import imports as views
 from gem_backend.types import ImportReport, SkippedRow
 from storage.import_formats import FORMATS

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from app import text
-from app.label_actions import Choice, Draft, Drafts, Kept, LabelActions, Words
+from app.actions.label import Choice, Draft, Drafts, Kept, LabelActions, Words
 from app.pages.label import screen_values
 from app.sides import to_verdict
 from app.views.cases import guidelines_markdown

@@ -4,7 +4,7 @@ import gradio as gr
 import pytest
 
 from app import text
-from app.label_actions import Choice, Draft, Drafts, LabelActions, Words
+from app.actions.label import Choice, Draft, Drafts, LabelActions, Words
 from app.pages.label import build_label_page, frame_values, refreshed_values, screen_values
 from app.records import Header, TaskState
 from app.sides import to_choice, to_verdict

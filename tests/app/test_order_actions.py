@@ -6,12 +6,13 @@ import math
 import gradio as gr
 import pytest
 
-from app import text, text_order
+from app import text
+from app.actions.label import Draft, Drafts, Kept, LabelActions, Words
+from app.actions.order import OrderActions
 from app.boards import Boards, read_places
-from app.label_actions import Draft, Drafts, Kept, LabelActions, Words
-from app.order_actions import OrderActions
-from app.order_component import Order, order_board, order_value
+from app.components.order import Order, order_board, order_value
 from app.pages.label import build_label_page, frame_values, refreshed_values, screen_values
+from app.text import order as text_order
 from gem_backend.errors import DataError
 from gem_backend.types import Rater
 from tests.app.fakes import GOOD, POOR, make_case

@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from app import text_priority as say
-from app.calibration_desk import CalibrationDesk
-from app.priority_desk import MOST_CASES, PriorityDesk, QueueOrder
+from app.desks.calibration import CalibrationDesk
+from app.desks.priority import MOST_CASES, PriorityDesk, QueueOrder
 from app.tasks import Tasks
+from app.text import priority as say
 from gem_backend.errors import DataError, EngineError
 from gem_backend.types import Case
 from storage.database import Database

@@ -4,9 +4,9 @@ from html import escape
 
 import pytest
 
-from app import text_agreement as say
-from app.agreement_desk import AgreementDesk, agreement_view
+from app.desks.agreement import AgreementDesk, agreement_view
 from app.pages.data import DataHandlers
+from app.text import agreement as say
 from app.views.raters_at_work import raters_at_work_html
 from gem_backend.agreement import Rating
 from gem_backend.label_health import JudgedCase

@@ -3,8 +3,6 @@
 import gradio as gr
 import pytest
 
-from app import text_calibration as words
-from app import text_runs as say
 from app.pages.results import (
     ResultsHandlers,
     build_results_page,
@@ -12,6 +10,8 @@ from app.pages.results import (
     example_screen,
     results_screen,
 )
+from app.text import calibration as words
+from app.text import runs as say
 from gem_backend.errors import DataError
 from gem_backend.types import BeforeAfter
 from tests.app.fakes import GOOD, make_candidate

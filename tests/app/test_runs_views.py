@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from app import run_facts
-from app import text_calibration as words
-from app import text_runs as say
 from app.records import AlignPlan, LeftOut
+from app.text import calibration as words
 from app.text import local_time
+from app.text import runs as say
 from app.views import runs, story, tables
 from gem_backend.config import RunConfig, preset_config
 from gem_backend.types import Estimate, RunEvent

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from app.desks.sampling import distinct_answers
 from app.run_facts import eta_s
-from app.sampling_desk import distinct_answers
 from app.studio import Studio
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig, SegaConfig, SftConfig
 from gem_backend.errors import EngineError, ModelLoadError, TrainingError

@@ -5,7 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from app import text
-from app.agreement_desk import AgreementView, agreement_view
+from app.desks.agreement import AgreementView, agreement_view
 from app.studio import DATABASE_FILE, Studio
 from gem_backend.types import Rater
 from storage.database import Database

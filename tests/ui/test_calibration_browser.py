@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from app import text_calibration as say
+from app.text import calibration as say
 from tests.app.fakes import demo_studio
 from tests.app.fakes_runs import RunsStudio, calibrated, done_view, rival_view
 from tests.app.serving import serving

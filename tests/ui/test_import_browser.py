@@ -5,8 +5,8 @@ import csv
 import pytest
 from playwright.sync_api import expect
 
-from app import text_import as say
 from app.studio import Studio
+from app.text import imports as say
 from tests.app.fakes import demo_studio
 from tests.app.serving import serving
 from tests.app.test_heatmap import HOSTILE

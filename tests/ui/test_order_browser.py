@@ -5,8 +5,9 @@ import itertools
 import pytest
 from playwright.sync_api import expect
 
-from app import text, text_order
+from app import text
 from app.studio import Studio
+from app.text import order as text_order
 from tests.app.serving import serving
 from tests.ui.test_label_browser import press, ready, say, shows
 

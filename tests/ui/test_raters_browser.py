@@ -5,8 +5,9 @@ import itertools
 import pytest
 from playwright.sync_api import expect
 
-from app import text, text_agreement
+from app import text
 from app.studio import DATABASE_FILE, Studio
+from app.text import agreement as text_agreement
 from storage.database import Database
 from storage.identity import left_answer
 from storage.pairs import add_comparison

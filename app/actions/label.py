@@ -4,12 +4,13 @@ import math
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
-from app import text, text_order
+from app import text
 from app.boards import Board, Boards, cards_of, read_places
 from app.drafts import DraftStore
 from app.records import RecentLine, TaskState
 from app.sides import to_choice, to_verdict
 from app.studio import Studio
+from app.text import order as text_order
 from gem_backend.errors import DataError
 from gem_backend.types import Answer, Case, LabelProgress, Project, Verdict
 from storage.pairs import Judgement

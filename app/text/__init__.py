@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from app.text_order import ORDER_KEYS
+from app.text.order import ORDER_KEYS
 
 # --- shared -----------------------------------------------------------------------------------
 NAME: Final = "GEM Studio"

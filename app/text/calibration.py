@@ -2,7 +2,7 @@
 
 from typing import Final, Literal
 
-from app.text_runs import counted, percent
+from app.text.runs import counted, percent
 from gem_backend.types import Estimate, Feature, FeatureWeight, Method, Ranking
 
 MINUS: Final = "\N{MINUS SIGN}"

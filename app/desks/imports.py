@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app import text_import as say
 from app.records import FilePreview, ImportState, PreviewRow
 from app.tasks import Tasks
+from app.text import imports as say
 from gem_backend.engine import OnProgress
 from gem_backend.errors import DataError
 from gem_backend.types import ImportReport

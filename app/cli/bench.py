@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from app import cli_types
+from app.cli import types as cli_types
 
 Result = dict[str, object]
 Say = Callable[[str], None]

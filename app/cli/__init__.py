@@ -18,8 +18,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from app import cli_bench, cli_raters, cli_types
-from app.cli_words import findings_in_words, in_words
+from app.cli import bench as cli_bench
+from app.cli import raters as cli_raters
+from app.cli import types as cli_types
+from app.cli.words import findings_in_words, in_words
 from app.file_words import refusal
 from gem_backend.errors import GemError, TrainingError
 from storage.errors import StorageError
@@ -340,7 +342,3 @@ def _write_any_character() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,7 +3,7 @@
 from typing import Final
 
 from app.text import local_time
-from app.text_runs import counted
+from app.text.runs import counted
 
 TITLE: Final = "What to label next"
 ASK_FIRST: Final = "Ask first about what the model is least sure of"

@@ -2,11 +2,12 @@
 
 import math
 
-from app import text, text_order
+from app import text
+from app.actions.label import Choice, LabelActions, LabelScreen, Words, seconds
 from app.boards import cards_of, read_places
-from app.label_actions import Choice, LabelActions, LabelScreen, Words, seconds
-from app.order_component import Order
+from app.components.order import Order
 from app.studio import Studio
+from app.text import order as text_order
 from gem_backend.types import Case
 from storage.orders import AnswerOrder, Places
 

@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
-from app import text, text_priority
-from app import text_calibration as say
+from app import text
+from app.desks.priority import QueueOrder
 from app.ordering import Weighing
-from app.priority_desk import QueueOrder
 from app.records import CalibrationView, TaskState
 from app.studio import Studio
+from app.text import calibration as say
+from app.text import priority as text_priority
 from gem_backend.config import SamplingConfig, ScoringConfig
 from gem_backend.errors import ConfigError
 from gem_backend.types import Candidate, Ranking

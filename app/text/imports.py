@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.text_runs import counted
+from app.text.runs import counted
 
 IMPORT_TITLE: Final = "Import"
 IMPORT_HINT: Final = (

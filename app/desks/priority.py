@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from app import text_priority as say
-from app.calibration_desk import CalibrationDesk, item_of, read_answers
+from app.desks.calibration import CalibrationDesk, item_of, read_answers
 from app.records import TaskState
 from app.tasks import Tasks
+from app.text import priority as say
 from gem_backend.config import PromptConfig, ScoringConfig
 from gem_backend.engine import Engine, OnProgress, ScoredAnswer, ScoreRequest
 from gem_backend.errors import DataError

@@ -11,8 +11,8 @@ from typing import TypedDict
 
 import gradio as gr
 
-from app import text_order
 from app.look import asset
+from app.text import order as text_order
 
 
 class Card(TypedDict):

@@ -1,0 +1,1 @@
+"""What the pages do, without the pages: use cases in, screens out."""

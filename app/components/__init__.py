@@ -1,0 +1,1 @@
+"""What Gradio has no component for: one HTML template and one script each."""

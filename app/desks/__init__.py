@@ -1,0 +1,1 @@
+"""The studio's use cases, a subject a module; ``app.studio`` is their front."""
