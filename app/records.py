@@ -30,12 +30,16 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """A piece of background work as a page polls it; ``error`` is one sentence."""
+    """A piece of background work as a page polls it; ``error`` is one sentence.
 
-    state: Literal["idle", "running", "done", "failed"]
+    ``tokens`` counts what each candidate has so far, while candidates are sampled.
+    """
+
+    state: Literal["idle", "running", "done", "stopped", "failed"]
     done: int = 0
     total: int = 0
     error: str = ""
+    tokens: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

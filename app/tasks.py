@@ -5,7 +5,8 @@ import threading
 from collections.abc import Callable
 
 from app.records import TaskState
-from gem_backend.engine import OnProgress
+from gem_backend.engine import STOPPED, OnProgress
+from gem_backend.errors import Stopped
 
 logger = logging.getLogger(__name__)
 
@@ -17,14 +18,15 @@ class Tasks:
 
     def __init__(self) -> None:
         self._states: dict[str, TaskState] = {}
+        self._to_stop: set[str] = set()
         self._lock = threading.Lock()
 
     def start(self, name: str, work: Work, total: int = 0) -> TaskState:
         """Start work under a name, or return the state of the one that runs under it."""
         with self._lock:
-            state = self._states.get(name)
-            if state is not None and state.state == "running":
-                return state
+            if self._is_running(name):
+                return self._states[name]
+            self._to_stop.discard(name)
             self._states[name] = TaskState("running", 0, total)
         threading.Thread(target=self._carry, args=(name, work), daemon=True).start()
         return self.state(name)
@@ -43,10 +45,27 @@ class Tasks:
                 if name.startswith(prefix)
             )
 
+    def stop(self, name: str) -> None:
+        """Ask the work of that name to end; it does at the next word of its progress."""
+        with self._lock:
+            if self._is_running(name):
+                self._to_stop.add(name)
+
+    def _is_running(self, name: str) -> bool:
+        state = self._states.get(name)
+        return state is not None and state.state == "running"
+
     def _carry(self, name: str, work: Work) -> None:
+        def told(done: int, total: int, tokens: tuple[int, ...] = ()) -> None:
+            self._set(name, TaskState("running", done, total, tokens=tokens))
+            if name in self._to_stop:
+                raise Stopped(STOPPED)
+
         try:
-            work(lambda done, total: self._set(name, TaskState("running", done, total)))
+            work(told)
             self._set(name, TaskState("done"))
+        except Stopped:
+            self._set(name, TaskState("stopped"))
         except Exception as error:
             # A thread's last chance: what it could not do is shown to whoever asks for the state.
             message = getattr(error, "message", "")

@@ -1,6 +1,7 @@
 """Candidates as an Arrow table: one row each, one column per field, exact both ways.
 
-The fields of ``Spans`` and ``Provenance`` stand beside those of ``Candidate`` as they are named.
+The fields of ``Spans`` and ``Provenance`` stand beside those of ``Candidate`` as they are named;
+``branch`` becomes ``parent_id`` and ``branch_token``, which files of earlier versions do not have.
 Per-token arrays are float32: a value that float32 cannot hold comes back rounded to it. A file may
 also hold each candidate's score and place; ``read_scores`` reads these, the others ignore them.
 """
@@ -45,6 +46,8 @@ SCHEMA = pa.schema(
         ("top_p", pa.float64()),
         ("engine", pa.string()),
         ("versions", pa.string()),
+        ("parent_id", pa.string()),
+        ("branch_token", pa.int32()),
     ]
 )
 
@@ -133,7 +136,8 @@ def read_table(path: Path) -> pa.Table:
     """
     try:
         with path.open("rb") as file:
-            return pq.read_table(file).select([*SCHEMA.names, "stage", "round"])
+            table = _with_branches(pq.read_table(file))
+            return table.select([*SCHEMA.names, "stage", "round"])
     except (OSError, KeyError, pa.ArrowException) as error:
         raise DataError(f"The candidates in {path.name} cannot be read: {error}.") from error
 
@@ -170,6 +174,13 @@ def read_candidates(path: Path) -> list[Candidate]:
     return from_table(read_table(path))
 
 
+def _with_branches(table: pa.Table) -> pa.Table:
+    for name in {"parent_id", "branch_token"}.difference(table.column_names):
+        field = SCHEMA.field(name)
+        table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table
+
+
 def _score_row(ranked: RankedCandidate) -> dict[str, object]:
     score = ranked.score
     return {
@@ -187,10 +198,15 @@ def _row(candidate: Candidate) -> dict[str, object]:
     }
     row |= candidate.spans._asdict()
     row |= {name: getattr(candidate.provenance, name) for name in Provenance.__slots__}
+    row["parent_id"], row["branch_token"] = candidate.branch or (None, None)
     return row
 
 
 def _candidate(row: Mapping[str, object]) -> Candidate:
     spans = {name: row[name] for name in Spans._fields}
     provenance = {name: row[name] for name in Provenance.__slots__}
-    return _CANDIDATE.validate_python({**row, "spans": spans, "provenance": provenance})
+    parent_id, token = row["parent_id"], row["branch_token"]
+    branch = None if parent_id is None else (parent_id, token)
+    return _CANDIDATE.validate_python(
+        {**row, "spans": spans, "provenance": provenance, "branch": branch}
+    )

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from gem_backend.entropy import TokenStatistics
 from gem_backend.generation import Sampled
 from gem_backend.spans import answer_text, locate_spans, token_texts
-from gem_backend.types import Candidate, Provenance
+from gem_backend.types import Branch, Candidate, Provenance
 
 TOP_K = 5  # alternatives kept of each token; Candidate's flattened layout says five
 VERSIONS = (
@@ -32,7 +32,12 @@ class CandidateWriter:
         self._alternatives: dict[int, str] = {}
 
     def candidate(
-        self, prompt: str, number: int, sampled: Sampled, statistics: TokenStatistics
+        self,
+        prompt: str,
+        number: int,
+        sampled: Sampled,
+        statistics: TokenStatistics,
+        branch: Branch | None = None,
     ) -> Candidate:
         """Return the record of one candidate.
 
@@ -41,11 +46,12 @@ class CandidateWriter:
             number: which of the prompt's candidates it is; part of its identity.
             sampled: the ids.
             statistics: of these ids, with at most five alternatives each.
+            branch: where it left another candidate.
         """
         texts = token_texts(self._tokenizer, sampled.ids)
         text = "".join(texts)
         top_tokens, top_probs = self._top(statistics)
-        identity = (self._provenance, prompt, number, sampled.ids)
+        identity = (self._provenance, prompt, number, sampled.ids, *(branch or ()))
         return Candidate(
             candidate_id=hashlib.sha256(repr(identity).encode()).hexdigest()[:20],
             prompt=prompt,
@@ -60,6 +66,7 @@ class CandidateWriter:
             spans=locate_spans(texts, self._answer_marker),
             is_finished=sampled.is_finished,
             provenance=self._provenance,
+            branch=branch,
         )
 
     def _top(self, statistics: TokenStatistics) -> tuple[tuple[str, ...], tuple[float, ...]]:

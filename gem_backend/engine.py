@@ -8,20 +8,28 @@ request starts a new one. The child ends with its parent: the pipe closes.
 import logging
 import multiprocessing
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Literal, NamedTuple, Self, cast
+from typing import Literal, NamedTuple, Protocol, Self, cast
 
 from gem_backend.config import PromptConfig, SamplingConfig
-from gem_backend.errors import EngineError, GemError
-from gem_backend.types import Candidate
+from gem_backend.errors import EngineError, GemError, Stopped
+from gem_backend.types import Branch, Candidate
 
 logger = logging.getLogger("gem_backend.engine")
 
-OnProgress = Callable[[int, int], None]
+
+class OnProgress(Protocol):
+    """Told how far work is; raising ``Stopped`` ends it, and the engine is ready for the next."""
+
+    def __call__(self, done: int, total: int, tokens: tuple[int, ...] = ()) -> None:
+        """Take how much is done, of how much, and the tokens of each candidate where known."""
+        ...
+
+
 Device = Literal["auto", "cpu", "cuda"]
+STOPPED = "Stopped."
 BUSY = "A run has the model now; sampling is back when it ends."
 
 
@@ -53,6 +61,33 @@ class ScoreRequest:
     adapter_dir: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BranchRequest:
+    """Other ways to go on from a token of a candidate; see ``branching.branch``.
+
+    ``point.token`` is the place of the first token that is not taken over. ``alternative`` is the
+    place, 0 to 4, among the most likely tokens there of the one to go on with; None draws it too.
+    ``sampling.max_new_tokens`` bounds the new part.
+    """
+
+    prompt: str
+    parent_ids: tuple[int, ...]
+    point: Branch
+    sampling: SamplingConfig
+    prompt_config: PromptConfig
+    alternative: int | None = None
+    adapter_dir: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RereadRequest:
+    """The same tokens under another adapter; ``adapter_dir`` None means the base model."""
+
+    candidates: tuple[Candidate, ...]
+    prompt_config: PromptConfig
+    adapter_dir: str | None = None
+
+
 class ScoredAnswer(NamedTuple):
     """A written answer with its exact statistics under the model that was asked for.
 
@@ -64,13 +99,21 @@ class ScoredAnswer(NamedTuple):
     base_logprob: tuple[float, ...] | None
 
 
-Request = SampleRequest | ScoreRequest
+Request = SampleRequest | ScoreRequest | BranchRequest | RereadRequest
 
 
 @dataclass(frozen=True, slots=True)
 class _Progress:
+    """How far a request is; ``tokens`` counts those of each candidate, where they are known."""
+
     done: int
     total: int
+    tokens: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """Ends the request under way; without one it means nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +182,28 @@ class Engine:
         """
         return cast(list[ScoredAnswer | None], self._ask(request, on_progress))
 
+    def branch(
+        self, request: BranchRequest, on_progress: OnProgress | None = None
+    ) -> list[Candidate]:
+        """Sample and score other ways to go on from a token of a candidate.
+
+        Raises:
+            EngineError: the child died or fell silent, or the device is held for a run.
+            GemError: whatever the child could say about the model or the request.
+        """
+        return cast(list[Candidate], self._ask(request, on_progress))
+
+    def reread(
+        self, request: RereadRequest, on_progress: OnProgress | None = None
+    ) -> list[Candidate]:
+        """Return the same tokens with what another adapter, or the base model, says of each.
+
+        Raises:
+            EngineError: the child died or fell silent, or the device is held for a run.
+            GemError: whatever the child could say about the model or the request.
+        """
+        return cast(list[Candidate], self._ask(request, on_progress))
+
     def release(self) -> None:
         """End the child at once; requests under way or waiting fail, later ones start a new one."""
         with self._switch:
@@ -178,6 +243,9 @@ class Engine:
             try:
                 pipe.send(request)
                 reply = self._await_reply(pipe, on_progress)
+            except Stopped:
+                self._stop(pipe)
+                raise
             except (EOFError, OSError) as error:
                 self._discard()
                 raise self._stopped() from error
@@ -214,13 +282,26 @@ class Engine:
             if not isinstance(reply, _Progress):
                 return list(reply)
             if on_progress is not None:
-                on_progress(reply.done, reply.total)
+                on_progress(reply.done, reply.total, reply.tokens)
         raise EngineError(f"The model engine was silent for {self._timeout_s:.0f} seconds.")
+
+    def _stop(self, pipe: Connection) -> None:
+        """End the request under way and leave the child ready, its last words read."""
+        try:
+            pipe.send(_Stop())
+            self._await_reply(pipe, None)
+        except (EOFError, OSError, EngineError):
+            self._discard()
 
 
 def serve(pipe: Connection, config: EngineConfig) -> None:
     """The child's loop: load the model once, answer until the parent is gone."""
     from gem_backend.engine_model import EngineModel  # noqa: PLC0415 - torch lives in the child only
+
+    def told(done: int, total: int, tokens: tuple[int, ...] = ()) -> None:
+        pipe.send(_Progress(done, total, tokens))
+        if pipe.poll() and isinstance(pipe.recv(), _Stop):
+            raise Stopped(STOPPED)
 
     model: EngineModel | None = None
     while True:
@@ -228,12 +309,11 @@ def serve(pipe: Connection, config: EngineConfig) -> None:
             request = pipe.recv()
         except (EOFError, KeyboardInterrupt):
             return
+        if isinstance(request, _Stop):
+            continue  # what it was to end had ended by itself
         try:
             model = model or EngineModel(config)
-            if request is None:
-                pipe.send([])
-                continue
-            pipe.send(model.answer(request, lambda done, total: pipe.send(_Progress(done, total))))
+            pipe.send([] if request is None else model.answer(request, told))
         except GemError as error:
             pipe.send(error)
         except Exception as error:

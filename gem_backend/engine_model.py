@@ -7,19 +7,38 @@ from pathlib import Path
 
 from peft import PeftModel
 
+from gem_backend.branching import branch
 from gem_backend.config import PromptConfig
 from gem_backend.engine import (
+    BranchRequest,
     EngineConfig,
     OnProgress,
     Request,
+    RereadRequest,
     SampleRequest,
     ScoredAnswer,
     ScoreRequest,
 )
 from gem_backend.errors import DataError
 from gem_backend.policy import Policy, add_adapter, load_policy
-from gem_backend.sampling import TransformersSampler, score_completion
+from gem_backend.sampling import TransformersSampler, reread, score_completion
 from gem_backend.types import Candidate
+
+
+class _Watch:
+    """Joins what sampling says of itself, finished candidates and their tokens, in one message."""
+
+    def __init__(self, on_progress: OnProgress, total: int) -> None:
+        self._on_progress = on_progress
+        self._total = total
+        self._done = 0
+
+    def done(self, done: int, total: int) -> None:
+        self._done = done
+        self._on_progress(done, total)
+
+    def tokens(self, tokens: Sequence[int]) -> None:
+        self._on_progress(self._done, self._total, tuple(tokens))
 
 
 class EngineModel:
@@ -39,19 +58,39 @@ class EngineModel:
 
     def answer(
         self, request: Request, on_progress: OnProgress
-    ) -> Sequence[list[Candidate] | ScoredAnswer | None]:
-        """Do what a request asks for; one entry for each of its prompts or written answers."""
-        if isinstance(request, ScoreRequest):
-            return self.score(request, on_progress)
-        return self.sample(request, on_progress)
+    ) -> Sequence[list[Candidate] | Candidate | ScoredAnswer | None]:
+        """Do what a request asks for; see ``Engine``."""
+        match request:
+            case SampleRequest():
+                return self.sample(request, on_progress)
+            case BranchRequest():
+                return self.branch(request, on_progress)
+            case RereadRequest():
+                return self.reread(request, on_progress)
+            case ScoreRequest():
+                return self.score(request, on_progress)
 
-    def sample(
-        self, request: SampleRequest, on_progress: OnProgress | None = None
-    ) -> list[list[Candidate]]:
+    def sample(self, request: SampleRequest, on_progress: OnProgress) -> list[list[Candidate]]:
         """Sample and score a group for each prompt, under the adapter that was asked for."""
+        watch = _Watch(on_progress, len(request.prompts) * request.sampling.num_candidates)
         with self._under(request.adapter_dir) as policy:
-            sampler = TransformersSampler(policy, request.prompt_config)
-            return sampler.sample(list(request.prompts), request.sampling, on_progress)
+            sampler = TransformersSampler(policy, request.prompt_config, on_tokens=watch.tokens)
+            return sampler.sample(list(request.prompts), request.sampling, watch.done)
+
+    def branch(self, request: BranchRequest, on_progress: OnProgress) -> list[Candidate]:
+        """Sample and score other ways to go on, under the adapter that was asked for."""
+        watch = _Watch(on_progress, request.sampling.num_candidates)
+        with self._under(request.adapter_dir) as policy:
+            return branch(policy, request, watch.done, watch.tokens)
+
+    def reread(self, request: RereadRequest, on_progress: OnProgress) -> list[Candidate]:
+        """Score the same tokens under the adapter that was asked for."""
+        read = []
+        with self._under(request.adapter_dir) as policy:
+            for candidate in request.candidates:
+                read.append(reread(policy, candidate, request.prompt_config))
+                on_progress(len(read), len(request.candidates))
+        return read
 
     def score(
         self, request: ScoreRequest, on_progress: OnProgress | None = None

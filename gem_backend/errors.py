@@ -72,6 +72,12 @@ class RunDirError(GemError):
     title = "Run folder not usable"
 
 
+class Stopped(GemError):
+    """Somebody asked for an end."""
+
+    title = "Stopped"
+
+
 class EngineError(GemError):
     """The model engine did not answer."""
 

@@ -10,7 +10,8 @@ through transformers' ``generate``, to the same tokens.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +41,11 @@ from gem_backend.shared_prompts import can_share_prompts, left_padded
 OnProgress = Callable[[int, int], object]
 """Told how many candidates are sampled, and of how many; an error it raises ends the work."""
 
+OnTokens = Callable[[Sequence[int]], object]
+"""Told how many tokens each candidate has so far, a few times a second; its errors end the work."""
+
 MAX_BATCH_ROWS = 256
+TOKENS_EVERY_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,7 @@ def generate(
     config: SamplingConfig | None,
     max_batch_tokens: int,
     on_progress: OnProgress | None = None,
+    on_tokens: OnTokens | None = None,
 ) -> list[Sampled]:
     """Continue every row, in bounded batches of similar length.
 
@@ -121,32 +127,78 @@ def generate(
         config: temperature and top-p; None takes the most likely token each time.
         max_batch_tokens: bounds rows times (longest prompt + room for the answer).
         on_progress: called after each batch.
+        on_tokens: called within a batch.
 
     Returns:
         In the order of ``rows``.
     """
     sampled: dict[int, Sampled] = {}
+    watch = None if on_tokens is None else TokenWatch(on_tokens, len(rows))
     lengths = [len(row.prompt_ids) + row.max_new_tokens for row in rows]
     for batch in _row_batches(lengths, max_batch_tokens):
-        results = _generate_batch(policy, [rows[i] for i in batch], config)
+        watched = None if watch is None else watch.of(batch)
+        results = _generate_batch(policy, [rows[i] for i in batch], config, watched)
         sampled.update(zip(batch, results, strict=True))
+        if watch is not None:
+            watch.settle({row: len(result.ids) for row, result in sampled.items()})
         if on_progress is not None:
             on_progress(len(sampled), len(rows))
     return [sampled[index] for index in range(len(rows))]
 
 
+class TokenWatch:
+    """Counts the tokens of each candidate while they are drawn.
+
+    Args:
+        on_tokens: told the counts, at most every ``TOKENS_EVERY_S`` seconds.
+        num_rows: how many candidates there are.
+    """
+
+    def __init__(self, on_tokens: OnTokens, num_rows: int) -> None:
+        """Start with no tokens."""
+        self._on_tokens = on_tokens
+        self._counts = [0] * num_rows
+        self._next_s = 0.0
+
+    def of(self, batch: Sequence[int]) -> Callable[[Tensor, int], None]:
+        """Return what is to be told the rows (B,) of a batch that draw, and their step."""
+
+        def drawn(rows_B: Tensor, step: int) -> None:
+            now = time.monotonic()
+            if now < self._next_s:
+                return
+            self._next_s = now + TOKENS_EVERY_S
+            for row in rows_B.tolist():
+                self._counts[batch[row]] = step + 1
+            self._on_tokens(tuple(self._counts))
+
+        return drawn
+
+    def settle(self, lengths: Mapping[int, int]) -> None:
+        """Take the final lengths of the candidates that are complete."""
+        for row, length in lengths.items():
+            self._counts[row] = length
+
+
 def _generate_batch(
-    policy: Policy, rows: Sequence[Row], config: SamplingConfig | None
+    policy: Policy,
+    rows: Sequence[Row],
+    config: SamplingConfig | None,
+    drawn: Callable[[Tensor, int], None] | None,
 ) -> list[Sampled]:
-    end_ids = _end_ids(policy)
+    ends = end_ids(policy)
     starts = [Start(row.prompt_ids, row.max_new_tokens) for row in rows]
-    pick = _most_likely if config is None else _drawing(rows, config, policy.device)
+    choose = _most_likely if config is None else _drawing(rows, config, policy.device)
+
+    def pick(logits_BV: Tensor, rows_B: Tensor, step: int) -> Tensor:
+        if drawn is not None:
+            drawn(rows_B, step)
+        return choose(logits_BV, rows_B, step)
+
     with inference_mode(policy.model):
         way = decode if can_share_prompts(policy.model) else _by_transformers
-        generated = way(policy.model, starts, pick, end_ids)
-    return [
-        _cut(ids[: row.max_new_tokens], end_ids) for ids, row in zip(generated, rows, strict=True)
-    ]
+        generated = way(policy.model, starts, pick, ends)
+    return [_cut(ids[: row.max_new_tokens], ends) for ids, row in zip(generated, rows, strict=True)]
 
 
 def _most_likely(logits_BV: Tensor, _rows_B: Tensor, _step: int) -> Tensor:
@@ -207,7 +259,7 @@ def _row_batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]
             yield batch[start : start + MAX_BATCH_ROWS]
 
 
-def _end_ids(policy: Policy) -> list[int]:
+def end_ids(policy: Policy) -> list[int]:
     """Return every id that ends an answer: the model folder's, and the tokenizer's own."""
     settings = base_model(policy.model).generation_config
     stated = settings.eos_token_id if settings is not None else None
@@ -215,6 +267,6 @@ def _end_ids(policy: Policy) -> list[int]:
     return sorted({i for i in [*ids, policy.tokenizer.eos_token_id] if i is not None})
 
 
-def _cut(ids: list[int], end_ids: Sequence[int]) -> Sampled:
-    end = next((t for t, token in enumerate(ids) if token in end_ids), None)
+def _cut(ids: list[int], ends: Sequence[int]) -> Sampled:
+    end = next((t for t, token in enumerate(ids) if token in ends), None)
     return Sampled(tuple(ids if end is None else ids[: end + 1]), end is not None)

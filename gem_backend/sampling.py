@@ -8,7 +8,7 @@ for how, and for what floating point leaves of it.
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gem_backend.candidate_writer import TOP_K, VERSIONS, CandidateWriter
@@ -16,7 +16,7 @@ from gem_backend.config import PromptConfig, SamplingConfig
 from gem_backend.entropy import TokenStatistics, score_tokens
 from gem_backend.errors import DataError
 from gem_backend.forward import TokenSequence, context_length
-from gem_backend.generation import OnProgress, Row, Sampled, generate
+from gem_backend.generation import OnProgress, OnTokens, Row, Sampled, generate
 from gem_backend.policy import Policy
 from gem_backend.prompting import completion_ids, encode_prompt, prompt_ids
 from gem_backend.types import Candidate, Provenance
@@ -91,6 +91,7 @@ class TransformersSampler:
         policy: the model as it stands at each call, adapter included.
         prompt_config: how prompts are put to the model, and the answer marker.
         max_batch_tokens: bounds one batch: rows times (longest prompt + room for the answer).
+        on_tokens: told how many tokens each candidate of a call has, while they are drawn.
     """
 
     def __init__(
@@ -98,8 +99,10 @@ class TransformersSampler:
         policy: Policy,
         prompt_config: PromptConfig | None = None,
         max_batch_tokens: int = DEFAULT_BATCH_TOKENS,
+        on_tokens: OnTokens | None = None,
     ) -> None:
         """Keep what every call needs; nothing is computed yet."""
+        self._on_tokens = on_tokens
         self._policy = policy
         self._prompt_config = prompt_config or PromptConfig()
         self._max_batch_tokens = max_batch_tokens
@@ -165,15 +168,12 @@ class TransformersSampler:
     ) -> Draws:
         rows = self._rows(prompts, config)
         settings = None if is_greedy else config
-        sampled = generate(self._policy, rows, settings, self._max_batch_tokens, on_progress)
-        provenance = Provenance(
-            model=self._policy.name,
-            adapter=self._policy.adapter,
-            seed=config.seed,
-            temperature=0.0 if is_greedy else config.temperature,
-            top_p=config.top_p,
-            versions=VERSIONS,
+        sampled = generate(
+            self._policy, rows, settings, self._max_batch_tokens, on_progress, self._on_tokens
         )
+        provenance = drawn_by(self._policy, config)
+        if is_greedy:
+            provenance = replace(provenance, temperature=0.0)
         writer = CandidateWriter(
             self._policy.tokenizer, self._prompt_config.answer_marker, provenance
         )
@@ -184,8 +184,8 @@ class TransformersSampler:
         rows = []
         for prompt in prompts:
             ids = tuple(encode_prompt(self._policy.tokenizer, prompt, self._prompt_config))
-            room = _room(self._policy, len(ids), config.max_new_tokens)
-            words = _prompt_words(prompt)
+            room = room_for(self._policy, len(ids), config.max_new_tokens)
+            words = prompt_words(prompt)
             occurrence = occurrences[prompt]
             occurrences[prompt] += 1
             rows += [
@@ -229,7 +229,30 @@ def score_completion(
     ids = tuple(completion_ids(tokenizer, completion, add_eos=False))
     if not ids:
         raise DataError("The answer is empty; there is nothing to score.")
-    (statistics,) = score_tokens(policy.model, [TokenSequence(tuple(start), ids)], top_k=TOP_K)
+    marker = (prompt_config or PromptConfig()).answer_marker
+    return _given(policy, prompt, tuple(start), Sampled(ids, is_finished=False), marker)
+
+
+def reread(policy: Policy, candidate: Candidate, prompt_config: PromptConfig) -> Candidate:
+    """Return the very tokens of a candidate with what this policy says of each.
+
+    Args:
+        policy: another model or adapter with the same tokenizer.
+        candidate: what was sampled.
+        prompt_config: how the prompt was put to the model, and the answer marker.
+
+    Raises:
+        DataError: prompt and answer are longer than the model can read.
+    """
+    start = tuple(encode_prompt(policy.tokenizer, candidate.prompt, prompt_config))
+    sampled = Sampled(candidate.token_ids, candidate.is_finished)
+    return _given(policy, candidate.prompt, start, sampled, prompt_config.answer_marker)
+
+
+def _given(
+    policy: Policy, prompt: str, start: tuple[int, ...], sampled: Sampled, marker: str
+) -> Candidate:
+    (statistics,) = score_tokens(policy.model, [TokenSequence(start, sampled.ids)], top_k=TOP_K)
     provenance = Provenance(
         model=policy.name,
         adapter=policy.adapter,
@@ -239,12 +262,28 @@ def score_completion(
         engine="given",
         versions=VERSIONS,
     )
-    marker = (prompt_config or PromptConfig()).answer_marker
-    writer = CandidateWriter(tokenizer, marker, provenance)
-    return writer.candidate(prompt, 0, Sampled(ids, is_finished=False), statistics)
+    writer = CandidateWriter(policy.tokenizer, marker, provenance)
+    return writer.candidate(prompt, 0, sampled, statistics)
 
 
-def _room(policy: Policy, prompt_length: int, max_new_tokens: int) -> int:
+def drawn_by(policy: Policy, config: SamplingConfig) -> Provenance:
+    """Return what candidates say of the policy and the settings that drew them."""
+    return Provenance(
+        model=policy.name,
+        adapter=policy.adapter,
+        seed=config.seed,
+        temperature=config.temperature,
+        top_p=config.top_p,
+        versions=VERSIONS,
+    )
+
+
+def room_for(policy: Policy, prompt_length: int, max_new_tokens: int) -> int:
+    """Return how many tokens fit behind so many, at most ``max_new_tokens``.
+
+    Raises:
+        DataError: none fits.
+    """
     limit = context_length(policy.model)
     if limit is None:
         return max_new_tokens
@@ -256,6 +295,7 @@ def _room(policy: Policy, prompt_length: int, max_new_tokens: int) -> int:
     return min(max_new_tokens, limit - prompt_length)
 
 
-def _prompt_words(prompt: str) -> tuple[int, int]:
+def prompt_words(prompt: str) -> tuple[int, int]:
+    """Return a prompt's part in the seed of its candidates."""
     digest = hashlib.sha256(prompt.encode()).digest()
     return int.from_bytes(digest[:8]), int.from_bytes(digest[8:16])

@@ -240,6 +240,13 @@ class Provenance:
     versions: str = ""
 
 
+class Branch(NamedTuple):
+    """Where a candidate left another: it has that one's tokens before the place ``token``."""
+
+    parent_id: str
+    token: int
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One sampled answer with its exact token statistics.
@@ -248,7 +255,7 @@ class Candidate:
     including the end token if ``is_finished``). ``token_texts`` concatenate to ``text``; a token
     that ends in the middle of a character has an empty text, and the end token too. ``top_tokens``
     and ``top_probs`` hold the five most likely alternatives of each token, flattened: entry ``5 * t
-    + rank``.
+    + rank``. ``branch`` is None for one that was sampled from its prompt alone.
     """
 
     candidate_id: str
@@ -264,6 +271,7 @@ class Candidate:
     spans: Spans
     is_finished: bool
     provenance: Provenance
+    branch: Branch | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,6 +204,7 @@ TEMPERATURE: Final = "Variety"
 SEED: Final = "Seed"
 SAMPLE: Final = "Sample answers"
 SAMPLING: Final = "Sampling"
+STOPPED: Final = "Stopped; nothing was kept."
 SAMPLED: Final = "Ready"
 NO_CANDIDATES: Final = "No answers yet"
 NO_CANDIDATES_NEXT: Final = (

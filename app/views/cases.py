@@ -80,4 +80,4 @@ def task_line(task: TaskState, running: str, done: str) -> str:
     """Return how a piece of background work stands, in one line; empty when nothing was asked."""
     if task.state == "running":
         return f"{running} {task.done} of {task.total}" if task.total else running
-    return {"idle": "", "done": done, "failed": task.error}[task.state]
+    return {"idle": "", "done": done, "stopped": text.STOPPED, "failed": task.error}[task.state]
