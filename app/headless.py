@@ -24,6 +24,7 @@ from storage.errors import ImportFileError, NotFoundError
 Say = Callable[[str], None]
 Json = dict[str, object]
 POLL_S = 0.2
+COMMAND_LINE = "command line"  # who brought a file: whoever sat there had no login
 
 
 def demo(data_dir: Path, seed: int, on_progress: Say) -> Json:
@@ -94,7 +95,7 @@ def import_file(data_dir: Path, file: Path, project: str, mapping: Mapping[str, 
     with Database(data_dir / DATABASE_FILE) as db, db.transaction():
         ensure_demo_project(db)
         found = projects.find_project(db, project) or projects.create_project(db, project)
-        report = exchange.import_file(db, found.project_id, file, mapping)
+        report = exchange.import_file(db, found.project_id, file, mapping, imported_by=COMMAND_LINE)
         if report.skipped and not report.imported and not report.already_there:
             first = report.skipped[0]
             raise ImportFileError(

@@ -444,7 +444,7 @@ class Studio:
         self, project_id: str, path: Path, mapping: Mapping[str, str] | None = None
     ) -> ImportState:
         """Begin to import a file or folder. Raises EntryError while another import runs."""
-        return self._imports.start(project_id, path, mapping or {})
+        return self._imports.start(project_id, path, mapping or {}, self.access.current().rater)
 
     @for_admins
     def import_state(self, project_id: str) -> ImportState:

@@ -50,7 +50,11 @@ _SELECT = f"""
 SELECT {", ".join(_ANSWERS.get(name, name) for name in COLUMNS)} FROM ({TRAINING_PAIRS})
 """  # noqa: S608 - our own text
 
-_LOG_COLUMNS = ", ".join(f'"{field.name}"' for field in fields(LoggedEvent))
+# An event of a log that came in goes out as it was: where it was first stored, was it imported?
+_LOGGED = {"is_imported": "coalesce(was_imported, is_imported) AS is_imported"}
+_LOG_COLUMNS = ", ".join(
+    _LOGGED.get(field.name, f'"{field.name}"') for field in fields(LoggedEvent)
+)
 _SELECT_LOG = f"""
 SELECT {_LOG_COLUMNS}
 FROM label_events
@@ -106,7 +110,7 @@ def export_label_log(db: Database, project_id: str, path: Path) -> int:
     """Write every event of the label log as JSON Lines, in the order it was appended.
 
     Importing the file into an empty project restores the events and what holds now, and exporting
-    that project gives the same bytes.
+    that project gives the same bytes; who brought them there only that studio's own log says.
 
     Args:
         db: the open database.

@@ -81,11 +81,19 @@ LEFT JOIN (
 ) USING (pair_id)
 """  # noqa: S608 - our own text
 
-# Where a final label holds it alone counts.
-TRAINING_PAIRS = """
-WITH settled AS (
-    SELECT pair_id, max(label_seq) AS final_seq FROM standing WHERE is_final GROUP BY pair_id
+# The final label that settles a case: the newest. One that came in a file gives way to whatever was
+# said about the case here.
+SETTLED = """
+SELECT pair_id, max(seq) AS final_seq FROM labels
+WHERE is_final AND (
+    NOT is_imported OR pair_id NOT IN (SELECT pair_id FROM labels WHERE NOT is_imported)
 )
+GROUP BY pair_id
+"""
+
+# Where a case is settled that label alone counts.
+TRAINING_PAIRS = f"""
+WITH settled AS ({SETTLED})
 SELECT
     prompt,
     if(verdict = 'b', answer_b, answer_a) AS chosen,
@@ -97,9 +105,9 @@ FROM labels
 JOIN pairs USING (pair_id)
 JOIN prompts USING (prompt_id)
 LEFT JOIN settled USING (pair_id)
-WHERE pairs.project_id = ? AND (final_seq IS NULL OR labels.seq = final_seq)
+WHERE pairs.project_id = ? AND if(final_seq IS NULL, NOT is_final, labels.seq = final_seq)
 ORDER BY pairs.seq, labels.seq
-"""
+"""  # noqa: S608 - our own text
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,8 +303,8 @@ def _label_of(db: Database, case: Case, rater: str) -> str | None:
 
 def withdraw_parts(db: Database, event_id: str, rater: str) -> None:
     """Take back the labels that are part of a label; inside the caller's transaction."""
-    parts = "SELECT pair_id FROM labels WHERE part_of = ? ORDER BY seq"
-    for (key,) in db.query(parts, [event_id]):
+    parts = "SELECT pair_id FROM labels WHERE part_of = ? AND rater = ? ORDER BY seq"
+    for (key,) in db.query(parts, [event_id, rater]):
         append_event(db, show_case(get_comparison(db, str(key)), rater), rater, "undo")
 
 
