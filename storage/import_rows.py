@@ -1,7 +1,7 @@
 """From one row's named values to a checked row; a bad row says in plain words what is wrong.
 
 ``prompt, chosen, rejected`` is a labelled pair, ``prompt, answer_a, answer_b`` a case to judge, and
-a lone ``prompt`` a question of the pool. Texts may be lists of chat messages instead.
+a lone ``prompt`` a question of the pool.
 """
 
 import json
@@ -130,15 +130,9 @@ def _is_prompt_only(values: Row, split: Split | None) -> bool:
 
 
 def _prompt(values: Row) -> str:
-    prompt = values.get("prompt")
-    if isinstance(prompt, list):
-        text = _conversation(_messages(prompt))
-    elif prompt is None and isinstance(values.get("chosen"), list):
-        text = _conversation(_messages(values["chosen"])[:-1])  # the prompt inside the chat
-    else:
-        if "prompt" not in values:
-            raise RowError(NO_PROMPT)
-        text = _text(values, "prompt") or ""
+    if "prompt" not in values:
+        raise RowError(NO_PROMPT)
+    text = _text(values, "prompt") or ""
     if not text.strip():
         raise RowError("The question is empty.")
     return text
@@ -152,11 +146,10 @@ def _answers(values: Row, names: tuple[str, ...]) -> tuple[str, str]:
 
 
 def _answer(values: Row, name: str) -> str:
-    answer = values.get(name)
-    text = _last_reply(answer) if isinstance(answer, list) else _text(values, name)
-    if not (text or "").strip():
+    text = _text(values, name) or ""
+    if not text.strip():
         raise RowError(f"The answer '{name}' is empty.")
-    return text or ""
+    return text
 
 
 def _verdict(values: Row) -> Verdict:
@@ -235,34 +228,3 @@ def storable(text: str, name: str) -> str:
     except UnicodeEncodeError as error:
         raise RowError(f"The value of '{name}' has a broken character (half of a pair).") from error
     return text
-
-
-# --- chat messages: [{"role": ..., "content": ...}, ...] ----------------------------------------
-
-
-def _messages(value: object) -> list[tuple[str, str]]:
-    """Return the role and the text of each message of a chat."""
-    if not isinstance(value, list):
-        raise RowError("The chat is not a list of messages.")
-    messages = []
-    for message in value:
-        fields = message if isinstance(message, dict) else {}
-        role, content = fields.get("role"), fields.get("content")
-        if not isinstance(role, str) or not isinstance(content, str):
-            raise RowError("A chat message needs a role and a content that is text.")
-        messages.append((role, storable(content, "content")))
-    return messages
-
-
-def _conversation(messages: list[tuple[str, str]]) -> str:
-    """Return a lone message's text, or all messages with their roles in front."""
-    if len(messages) == 1:
-        return messages[0][1]
-    return "\n\n".join(f"{role.capitalize()}: {content}" for role, content in messages)
-
-
-def _last_reply(value: object) -> str:
-    replies = [content for role, content in _messages(value) if role == "assistant"]
-    if not replies:
-        raise RowError("The chat has no message of the assistant.")
-    return replies[-1]

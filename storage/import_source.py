@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gem_backend.types import SkippedRow
+from storage.import_chats import plain_texts
 from storage.import_events import is_event, parse_event
 from storage.import_files import read_rows
 from storage.import_formats import find_format, is_graded
@@ -88,6 +89,7 @@ def _rows(raw: RawRow, mapping: Mapping[str, str], graded: GradedAnswers) -> lis
     values = rename(_values(raw), mapping)
     if is_event(values):
         return [parse_event(values)]
+    values = plain_texts(values)
     if found := find_format(values):
         return [parse_row(row) for row in found.read(values)]
     if is_graded(values):
