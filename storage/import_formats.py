@@ -12,6 +12,7 @@ from typing import NamedTuple
 from storage.import_grades import MAX_ANSWERS
 from storage.import_names import answer_names, prompt_name
 from storage.import_rows import Row, RowError
+from storage.import_values import whole_number
 
 PlainRow = dict[str, object]
 
@@ -160,9 +161,10 @@ def _pandalm(values: Row) -> list[PlainRow]:
     case = _case(texts, ("response1", "response2"), values)
     rows = []
     for name in sorted(name for name in values if re.fullmatch(r"annotator\d+", name)):
-        verdict = {"0": "tie", "1": "first", "2": "second"}.get(str(values[name]))
-        if verdict is None:
+        number = whole_number(values[name])
+        if number not in (0, 1, 2):
             raise RowError(f"The value of '{name}' is none of 0, 1 and 2.")
+        verdict = ("tie", "first", "second")[number]
         rows.append(_judged(case, verdict) | {"rater": name})
     return rows
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from storage.errors import ImportFileError
 from storage.import_rows import RawRow, Row, RowError
+from storage.import_values import is_missing
 
 MAX_ANSWERS = 100  # of one question: 4,950 pairs
 MAX_CHARACTERS = 64 * 2**20  # of all texts: they wait in memory for the end of the file
@@ -46,7 +47,8 @@ class GradedAnswers:
             raise RowError("The question is empty.")
         if not isinstance(answer, str) or not answer.strip():
             raise RowError("The answer 'answer' is empty.")
-        key = (prompt, str(values.get("rater") or ""))
+        rater = values.get("rater")
+        key = (prompt, "" if is_missing(rater) else str(rater))
         if key not in self._groups:
             self._characters += len(prompt) + len(str(values.get("gold_answer") or ""))
         group = self._groups.setdefault(key, [])

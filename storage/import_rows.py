@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 from gem_backend.types import Answer, CaseSource, LabelKind, PairVerdict, SkippedRow, Split, Verdict
+from storage.import_values import is_missing, whole_number, yes_or_no
 from storage.reasons import split_reasons
 
 MOST_LISTED = 10_000  # refused rows; a file may have millions of them
 DEFAULT_RATER = "import"
 NO_PROMPT = "This row has no 'prompt'."
 
-_YES = ("true", "yes", "1")
-_NO = ("false", "no", "0")
 _ANSWERS = ("chosen", "rejected", "answer_a", "answer_b")
 
 Row = Mapping[str, object]
@@ -114,7 +113,7 @@ def parse_row(values: Row) -> ImportRow:
         strength=_strength(values),
         is_acceptable=_is_acceptable(values),
         rationale=_text(values, "rationale") or "",
-        rater=_text(values, "rater") or DEFAULT_RATER,
+        rater=_rater(values),
         split=split,
         gold_answer=gold_answer,
         reasons=_reasons(values),
@@ -153,33 +152,31 @@ def _answer(values: Row, name: str) -> str:
 
 
 def _verdict(values: Row) -> Verdict:
-    verdict = _text(values, "verdict") or "preferred"
+    word = _text(values, "verdict") or "preferred"
+    verdict = "_".join(word.lower().split())
     if verdict not in get_args(PairVerdict):
         raise RowError(
-            f"The verdict '{verdict[:40]}' is none of preferred, tie, both_bad, cannot_judge."
+            f"The verdict '{word[:40]}' is none of preferred, tie, both_bad, cannot_judge."
         )
     return "a" if verdict == "preferred" else verdict  # type: ignore[return-value] # checked above
 
 
 def _strength(values: Row) -> int:
-    strength = values.get("strength")
-    if strength is None:
+    if is_missing(values.get("strength")):
         return 1
-    if isinstance(strength, str):
-        strength = {"1": 1, "2": 2, "3": 3}.get(strength.strip(), strength)
-    if isinstance(strength, bool) or strength not in (1, 2, 3):
+    strength = whole_number(values["strength"])
+    if strength not in (1, 2, 3):
         raise RowError("The strength must be 1, 2 or 3.")
-    return int(str(strength)[0])
+    return strength
 
 
 def _is_acceptable(values: Row) -> bool:
-    value = values.get("is_acceptable", True)
-    word = str(value).strip().lower()
-    if value is None or word in _YES:
+    if is_missing(values.get("is_acceptable")):
         return True
-    if word in _NO:
-        return False
-    raise RowError("The value of 'is_acceptable' must be true or false.")
+    is_acceptable = yes_or_no(values["is_acceptable"])
+    if is_acceptable is None:
+        raise RowError("The value of 'is_acceptable' must be true or false.")
+    return is_acceptable
 
 
 def _reasons(values: Row) -> tuple[str, ...]:
@@ -189,6 +186,14 @@ def _reasons(values: Row) -> tuple[str, ...]:
     if not all(isinstance(reason, str) for reason in value):
         raise RowError("The value of 'reasons' is not a list of texts.")
     return tuple(storable(reason, "reasons") for reason in value if reason)
+
+
+def _rater(values: Row) -> str:
+    """Return the rater's name; a number is one too."""
+    if is_missing(values.get("rater")):
+        return DEFAULT_RATER
+    number = None if isinstance(values["rater"], str) else whole_number(values["rater"])
+    return _text(values, "rater") or "" if number is None else str(number)
 
 
 def _split(values: Row) -> Split | None:

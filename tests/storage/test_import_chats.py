@@ -21,7 +21,7 @@ EARLIER_TEXT = "User: Cough?\n\nAssistant: Since when?\n\nUser: A week."
 
 @pytest.fixture
 def load(db, project_id, tmp_path):
-    """Imports rows; returns question, better and other answer of each, and why some were refused."""
+    """Imports rows; returns question and answers of each, and why some were refused."""
 
     def run(*rows):
         path = tmp_path / "rows.jsonl"
