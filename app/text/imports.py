@@ -10,7 +10,7 @@ IMPORT_HINT: Final = (
     "this studio. You see first what the file would become; nothing is stored before you press "
     "“Import”."
 )
-FILE: Final = "File (.jsonl, .json, .csv, .tsv or .parquet)"
+FILE: Final = "File (.jsonl, .json, .csv, .tsv, .parquet, or a .zip of a “datasets” folder)"
 PLACE: Final = "Or a file or folder on this machine"
 PLACE_HINT: Final = "The whole path; a folder as “datasets” saves it. For files over 100 MB too."
 LOOK: Final = "Look at it"
