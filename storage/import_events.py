@@ -109,6 +109,7 @@ WHERE {_NEW}
     )
 """  # noqa: S608 - our own text
 
+CANNOT_SETTLE = "Somebody has said something about this case here; a file cannot settle it."
 _REFUSED = (
     (_FOREIGN, "This event is in the log of another project or case already."),
     (_CHANGED, "This event is in the log here and says something else; it is left as it is."),
@@ -116,10 +117,7 @@ _REFUSED = (
         _SAID_HERE,
         "This rater has said something about this case here; a file cannot add to it or change it.",
     ),
-    (
-        _SETTLES,
-        "Somebody has said something about this case here; a file cannot settle it.",
-    ),
+    (_SETTLES, CANNOT_SETTLE),
     (_PART_OF_OWN, "This event would be part of a label of this studio."),
     (_OUTDATED, "This rater has said something newer about this case here."),
 )
@@ -181,6 +179,7 @@ def parse_event(values: Row) -> ImportRow:
         split=event.split,
         gold_answer=event.gold_answer,
         reasons=event.reasons,
+        is_final=event.is_final,
         logged=_facts(event),
     )
 
@@ -197,7 +196,6 @@ def _facts(event: LoggedEvent) -> LoggedFacts:
         source=event.source,
         part_of=event.part_of,
         is_written=event.is_written,
-        is_final=event.is_final,
     )
 
 

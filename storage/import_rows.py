@@ -62,7 +62,6 @@ class LoggedFacts:
     source: CaseSource
     part_of: str | None
     is_written: bool
-    is_final: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +83,7 @@ class ImportRow:
     split: Split | None = None
     gold_answer: str | None = None
     reasons: tuple[str, ...] = ()
+    is_final: bool = False
     logged: LoggedFacts | None = None
 
 
@@ -111,12 +111,13 @@ def parse_row(values: Row) -> ImportRow:
         second,
         verdict=_verdict(values),
         strength=_strength(values),
-        is_acceptable=_is_acceptable(values),
+        is_acceptable=_truth(values, "is_acceptable", default=True),
         rationale=_text(values, "rationale") or "",
         rater=_rater(values),
         split=split,
         gold_answer=gold_answer,
         reasons=_reasons(values),
+        is_final=_truth(values, "is_final", default=False),
     )
 
 
@@ -170,13 +171,13 @@ def _strength(values: Row) -> int:
     return strength
 
 
-def _is_acceptable(values: Row) -> bool:
-    if is_missing(values.get("is_acceptable")):
-        return True
-    is_acceptable = yes_or_no(values["is_acceptable"])
-    if is_acceptable is None:
-        raise RowError("The value of 'is_acceptable' must be true or false.")
-    return is_acceptable
+def _truth(values: Row, name: str, *, default: bool) -> bool:
+    if is_missing(values.get(name)):
+        return default
+    truth = yes_or_no(values[name])
+    if truth is None:
+        raise RowError(f"The value of '{name}' must be true or false.")
+    return truth
 
 
 def _reasons(values: Row) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 from gem_backend.types import ImportReport, SkippedRow
 from storage.database import Database
 from storage.identity import monotonic_s, utc_now
-from storage.import_events import SAVE_EVENTS, refuse_events
+from storage.import_events import CANNOT_SETTLE, SAVE_EVENTS, refuse_events
 from storage.import_rows import Refused
 from storage.standing import stand_project
 
@@ -117,52 +117,62 @@ _VERDICT = "CASE WHEN verdict <> 'a' OR staged.answer_a = pairs.answer_a THEN ve
 # has changed their mind since. In parts too: sorting out what is new takes memory for every row.
 _SAVE_LABELS = f"""
 INSERT INTO label_events (event_id, pair_id, rater, kind, verdict, strength, is_acceptable,
-    rationale, reasons, is_imported, imported_by, imported_at, created_at, monotonic_s)
+    rationale, reasons, is_imported, imported_by, imported_at, created_at, monotonic_s,
+    is_final)
 WITH said AS (
     SELECT
-        place, pair_id, rater, strength, staged.is_acceptable, rationale, reasons,
+        place, pair_id, rater, strength, staged.is_acceptable, rationale, reasons, is_final,
         {_VERDICT} AS verdict
     FROM staged JOIN pairs USING (pair_id)
     WHERE kind = 'label' AND place BETWEEN $start AND $end
 ), known AS (
-    SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons FROM labels
+    SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, is_final
+    FROM labels
     WHERE pair_id IN (SELECT pair_id FROM said)
     UNION ALL
-    SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons
+    SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, is_final
     FROM label_events WHERE is_imported AND pair_id IN (SELECT pair_id FROM said)
 ), new AS (
-    SELECT min(place) AS place, pair_id, rater, strength, is_acceptable, rationale, reasons, verdict
+    SELECT
+        min(place) AS place, pair_id, rater, strength, is_acceptable, rationale, reasons, is_final,
+        verdict
     FROM said
     ANTI JOIN known
-    USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons)
+    USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, is_final)
     GROUP BY ALL
 )
 SELECT
     replace(CAST(uuid() AS VARCHAR), '-', ''), pair_id, rater, 'label', verdict, strength,
-    is_acceptable, rationale, reasons, true, $importer, $now, $now, $monotonic
+    is_acceptable, rationale, reasons, true, $importer, $now, $now, $monotonic, is_final
 FROM new ORDER BY place
 """  # noqa: S608 - our own text
 
-# What somebody said here is newer than what a file says of them; only their own hand changes it. A
-# row that was imported before is no news.
+# What somebody said here is newer than what a file says of them; only their own hand changes it,
+# and no file settles a case on which anybody here has a label. A row that was imported before is no
+# news.
 _OVERRULING = f"""
-WITH said AS (
+WITH own AS (
+    SELECT pair_id, rater, is_final FROM labels WHERE NOT is_imported
+), said AS (
     SELECT
-        place, line, pair_id, rater, strength, staged.is_acceptable, rationale, reasons,
+        place, line, pair_id, rater, strength, staged.is_acceptable, rationale, reasons, is_final,
         {_VERDICT} AS verdict
     FROM staged JOIN pairs USING (pair_id)
-    JOIN (
-        SELECT pair_id, rater FROM labels WHERE NOT is_imported AND NOT is_final
-    ) AS own USING (pair_id, rater)
-    WHERE kind = 'label'
+    WHERE kind = 'label' AND if(
+        is_final,
+        pair_id IN (SELECT pair_id FROM own),
+        (pair_id, rater) IN (SELECT (pair_id, rater) FROM own WHERE NOT is_final)
+    )
 ), known AS (
-    SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, seq, is_imported
+    SELECT
+        pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, is_final, seq,
+        is_imported
     FROM label_events WHERE kind = 'label' AND pair_id IN (SELECT pair_id FROM said)
 )
-SELECT place, line FROM said
+SELECT place, line, is_final FROM said
 ANTI JOIN (
     SELECT * FROM known WHERE is_imported OR seq IN (SELECT label_seq FROM standing)
-) USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons)
+) USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, is_final)
 """  # noqa: S608 - our own text
 _SAID_HERE = "This rater has judged this case here, in other words; reopen that label to change it."
 
@@ -243,10 +253,13 @@ def _save_in_parts(
 
 def _refuse_overruling(db: Database) -> list[SkippedRow]:
     """Unstage the judgements that would replace what their raters said here."""
-    rows = [(int(str(place)), int(str(line))) for place, line in db.query(_OVERRULING)]
-    places = [place for place, _ in rows]
+    rows = [
+        (int(str(place)), int(str(line)), final) for place, line, final in db.query(_OVERRULING)
+    ]
+    places = [place for place, *_ in rows]
     db.execute("DELETE FROM staged WHERE place IN (SELECT unnest(CAST(? AS BIGINT[])))", [places])
-    return [SkippedRow(line, _SAID_HERE) for line in sorted({line for _, line in rows})]
+    reasons = {line: CANNOT_SETTLE if final else _SAID_HERE for _, line, final in rows}
+    return [SkippedRow(line, reasons[line]) for line in sorted(reasons)]
 
 
 def _conflict(split: str) -> str:

@@ -91,8 +91,8 @@ WHERE is_final AND (
 GROUP BY pair_id
 """
 
-# Where a case is settled that label alone counts.
-TRAINING_PAIRS = f"""
+# Every label that holds, and where a case is settled the label that settles it, which alone counts.
+HELD_LABELS = f"""
 WITH settled AS ({SETTLED})
 SELECT
     prompt,
@@ -100,13 +100,18 @@ SELECT
     if(verdict = 'b', answer_a, answer_b) AS rejected,
     if(verdict IN ('a', 'b'), 'preferred', verdict) AS verdict,
     strength, rationale, rater, split, gold_answer, is_acceptable, pair_id,
-    source, reasons
+    source, reasons, is_final,
+    final_seq IS NULL OR labels.seq = final_seq AS is_counted
 FROM labels
 JOIN pairs USING (pair_id)
 JOIN prompts USING (prompt_id)
 LEFT JOIN settled USING (pair_id)
-WHERE pairs.project_id = ? AND if(final_seq IS NULL, NOT is_final, labels.seq = final_seq)
+WHERE pairs.project_id = ? AND (NOT is_final OR labels.seq = final_seq)
 ORDER BY pairs.seq, labels.seq
+"""  # noqa: S608 - our own text
+
+_TRAINING_PAIRS = f"""
+SELECT * EXCLUDE (is_final, is_counted) FROM ({HELD_LABELS}) WHERE is_counted
 """  # noqa: S608 - our own text
 
 
@@ -290,8 +295,11 @@ def label_progress(db: Database, project_id: str, rater: str) -> LabelProgress:
 
 
 def training_pairs(db: Database, project_id: str) -> list[PreferencePair]:
-    """Return every label that holds, of all raters and splits, the oldest pair first."""
-    return db.records(PreferencePair, TRAINING_PAIRS, [project_id])
+    """Return every label that counts, of all raters and splits, the oldest pair first.
+
+    Where a case is settled that is the final label, otherwise each that holds.
+    """
+    return db.records(PreferencePair, _TRAINING_PAIRS, [project_id])
 
 
 def _label_of(db: Database, case: Case, rater: str) -> str | None:
