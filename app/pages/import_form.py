@@ -23,7 +23,14 @@ LONGEST_NAME = 60  # characters of a column's name
 NO_COLUMN = -1
 # Files of other kinds are recognised as a whole and have no columns to name.
 WITH_COLUMNS = (
-    *("preference pairs", "cases to judge", "judged answers", "questions", "graded answers"),
+    *(
+        "preference pairs",
+        "cases to judge",
+        "judged answers",
+        "questions",
+        "graded answers",
+        "ranked answers",
+    ),
     None,
 )
 

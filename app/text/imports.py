@@ -24,6 +24,7 @@ FORMATS: Final = {
     "preference pairs": "pairs with a better and another answer",
     "cases to judge": "pairs of answers that nobody has judged yet; they join the queue",
     "judged answers": "pairs of answers with a verdict",
+    "ranked answers": "answers in order; every two answers to a question become a judgement",
     "answers to rank": "questions with several answers that wait for a ranking",
     "questions": "questions alone; name the columns of the answers below, if there are any",
     "graded answers": "answers with grades; every two answers to a question become a judgement",
@@ -87,6 +88,9 @@ COLUMNS: Final = {
     "rationale": "In the rater's words",
     "is_acceptable": "May be used (true or false)",
     "answers": "Answers to rank (a list)",
+    "rank": "Its place (1 is best)",
+    "ranks": "Their places (a list, 1 is best)",
+    "scores": "Their scores (a list, higher is better)",
 }
 FIRST_COLUMNS: Final = 8  # of them are shown at once, the others in a fold
 
