@@ -6,9 +6,9 @@ from app.text.runs import counted
 
 IMPORT_TITLE: Final = "Import"
 IMPORT_HINT: Final = (
-    "Questions with a better and another answer, or an export of PandaLM, Argilla, Label Studio or "
-    "this studio. You see first what the file would become; nothing is stored before you press "
-    "“Import”."
+    "Questions with a better and another answer or with ranked ones, or an export of PandaLM, "
+    "Argilla, Label Studio or this studio. You see first what the file would become; nothing is "
+    "stored before you press “Import”."
 )
 FILE: Final = "File (.jsonl, .json, .csv, .tsv, .parquet, or a .zip of a “datasets” folder)"
 PLACE: Final = "Or a file or folder on this machine"
@@ -88,9 +88,9 @@ COLUMNS: Final = {
     "rationale": "In the rater's words",
     "is_acceptable": "May be used (true or false)",
     "answers": "Answers to rank (a list)",
-    "rank": "Its place (1 is best)",
-    "ranks": "Their places (a list, 1 is best)",
-    "scores": "Their scores (a list, higher is better)",
+    "rank": "Place of a single answer (1 is best)",
+    "ranks": "Places of the answers (a list, 1 is best)",
+    "scores": "Scores of the answers (a list, higher is better)",
 }
 FIRST_COLUMNS: Final = 8  # of them are shown at once, the others in a fold
 
