@@ -444,7 +444,7 @@ class Studio:
         self, project_id: str, path: Path, mapping: Mapping[str, str] | None = None
     ) -> ImportState:
         """Begin to import a file or folder. Raises EntryError while another import runs."""
-        return self._imports.start(project_id, path, mapping or {})
+        return self._imports.start(project_id, path, mapping or {}, self.access.current().rater)
 
     @for_admins
     def import_state(self, project_id: str) -> ImportState:
@@ -458,9 +458,12 @@ class Studio:
 
     @for_admins
     def export_file(
-        self, project_id: str, file_format: export.ExportFormat | Literal["log"]
+        self,
+        project_id: str,
+        file_format: export.ExportFormat | Literal["log"],
+        contents: export.Contents = "labels",
     ) -> Path:
-        """Write the project's labelled pairs, or the whole label log, and return the file."""
+        """Write what the project holds, or the whole label log, and return the file."""
         name = projects.get_project(self._db, project_id).name
         stem = "".join(c if c.isalnum() else "-" for c in name).strip("-").lower() or "project"
         folder = self._exports_dir / project_id  # names that differ may come to the same stem
@@ -468,8 +471,9 @@ class Studio:
             path = folder / f"{stem}-log.jsonl"
             export.export_label_log(self._db, project_id, path)
         else:
-            path = folder / f"{stem}.{file_format}"
-            export.export_pairs(self._db, project_id, path, file_format)
+            name = stem if contents == "labels" else f"{stem}-{contents}"
+            path = folder / f"{name}.{file_format}"
+            export.export_pairs(self._db, project_id, path, file_format, contents)
         return path
 
     # --- raters ---

@@ -171,7 +171,8 @@ class Case:
 class LabelEvent:
     """One line of the append-only label log; ``kind`` "undo" withdraws the rater's last label.
 
-    A final label settles a case in sight of what raters said; they keep their own.
+    A final label settles a case in sight of what raters said; they keep their own. What came from a
+    file says who brought it and when; nothing else about it is known for sure.
     """
 
     event_id: str
@@ -187,6 +188,9 @@ class LabelEvent:
     created_at: str = ""
     reasons: tuple[str, ...] = ()
     is_final: bool = False
+    is_imported: bool = False
+    imported_by: str | None = None
+    imported_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from gem_backend.types import Case, CaseSource, Comparison, Split, Verdict
 from storage.database import Database
-from storage.pairs import Judgement, append_event
+from storage.pairs import SETTLED, Judgement, append_event
 from storage.standing import held_label
 
-_DISPUTED = """
-WITH disputed AS (
-    SELECT pair_id FROM labels JOIN pairs USING (pair_id)
+_DISPUTED = f"""
+WITH settled AS ({SETTLED}), disputed AS (
+    SELECT pair_id FROM labels JOIN pairs USING (pair_id) LEFT JOIN settled USING (pair_id)
     WHERE pairs.project_id = ?
     GROUP BY pair_id
-    HAVING count(DISTINCT verdict) FILTER (NOT is_final) > 1 OR bool_or(is_final)
+    HAVING count(DISTINCT verdict) FILTER (NOT is_final) > 1 OR bool_or(final_seq IS NOT NULL)
 )
 SELECT
     pair_id, pairs.project_id, prompt_id, prompt, answer_a, answer_b, split, pairs.source, rater,
@@ -25,8 +25,9 @@ FROM labels
 JOIN pairs USING (pair_id)
 JOIN prompts USING (prompt_id)
 SEMI JOIN disputed USING (pair_id)
+WHERE NOT is_final OR labels.seq IN (SELECT final_seq FROM settled)
 ORDER BY pairs.seq, labels.seq
-"""
+"""  # noqa: S608 - our own text
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ _LOG = """
 SELECT
     event_id, pair_id, label_events.rater, kind, verdict, "left", strength, is_acceptable,
     rationale, elapsed_s, label_events.created_at, label_events.reasons,
-    is_final
+    is_final, is_imported, imported_by, imported_at
 FROM label_events JOIN pairs USING (pair_id)
 """
 

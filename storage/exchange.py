@@ -17,7 +17,7 @@ from storage.import_files import NOT_JSON, NOT_NAMED
 from storage.import_names import check_mapping, missing_columns
 from storage.import_rows import NO_PROMPT, Refused
 from storage.import_source import CheckedRow, checked_rows
-from storage.import_store import CREATE_STAGED, store_staged
+from storage.import_store import CREATE_STAGED, Owner, store_staged
 from storage.projects import get_project
 
 _BATCH = 500  # rows; the most that is in memory at once
@@ -57,13 +57,14 @@ _STAGED = pa.schema(
 )
 
 
-def import_file(
+def import_file(  # noqa: PLR0913 - the last three only the page and the command line give
     db: Database,
     project_id: str,
     path: Path,
     mapping: Mapping[str, str] | None = None,
     on_progress: Callable[[int, int], object] = lambda *_: None,
     is_cancelled: Callable[[], bool] = lambda: False,
+    imported_by: str = "",
 ) -> ImportReport:
     """Import a file or folder; bad rows are left out and named, good ones are stored together.
 
@@ -76,6 +77,7 @@ def import_file(
         on_progress: told now and then how many rows are read and 0; while they are stored, how
             much is done and of how much.
         is_cancelled: asked as often whether to stop.
+        imported_by: who brings the file; every label that comes of it says so for ever.
 
     Raises:
         ImportFileError: nothing of the file can be read, the mapping does not fit it, or
@@ -99,7 +101,7 @@ def import_file(
             raise ImportFileError(f"The file has no column '{missing[0]}' to map.")
         _refuse_unreadable(db, skipped)
         with db.transaction():
-            return store_staged(db, project_id, skipped, progress.tell)
+            return store_staged(db, Owner(project_id, imported_by), skipped, progress.tell)
 
 
 class _Progress:

@@ -4,12 +4,13 @@ What is there already is left as it is.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from gem_backend.types import ImportReport, SkippedRow
 from storage.database import Database
 from storage.identity import monotonic_s, utc_now
-from storage.import_events import SAVE_EVENTS, refuse_events
+from storage.import_events import CANNOT_SETTLE, SAVE_EVENTS, refuse_events
 from storage.import_rows import Refused
 from storage.standing import stand_project
 
@@ -116,59 +117,79 @@ _VERDICT = "CASE WHEN verdict <> 'a' OR staged.answer_a = pairs.answer_a THEN ve
 # has changed their mind since. In parts too: sorting out what is new takes memory for every row.
 _SAVE_LABELS = f"""
 INSERT INTO label_events (event_id, pair_id, rater, kind, verdict, strength, is_acceptable,
-    rationale, reasons, is_imported, created_at, monotonic_s)
+    rationale, reasons, is_imported, imported_by, imported_at, created_at, monotonic_s,
+    is_final)
 WITH said AS (
     SELECT
-        place, pair_id, rater, strength, staged.is_acceptable, rationale, reasons,
+        place, pair_id, rater, strength, staged.is_acceptable, rationale, reasons, is_final,
         {_VERDICT} AS verdict
     FROM staged JOIN pairs USING (pair_id)
     WHERE kind = 'label' AND place BETWEEN $start AND $end
 ), known AS (
-    SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons FROM labels
+    SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, is_final
+    FROM labels
     WHERE pair_id IN (SELECT pair_id FROM said)
     UNION ALL
-    SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons
+    SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, is_final
     FROM label_events WHERE is_imported AND pair_id IN (SELECT pair_id FROM said)
 ), new AS (
-    SELECT min(place) AS place, pair_id, rater, strength, is_acceptable, rationale, reasons, verdict
+    SELECT
+        min(place) AS place, pair_id, rater, strength, is_acceptable, rationale, reasons, is_final,
+        verdict
     FROM said
     ANTI JOIN known
-    USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons)
+    USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, is_final)
     GROUP BY ALL
 )
 SELECT
     replace(CAST(uuid() AS VARCHAR), '-', ''), pair_id, rater, 'label', verdict, strength,
-    is_acceptable, rationale, reasons, true, $now, $monotonic
+    is_acceptable, rationale, reasons, true, $importer, $now, $now, $monotonic, is_final
 FROM new ORDER BY place
 """  # noqa: S608 - our own text
 
-# What somebody said here is newer than what a file says of them; only their own hand changes it. A
-# row that was imported before is no news.
+# What somebody said here is newer than what a file says of them; only their own hand changes it,
+# and no file settles a case on which anybody here has a label. A row that was imported before is no
+# news.
 _OVERRULING = f"""
-WITH said AS (
+WITH own AS (
+    SELECT pair_id, rater, is_final FROM labels WHERE NOT is_imported
+), said AS (
     SELECT
-        place, line, pair_id, rater, strength, staged.is_acceptable, rationale, reasons,
+        place, line, pair_id, rater, strength, staged.is_acceptable, rationale, reasons, is_final,
         {_VERDICT} AS verdict
     FROM staged JOIN pairs USING (pair_id)
-    JOIN standing USING (pair_id, rater)
-    WHERE kind = 'label' AND is_own AND NOT standing.is_final AND label_seq IS NOT NULL
+    WHERE kind = 'label' AND if(
+        is_final,
+        pair_id IN (SELECT pair_id FROM own),
+        (pair_id, rater) IN (SELECT (pair_id, rater) FROM own WHERE NOT is_final)
+    )
 ), known AS (
-    SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, seq, is_imported
+    SELECT
+        pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, is_final, seq,
+        is_imported
     FROM label_events WHERE kind = 'label' AND pair_id IN (SELECT pair_id FROM said)
 )
-SELECT place, line FROM said
+SELECT place, line, is_final FROM said
 ANTI JOIN (
     SELECT * FROM known WHERE is_imported OR seq IN (SELECT label_seq FROM standing)
-) USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons)
+) USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, is_final)
 """  # noqa: S608 - our own text
 _SAID_HERE = "This rater has judged this case here, in other words; reopen that label to change it."
 
 _SPLIT_WORDS = {"train": "training", "held_out": "evaluation"}
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Where rows go, and who brings them."""
+
+    project_id: str
+    imported_by: str
+
+
 def store_staged(
     db: Database,
-    project_id: str,
+    owner: Owner,
     skipped: Refused,
     on_part: Callable[[int, int], object] = lambda *_: None,
 ) -> ImportReport:
@@ -176,12 +197,13 @@ def store_staged(
 
     Args:
         db: the open database, in a transaction.
-        project_id: the project that gets the rows.
+        owner: the project that gets the rows, and who brings them.
         skipped: the rows that were refused before; rows refused here join them.
         on_part: told before each part how much is done, and of how much; an error it raises ends
             the work.
     """
-    owner = {"project": project_id, "now": utc_now()}
+    project_id, now = owner.project_id, utc_now()
+    where = {"project": project_id, "now": now}
     db.execute_script(_DECIDE_SPLITS)
     for line, split in db.query(_CONFLICTS):
         skipped.add(SkippedRow(int(str(line)), _conflict(str(split))))
@@ -189,11 +211,11 @@ def store_staged(
     skipped.add(*refuse_events(db), *_refuse_overruling(db))
     rows = db.count("SELECT count(*) FROM staged")
     imported = db.count(_COUNT_PROMPTS)
-    db.execute(_SAVE_PROMPTS, owner)
+    db.execute(_SAVE_PROMPTS, where)
     db.execute_script(_NEW_PAIRS)
     imported += db.count(_COUNT_CASES)
     db.execute(_MAKE_CASES)
-    imported += _save_in_parts(db, owner, on_part)
+    imported += _save_in_parts(db, where, owner.imported_by, on_part)
     stand_project(db, project_id)
     db.execute_script("DROP TABLE staged; DROP TABLE decided; DROP TABLE new_pairs")
     listed = tuple(sorted(skipped.rows, key=lambda row: row.line))
@@ -201,32 +223,43 @@ def store_staged(
 
 
 def _save_in_parts(
-    db: Database, owner: dict[str, str], on_part: Callable[[int, int], object]
+    db: Database,
+    where: dict[str, str],
+    importer: str,
+    on_part: Callable[[int, int], object],
 ) -> int:
     """Store the pairs, then judgements and events; return how many of these are new."""
-    moment = {"now": owner["now"], "monotonic": monotonic_s()}
+    brought = {"now": where["now"], "importer": importer}
     stages: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
-        ("new_pairs", _SAVE_PAIRS, _PART, owner),
-        ("staged WHERE kind = 'label'", _SAVE_LABELS, _LABELS, moment),
-        ("staged WHERE kind = 'event'", SAVE_EVENTS, _PART, {}),
+        ("new_pairs", _SAVE_PAIRS, _PART, where),
+        (
+            "staged WHERE kind = 'label'",
+            _SAVE_LABELS,
+            _LABELS,
+            {**brought, "monotonic": monotonic_s()},
+        ),
+        ("staged WHERE kind = 'event'", SAVE_EVENTS, _PART, brought),
     )
     last = [db.count(f"SELECT max(place) FROM {of}") for of, *_ in stages]  # noqa: S608 - ours
     done, saved = 0, []
-    for end, (_, sql, size, where) in zip(last, stages, strict=True):
+    for end, (_, sql, size, values) in zip(last, stages, strict=True):
         saved.append(0)
         for start in range(0, end + 1, size):
             on_part(done + start, sum(last) + 1)
-            saved[-1] += db.execute(sql, {**where, "start": start, "end": start + size - 1})
+            saved[-1] += db.execute(sql, {**values, "start": start, "end": start + size - 1})
         done += end
     return sum(saved[1:])
 
 
 def _refuse_overruling(db: Database) -> list[SkippedRow]:
     """Unstage the judgements that would replace what their raters said here."""
-    rows = [(int(str(place)), int(str(line))) for place, line in db.query(_OVERRULING)]
-    places = [place for place, _ in rows]
+    rows = [
+        (int(str(place)), int(str(line)), final) for place, line, final in db.query(_OVERRULING)
+    ]
+    places = [place for place, *_ in rows]
     db.execute("DELETE FROM staged WHERE place IN (SELECT unnest(CAST(? AS BIGINT[])))", [places])
-    return [SkippedRow(line, _SAID_HERE) for line in sorted({line for _, line in rows})]
+    reasons = {line: CANNOT_SETTLE if final else _SAID_HERE for _, line, final in rows}
+    return [SkippedRow(line, reasons[line]) for line in sorted(reasons)]
 
 
 def _conflict(split: str) -> str:

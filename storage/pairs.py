@@ -81,25 +81,38 @@ LEFT JOIN (
 ) USING (pair_id)
 """  # noqa: S608 - our own text
 
-# Where a final label holds it alone counts.
-TRAINING_PAIRS = """
-WITH settled AS (
-    SELECT pair_id, max(label_seq) AS final_seq FROM standing WHERE is_final GROUP BY pair_id
+# The final label that settles a case: the newest. One that came in a file gives way to whatever was
+# said about the case here.
+SETTLED = """
+SELECT pair_id, max(seq) AS final_seq FROM labels
+WHERE is_final AND (
+    NOT is_imported OR pair_id NOT IN (SELECT pair_id FROM labels WHERE NOT is_imported)
 )
+GROUP BY pair_id
+"""
+
+# Every label that holds, and where a case is settled the label that settles it, which alone counts.
+HELD_LABELS = f"""
+WITH settled AS ({SETTLED})
 SELECT
     prompt,
     if(verdict = 'b', answer_b, answer_a) AS chosen,
     if(verdict = 'b', answer_a, answer_b) AS rejected,
     if(verdict IN ('a', 'b'), 'preferred', verdict) AS verdict,
     strength, rationale, rater, split, gold_answer, is_acceptable, pair_id,
-    source, reasons
+    source, reasons, is_final,
+    final_seq IS NULL OR labels.seq = final_seq AS is_counted
 FROM labels
 JOIN pairs USING (pair_id)
 JOIN prompts USING (prompt_id)
 LEFT JOIN settled USING (pair_id)
-WHERE pairs.project_id = ? AND (final_seq IS NULL OR labels.seq = final_seq)
+WHERE pairs.project_id = ? AND (NOT is_final OR labels.seq = final_seq)
 ORDER BY pairs.seq, labels.seq
-"""
+"""  # noqa: S608 - our own text
+
+_TRAINING_PAIRS = f"""
+SELECT * EXCLUDE (is_final, is_counted) FROM ({HELD_LABELS}) WHERE is_counted
+"""  # noqa: S608 - our own text
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,8 +295,11 @@ def label_progress(db: Database, project_id: str, rater: str) -> LabelProgress:
 
 
 def training_pairs(db: Database, project_id: str) -> list[PreferencePair]:
-    """Return every label that holds, of all raters and splits, the oldest pair first."""
-    return db.records(PreferencePair, TRAINING_PAIRS, [project_id])
+    """Return every label that counts, of all raters and splits, the oldest pair first.
+
+    Where a case is settled that is the final label, otherwise each that holds.
+    """
+    return db.records(PreferencePair, _TRAINING_PAIRS, [project_id])
 
 
 def _label_of(db: Database, case: Case, rater: str) -> str | None:
@@ -295,8 +311,8 @@ def _label_of(db: Database, case: Case, rater: str) -> str | None:
 
 def withdraw_parts(db: Database, event_id: str, rater: str) -> None:
     """Take back the labels that are part of a label; inside the caller's transaction."""
-    parts = "SELECT pair_id FROM labels WHERE part_of = ? ORDER BY seq"
-    for (key,) in db.query(parts, [event_id]):
+    parts = "SELECT pair_id FROM labels WHERE part_of = ? AND rater = ? ORDER BY seq"
+    for (key,) in db.query(parts, [event_id, rater]):
         append_event(db, show_case(get_comparison(db, str(key)), rater), rater, "undo")
 
 

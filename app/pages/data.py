@@ -24,13 +24,14 @@ from app.views import tables
 from app.views.raters_at_work import raters_at_work_html
 from gem_backend.errors import DataError
 
-Format = Literal["jsonl", "csv", "parquet", "log"]
+Format = Literal["jsonl", "csv", "parquet", "zip"]
 FORMATS: tuple[tuple[str, Format], ...] = (
     ("JSONL", "jsonl"),
     ("CSV", "csv"),
     ("Parquet", "parquet"),
-    ("Label log", "log"),
+    ("“datasets” folder (.zip)", "zip"),
 )
+Contents = Literal["trains", "labels", "unjudged", "log"]
 
 
 def counts_panel(studio: Studio, project_id: str) -> str:
@@ -78,11 +79,19 @@ class DataHandlers:
         view = self.studio.agreement(project_id)
         return views.agreement_html(view), raters_at_work_html(view), views.health_html(view)
 
-    def export_file(self, project_id: str, file_format: Format) -> gr.File:
+    def choose_contents(self, contents: Contents) -> tuple[object, ...]:
+        """Say what the file would hold; a log has one format only."""
+        hint = f'<p class="gem-quiet">{say.EXPORT_HOLDS[contents]}</p>'
+        return hint, gr.Radio(visible=contents != "log"), gr.File(None, visible=False)
+
+    def export_file(self, project_id: str, contents: Contents, file_format: Format) -> gr.File:
         """Write the export and offer a copy in Gradio's own folder, the only one it may read."""
         if not project_id:
             raise DataError(say.NO_PROJECT)
-        path = self.studio.export_file(project_id, file_format)
+        if contents == "log":
+            path = self.studio.export_file(project_id, "log")
+        else:
+            path = self.studio.export_file(project_id, file_format, contents)
         return gr.File(save_file_to_cache(path, self.cache_dir), visible=True)
 
 
@@ -97,10 +106,7 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
             imports = build_import_card(studio, project_id)
         with gr.Column(elem_classes="gem-card"):
             _heading(say.EXPORT_TITLE, say.EXPORT_HINT)
-            file_format = gr.Radio(FORMATS, value="jsonl", label=say.EXPORT_FORMAT)
-            with gr.Row(elem_classes="gs-actions"):
-                export = gr.Button(say.EXPORT_BUTTON, scale=0)
-            download = gr.File(label=say.EXPORT_FILE, visible=False, interactive=False)
+            handlers, download = _build_export(studio, project_id)
         with gr.Column(elem_classes="gem-card"):
             form = build_rater_form(studio, project_id)
         with gr.Column(elem_classes="gem-card"):
@@ -116,10 +122,8 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
         with gr.Column(elem_classes="gem-card"):
             _heading(text_disputes.TITLE, text_disputes.HINT)
             disputes = DisputesCard(studio, project_id)
-    handlers = DataHandlers(studio, download.GRADIO_CACHE)
     listen(imports.ended.change, handlers.counts, [project_id], [counts])
     listen(imports.ended.change, handlers.judged, [project_id], [agreement, at_work, health])
-    listen(export.click, handlers.export_file, [project_id, file_format], [download])
 
     def refresh(project_id: str, chosen: Chosen | None) -> tuple[object, ...]:
         judged = handlers.judged(project_id)
@@ -144,6 +148,25 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
         poll_inputs=imports.progress[:1],
         poll_outputs=[*imports.progress, imports.ended],
     )
+
+
+def _build_export(studio: Studio, project_id: gr.State) -> tuple[DataHandlers, gr.File]:
+    """Build and wire the card that makes a file; the file is offered where it ends."""
+    contents = gr.Radio(
+        [(words, name) for name, words in say.EXPORT_CONTENTS.items()],
+        value="trains",
+        label=say.EXPORT_WHAT,
+        elem_id="export-contents",
+    )
+    holds = gr.HTML(f'<p class="gem-quiet">{say.EXPORT_HOLDS["trains"]}</p>')
+    file_format = gr.Radio(FORMATS, value="jsonl", label=say.EXPORT_FORMAT)
+    with gr.Row(elem_classes="gs-actions"):
+        export = gr.Button(say.EXPORT_BUTTON, scale=0)
+    download = gr.File(label=say.EXPORT_FILE, visible=False, interactive=False)
+    handlers = DataHandlers(studio, download.GRADIO_CACHE)
+    listen(contents.input, handlers.choose_contents, [contents], [holds, file_format, download])
+    listen(export.click, handlers.export_file, [project_id, contents, file_format], [download])
+    return handlers, download
 
 
 def _heading(title: str, hint: str) -> None:

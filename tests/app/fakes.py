@@ -485,7 +485,7 @@ class FakeStudio(Studio):
             self.importing = replace(self.importing, state="stopping")
         return self.importing
 
-    def export_file(self, project_id: str, file_format: str) -> Path:
+    def export_file(self, project_id: str, file_format: str, contents: str = "labels") -> Path:
         raise DataError("There is nothing to export yet.")
 
 

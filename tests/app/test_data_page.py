@@ -37,7 +37,7 @@ def test_empty_project_says_what_to_do_next():
 def test_export_offers_a_copy_and_leaves_the_file(handlers, tmp_path):
     handlers.studio.export = tmp_path / "pairs.jsonl"
     handlers.studio.export.write_text("{}\n")
-    offered = handlers.export_file("demo", "jsonl")
+    offered = handlers.export_file("demo", "trains", "jsonl")
     copy = Path(offered.value["path"])
     assert copy != handlers.studio.export
     assert copy.name == "pairs.jsonl"
@@ -47,7 +47,14 @@ def test_export_offers_a_copy_and_leaves_the_file(handlers, tmp_path):
 
 def test_export_of_nothing_tells_the_studios_sentence(handlers):
     with pytest.raises(DataError, match="nothing to export"):
-        handlers.export_file("demo", "csv")
+        handlers.export_file("demo", "labels", "csv")
+
+
+@pytest.mark.parametrize("contents", say.EXPORT_CONTENTS)
+def test_what_a_file_would_hold_is_said(handlers, contents):
+    hint, file_format, download = handlers.choose_contents(contents)
+    assert say.EXPORT_HOLDS[contents] in hint
+    assert (file_format.visible, download.visible) == (contents != "log", False)
 
 
 def test_page_is_wired_private_with_matching_outputs():

@@ -15,6 +15,7 @@ from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig, SegaCon
 from gem_backend.errors import EngineError, ModelLoadError, TrainingError
 from gem_backend.run_dir import RunDir
 from gem_backend.types import RunEvent, RunStatus
+from storage.audit import label_log
 from storage.errors import DatabaseInUseError, EntryError, NotFoundError
 from storage.orders import AnswerOrder
 from storage.pairs import Judgement
@@ -88,6 +89,21 @@ def test_a_typed_pair_keeps_hostile_text_and_which_answer_was_better(studio, tmp
     assert again.read_bytes() == exported.read_bytes()
     with pytest.raises(EntryError, match="same"):
         studio.enter_pair(project.project_id, "p", "x", "x", None)
+
+
+def test_zipped_folder_goes_out_and_in_under_the_name_of_who_brought_it(studio):
+    project = studio.create_project("Zipped").project_id
+    studio.enter_pair(project, "Q", "yes", "no", "a")
+    studio.enter_pair(project, "R", "yes", "no", None)
+    path = studio.export_file(project, "zip")
+    waiting = studio.export_file(project, "jsonl", "unjudged")
+    assert (path.name, waiting.name) == ("zipped.zip", "zipped-unjudged.jsonl")
+    other = studio.create_project("Copy of it").project_id
+    assert imported(studio, other, path).imported == 1
+    assert imported(studio, other, waiting).imported == 1
+    [event] = label_log(studio._db, other)
+    assert (event.rater, event.imported_by) == ("expert", "expert")
+    assert studio.label_progress(other).pending == 1
 
 
 def test_sampling_keeps_a_scored_group_and_a_case_joins_the_queue(studio):
