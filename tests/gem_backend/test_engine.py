@@ -14,9 +14,17 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from gem_backend.config import PromptConfig, SamplingConfig
-from gem_backend.engine import Engine, EngineConfig, SampleRequest, ScoreRequest
-from gem_backend.errors import EngineError, ModelLoadError
+from gem_backend.engine import (
+    BranchRequest,
+    Engine,
+    EngineConfig,
+    RereadRequest,
+    SampleRequest,
+    ScoreRequest,
+)
+from gem_backend.errors import EngineError, ModelLoadError, Stopped
 from gem_backend.sampling import score_completion
+from gem_backend.types import Branch
 
 PROMPT = "Age 70, has diabetes."
 
@@ -84,7 +92,7 @@ def children():
 
 def test_samples_with_exact_statistics_and_repeats_them(engine):
     seen = []
-    first = engine.sample(request(), lambda done, total: seen.append((done, total)))
+    first = engine.sample(request(), lambda done, total, tokens=(): seen.append((done, total)))
     again = engine.sample(request())
     assert [len(group) for group in first] == [2]
     assert [c.token_ids for c in first[0]] == [c.token_ids for c in again[0]]
@@ -100,7 +108,7 @@ def test_written_answers_are_scored_as_the_model_itself_scores_them(engine, demo
     seen = []
     answers = ("Two points.\nFinal Answer: 2", "One point.\nFinal Answer: 1")
     scored = engine.score(score_request(*answers), lambda *now: seen.append(now))
-    assert seen == [(1, 2), (2, 2)]
+    assert [now[:2] for now in seen] == [(1, 2), (2, 2)]
     for (candidate, base_logprob), text in zip(scored, answers, strict=True):
         expected = score_completion(demo_policy, PROMPT, text, PromptConfig())
         assert candidate == expected
@@ -170,7 +178,7 @@ def test_a_refused_adapter_leaves_no_trace(other_engine, adapter_folder, has_oth
 
 
 def test_a_failure_in_the_callback_does_not_spoil_the_next_answer(engine):
-    def fail(done, total):
+    def fail(done, total, tokens=()):
         raise KeyError(done)
 
     expected = ids(engine)
@@ -270,3 +278,33 @@ def test_a_missing_model_is_one_sentence(tmp_path):
 def test_the_client_needs_no_torch(run_python):
     code = "import sys, gem_backend.engine, gem_backend.runner; print('torch' in sys.modules)"
     assert run_python("-c", code).stdout.strip() == "False"
+
+
+def test_branches_from_a_token_and_reads_the_same_tokens_under_an_adapter(engine, adapter_folder):
+    (parent, *_), *_ = engine.sample(request())
+    point = Branch(parent.candidate_id, 4)
+    asked = BranchRequest(PROMPT, parent.token_ids, point, request().sampling, PromptConfig())
+    siblings = engine.branch(asked)
+    assert [one.token_ids[:4] for one in siblings] == [parent.token_ids[:4]] * 2
+    assert [one.branch for one in siblings] == [point] * 2
+    (read,) = engine.reread(RereadRequest((parent,), PromptConfig(), str(adapter_folder)))
+    assert read.token_ids == parent.token_ids
+    assert read.token_entropy != pytest.approx(parent.token_entropy, abs=1e-3)
+
+
+def test_work_that_is_stopped_leaves_the_engine_as_it_was(engine):
+    seen = []
+
+    def stop(done, total, tokens=()):
+        seen.append((done, total, tokens))
+        raise Stopped("Stopped.")
+
+    pid = engine.pid
+    with pytest.raises(Stopped):
+        engine.sample(request(count=8, max_new_tokens=400), stop)
+    assert len(seen) == 1
+    assert seen[0][1] == 8
+    assert len(seen[0][2]) == 8
+    assert engine.pid == pid
+    assert ids(engine) == ids(engine)
+    assert engine.pid == pid
