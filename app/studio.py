@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from app.access import Access, for_admins
 from app.demo_project import ensure_demo_project
+from app.desks import audit
 from app.desks.agreement import AgreementDesk, AgreementView
 from app.desks.calibration import CalibrationDesk
 from app.desks.disputes import DisputesDesk
@@ -23,6 +24,8 @@ from app.records import (
     FilePreview,
     Header,
     ImportState,
+    LogAsked,
+    LogPart,
     RunView,
     TaskState,
 )
@@ -493,6 +496,11 @@ class Studio:
     def reopen_dispute(self, case: Case) -> bool:
         """Withdraw the final label of whoever is there; return whether there was one."""
         return self._disputes.reopen(case)
+
+    @for_admins
+    def read_log(self, project_id: str, asked: LogAsked, place: int = 0) -> LogPart:
+        """Return a page of the label log, 0 for the newest. Raises DataError on a wrong day."""
+        return audit.read_log(self._db, project_id, asked, place)
 
     @for_admins
     def raters(self) -> list[Rater]:

@@ -6,7 +6,6 @@ import gradio as gr
 from gradio.blocks import Block
 
 from app import text
-from app.actions.label import shortened
 from app.events import listen
 from app.live_text import live_text, said
 from app.records import DisputedCase
@@ -106,7 +105,7 @@ def _listed(cases: Sequence[DisputedCase]) -> list[tuple[str, str]]:
     """Return the list's lines, each with its pair; questions are plain text there."""
     return [
         (
-            say.case_name(number, shortened(one.case.comparison.prompt), one.final is not None),
+            say.case_name(number, text.shortened(one.case.comparison.prompt), one.final is not None),
             _key(one.case),
         )
         for number, one in enumerate(cases, start=1)
