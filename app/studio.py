@@ -10,7 +10,7 @@ from app.demo_project import ensure_demo_project
 from app.desks import audit
 from app.desks.agreement import AgreementDesk, AgreementView
 from app.desks.calibration import CalibrationDesk
-from app.desks.disputes import DisputesDesk
+from app.desks.disputes import DisputesDesk, Said
 from app.desks.imports import ImportDesk, look
 from app.desks.priority import PriorityDesk, QueueOrder
 from app.desks.raters import RatersDesk
@@ -488,8 +488,8 @@ class Studio:
         return self._disputes.cases(project_id)
 
     @for_admins
-    def settle(self, case: Case, choice: str, strength: int, said: tuple[bool, str]) -> None:
-        """Store a final label: a side or word, how much, whether it may be used, and why."""
+    def settle(self, case: Case, choice: str, strength: int, said: Said) -> None:
+        """Store a final label: a side or word, how much, and what else was said."""
         self._disputes.settle(case, choice, strength, said)
 
     @for_admins

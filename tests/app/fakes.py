@@ -15,6 +15,7 @@ from typing import ClassVar
 from app.access import Access
 from app.desks.agreement import AgreementView, agreement_view
 from app.desks.calibration import CONFIG, fitted, gather
+from app.desks.disputes import Said
 from app.desks.imports import look
 from app.desks.priority import QueueOrder
 from app.records import (
@@ -212,8 +213,8 @@ class FakeStudio(Studio):
     def disputes(self, project_id: str) -> list[DisputedCase]:
         return self.disputed
 
-    def settle(self, case: Case, choice: str, strength: int, said: tuple[bool, str]) -> None:
-        final = OneVerdict("expert", choice, (), said[1])
+    def settle(self, case: Case, choice: str, strength: int, said: Said) -> None:
+        final = OneVerdict("expert", choice, tuple(said[1]), said[2])
         self.disputed = [
             replace(one, final=final) if one.case == case else one for one in self.disputed
         ]
