@@ -37,6 +37,7 @@ from app.text.priority import ACTIVITY as ORDERING
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig
 from gem_backend.engine import BUSY, Device, Engine, EngineConfig
 from gem_backend.errors import EngineError
+from gem_backend.label_health import LabelHealth
 from gem_backend.model_folder import find_model
 from gem_backend.types import (
     Answer,
@@ -481,6 +482,11 @@ class Studio:
     def agreement(self, project_id: str) -> AgreementView:
         """Return what the raters agree on, and what the labels give away."""
         return self._agreement.view(project_id)
+
+    @for_admins
+    def label_health(self, project_id: str) -> LabelHealth:
+        """Return what the labels give away, for all raters together."""
+        return self._agreement.health(project_id)
 
     @for_admins
     def disputes(self, project_id: str) -> list[DisputedCase]:

@@ -11,7 +11,7 @@ from storage.database import Database
 from storage.pairs import Judgement, append_event
 from storage.standing import held_label
 
-# Whether the better answer may be used decides whether the pair trains; a tie trains either way.
+# Whether the better answer may be used decides whether a pair trains; beside a tie it does not.
 _DISPUTED = """
 WITH disputed AS (
     SELECT pair_id FROM labels JOIN pairs USING (pair_id)

@@ -7,6 +7,8 @@ from app.text import audit as say
 from app.text import shortened
 from app.views import tables
 
+_DASH = "\N{EN DASH}"
+
 
 def log_html(part: LogPart) -> str:
     """Return which events these are, and one row for each."""
@@ -30,10 +32,11 @@ def _case(line: LogLine) -> str:
     """The beginning of the question; all of it and both answers behind a fold."""
     texts = ((say.ANSWER_A, line.answer_a), (say.ANSWER_B, line.answer_b))
     answers = "".join(f"<dt>{name}</dt><dd dir=auto>{escape(text)}</dd>" for name, text in texts)
-    question = escape(shortened(line.prompt)) or "\N{EN DASH}"
+    question = shortened(line.prompt)
+    whole = f"<p dir=auto>{escape(line.prompt)}</p>" if question != line.prompt.strip() else ""
     return (
-        f"<details><summary dir=auto>{question}</summary>"
-        f"<p dir=auto>{escape(line.prompt)}</p><dl>{answers}</dl></details>"
+        f"<details><summary dir=auto>{escape(question) or _DASH}</summary>"
+        f"{whole}<dl>{answers}</dl></details>"
     )
 
 

@@ -34,6 +34,7 @@ from app.studio import Studio
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig
 from gem_backend.engine import ScoredAnswer
 from gem_backend.errors import DataError
+from gem_backend.label_health import LabelHealth
 from gem_backend.types import (
     Answer,
     BeforeAfter,
@@ -232,6 +233,9 @@ class FakeStudio(Studio):
 
     def agreement(self, project_id: str) -> AgreementView:
         return agreement_view([])
+
+    def label_health(self, project_id: str) -> LabelHealth:
+        return self.agreement(project_id).health.project
 
     def create_project(self, name: str) -> Project:
         if not name.strip():
