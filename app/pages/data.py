@@ -98,10 +98,14 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
             imports = build_import_card(studio, project_id)
         with gr.Column(elem_classes="gem-card"):
             _heading(say.EXPORT_TITLE, say.EXPORT_HINT)
-            file_format = gr.Radio(FORMATS, value="jsonl", label=say.EXPORT_FORMAT)
+            file_format = gr.Radio(
+                FORMATS, value="jsonl", label=say.EXPORT_FORMAT, elem_id="export-format"
+            )
             with gr.Row(elem_classes="gs-actions"):
-                export = gr.Button(say.EXPORT_BUTTON, scale=0)
-            download = gr.File(label=say.EXPORT_FILE, visible=False, interactive=False)
+                export = gr.Button(say.EXPORT_BUTTON, elem_id="export", scale=0)
+            download = gr.File(
+                label=say.EXPORT_FILE, visible=False, interactive=False, elem_id="export-file"
+            )
         with gr.Column(elem_classes="gem-card"):
             form = build_rater_form(studio, project_id)
         with gr.Column(elem_classes="gem-card"):
