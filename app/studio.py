@@ -7,9 +7,10 @@ from typing import Literal, Self
 
 from app.access import Access, for_admins
 from app.demo_project import ensure_demo_project
+from app.desks import audit
 from app.desks.agreement import AgreementDesk, AgreementView
 from app.desks.calibration import CalibrationDesk
-from app.desks.disputes import DisputesDesk
+from app.desks.disputes import DisputesDesk, Said
 from app.desks.imports import ImportDesk, look
 from app.desks.priority import PriorityDesk, QueueOrder
 from app.desks.raters import RatersDesk
@@ -23,6 +24,8 @@ from app.records import (
     FilePreview,
     Header,
     ImportState,
+    LogAsked,
+    LogPart,
     RunView,
     TaskState,
 )
@@ -34,6 +37,7 @@ from app.text.priority import ACTIVITY as ORDERING
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig
 from gem_backend.engine import BUSY, Device, Engine, EngineConfig
 from gem_backend.errors import EngineError
+from gem_backend.label_health import LabelHealth
 from gem_backend.model_folder import find_model
 from gem_backend.types import (
     Answer,
@@ -484,19 +488,29 @@ class Studio:
         return self._agreement.view(project_id)
 
     @for_admins
+    def label_health(self, project_id: str) -> LabelHealth:
+        """Return what the labels give away, for all raters together."""
+        return self._agreement.health(project_id)
+
+    @for_admins
     def disputes(self, project_id: str) -> list[DisputedCase]:
         """Return the cases on which raters differ, those that nobody settled first."""
         return self._disputes.cases(project_id)
 
     @for_admins
-    def settle(self, case: Case, choice: str, strength: int, said: tuple[bool, str]) -> None:
-        """Store a final label: a side or word, how much, whether it may be used, and why."""
+    def settle(self, case: Case, choice: str, strength: int, said: Said) -> None:
+        """Store a final label: a side or word, how much, and what else was said."""
         self._disputes.settle(case, choice, strength, said)
 
     @for_admins
     def reopen_dispute(self, case: Case) -> bool:
         """Withdraw the final label of whoever is there; return whether there was one."""
         return self._disputes.reopen(case)
+
+    @for_admins
+    def read_log(self, project_id: str, asked: LogAsked, place: int = 0) -> LogPart:
+        """Return a page of the label log, 0 for the newest. Raises DataError on a wrong day."""
+        return audit.read_log(self._db, project_id, asked, place)
 
     @for_admins
     def raters(self) -> list[Rater]:

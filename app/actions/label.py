@@ -17,7 +17,6 @@ from storage.pairs import Judgement
 from storage.recent import StoredLabel, median_elapsed_s
 
 _LONGEST_CASE_S = 24 * 3600.0
-_QUESTION_CHARACTERS = 80
 _NO_PROJECT = Project("", "", reasons=())
 
 
@@ -328,7 +327,7 @@ def _receipt(case: Case, said: Judgement) -> str:
 
 
 def _line(label: StoredLabel) -> RecentLine:
-    question = shortened(label.case.comparison.prompt)
+    question = text.shortened(label.case.comparison.prompt)
     verdict = _in_words(label.case, label.judgement)
     if label.order:
         verdict = text_order.order_words(label.order)
@@ -340,14 +339,6 @@ def _line(label: StoredLabel) -> RecentLine:
 def _in_words(case: Case, said: Judgement) -> str:
     choice = to_choice(said.verdict, case) or ""
     return text.verdict_words(choice, said.strength, said.is_acceptable)
-
-
-def shortened(question: str) -> str:
-    """Return the beginning of a question, on one line."""
-    line = " ".join(question.split())
-    if len(line) <= _QUESTION_CHARACTERS:
-        return line
-    return line[:_QUESTION_CHARACTERS].rsplit(" ", 1)[0] + " …"
 
 
 def _strength(value: object) -> int:

@@ -6,7 +6,6 @@ import gradio as gr
 from gradio.blocks import Block
 
 from app import text
-from app.actions.label import shortened
 from app.events import listen
 from app.live_text import live_text, said
 from app.records import DisputedCase
@@ -40,6 +39,7 @@ class DisputesCard:
             with gr.Row():
                 self._strength = gr.Radio(_STRENGTHS, value=1, label=say.STRENGTH)
                 self._usable = gr.Checkbox(label=say.ACCEPTABLE, value=True)
+            self._reasons = gr.CheckboxGroup(label=text.REASONS, elem_id="dispute-reasons")
             self._why = gr.Textbox(label=say.RATIONALE, lines=1, max_lines=6)
             with gr.Row(elem_classes="gs-actions"):
                 settle = gr.Button(say.SETTLE, elem_id="dispute-settle", scale=0)
@@ -47,7 +47,7 @@ class DisputesCard:
                 self._receipt = live_text("dispute-receipt")
         given: list[Block] = [project_id, self._case]
         listen(self._chooser.input, self.choose, [project_id, self._chooser], self.outputs)
-        answer: list[Block] = [self._choice, self._strength, self._usable, self._why]
+        answer: list[Block] = [self._choice, self._strength, self._usable, self._reasons, self._why]
         listen(settle.click, self.settle, [*given, *answer], self.outputs)
         listen(withdraw.click, self.withdraw, given, self.outputs)
 
@@ -56,13 +56,14 @@ class DisputesCard:
         """What ``values`` fills."""
         return [
             *(self._line, self._panel, self._case, self._chooser, self._shown),
-            *(self._choice, self._strength, self._usable, self._why, self._receipt),
+            *(self._choice, self._strength, self._usable, self._reasons, self._why, self._receipt),
         ]
 
     def values(self, project_id: str, pair_id: str = "", receipt: str = "") -> tuple[object, ...]:
         """Return the card for a project, at one case of it or at the first that is open."""
         cases = self._studio.disputes(project_id) if project_id else []
         shown = next((one for one in cases if _key(one.case) == pair_id), next(iter(cases), None))
+        reasons = self._studio.project(project_id).reasons if shown else ()
         settled = sum(one.final is not None for one in cases)
         line = f'<p class="gem-quiet">{say.progress(settled, len(cases))}</p>'
         return (
@@ -71,7 +72,7 @@ class DisputesCard:
             shown.case if shown else None,
             gr.Dropdown(choices=_listed(cases), value=_key(shown.case) if shown else None),
             dispute_html(shown),
-            *(None, 1, True, ""),
+            *(None, 1, True, gr.CheckboxGroup(reasons, value=[]), ""),
             said(receipt),
         )
 
@@ -79,18 +80,19 @@ class DisputesCard:
         """Show another case of the list."""
         return self.values(project_id, pair_id)
 
-    def settle(
+    def settle(  # noqa: PLR0913 - one for each field
         self,
         project_id: str,
         case: Case | None,
         choice: str | None,
         strength: int,
         is_acceptable: bool,
+        reasons: list[str],
         rationale: str,
     ) -> tuple[object, ...]:
         """Store what is right, and go on to the next open case."""
         if case is not None:
-            self._studio.settle(case, choice or "", strength, (is_acceptable, rationale))
+            self._studio.settle(case, choice or "", strength, (is_acceptable, reasons, rationale))
         return self.values(project_id, receipt=say.SETTLED if case else "")
 
     def withdraw(self, project_id: str, case: Case | None) -> tuple[object, ...]:
@@ -106,7 +108,9 @@ def _listed(cases: Sequence[DisputedCase]) -> list[tuple[str, str]]:
     """Return the list's lines, each with its pair; questions are plain text there."""
     return [
         (
-            say.case_name(number, shortened(one.case.comparison.prompt), one.final is not None),
+            say.case_name(
+                number, text.shortened(one.case.comparison.prompt), one.final is not None
+            ),
             _key(one.case),
         )
         for number, one in enumerate(cases, start=1)

@@ -28,7 +28,12 @@ class RatersCard:
         with gr.Row(elem_classes="gs-actions"):
             name = gr.Textbox(label=say.RATER_NAME, max_lines=1, elem_id="rater-name", scale=2)
             role = gr.Dropdown(
-                say.ROLES, value="rater", label=say.RATER_ROLE, filterable=False, scale=2
+                say.ROLES,
+                value="rater",
+                label=say.RATER_ROLE,
+                filterable=False,
+                scale=2,
+                elem_id="rater-role",
             )
             invite = gr.Button(say.INVITE, elem_id="rater-invite", scale=0)
             remove = gr.Button(say.REMOVE, elem_id="rater-remove", scale=0)

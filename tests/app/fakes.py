@@ -15,6 +15,7 @@ from typing import ClassVar
 from app.access import Access
 from app.desks.agreement import AgreementView, agreement_view
 from app.desks.calibration import CONFIG, fitted, gather
+from app.desks.disputes import Said
 from app.desks.imports import look
 from app.desks.priority import QueueOrder
 from app.records import (
@@ -25,6 +26,8 @@ from app.records import (
     Header,
     ImportState,
     LeftOut,
+    LogAsked,
+    LogPart,
     OneVerdict,
     RunView,
     TaskState,
@@ -33,6 +36,7 @@ from app.studio import Studio
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig
 from gem_backend.engine import ScoredAnswer
 from gem_backend.errors import DataError
+from gem_backend.label_health import LabelHealth
 from gem_backend.types import (
     Answer,
     BeforeAfter,
@@ -212,8 +216,11 @@ class FakeStudio(Studio):
     def disputes(self, project_id: str) -> list[DisputedCase]:
         return self.disputed
 
-    def settle(self, case: Case, choice: str, strength: int, said: tuple[bool, str]) -> None:
-        final = OneVerdict("expert", choice, (), said[1])
+    def read_log(self, project_id: str, asked: LogAsked, place: int = 0) -> LogPart:
+        return LogPart((), 0, 1, 0, ())
+
+    def settle(self, case: Case, choice: str, strength: int, said: Said) -> None:
+        final = OneVerdict("expert", choice, tuple(said[1]), said[2])
         self.disputed = [
             replace(one, final=final) if one.case == case else one for one in self.disputed
         ]
@@ -231,6 +238,9 @@ class FakeStudio(Studio):
 
     def agreement(self, project_id: str) -> AgreementView:
         return agreement_view([])
+
+    def label_health(self, project_id: str) -> LabelHealth:
+        return self.agreement(project_id).health.project
 
     def create_project(self, name: str) -> Project:
         if not name.strip():

@@ -158,6 +158,7 @@ def test_no_event_does_a_rater_what_is_an_admins_or_tells_what_others_said(passw
         if text_raters.ADMINS_ONLY in answer:
             refused.add(name)
     assert refused >= {"_create", "invite", "remove", "judged", "export_file", "save", "open_tab"}
+    assert refused >= {"read_log", "read_newer", "read_older"}
     assert any("import" in name for name in refused)
 
 

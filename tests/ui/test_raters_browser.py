@@ -1,9 +1,8 @@
 """Two raters on the same cases, each at a browser of their own, and the admin who compares them."""
 
-import itertools
-
 import pytest
 from playwright.sync_api import expect
+from sklearn.metrics import cohen_kappa_score
 
 from app import text
 from app.studio import DATABASE_FILE, Studio
@@ -129,7 +128,7 @@ def test_two_raters_are_blind_to_each_other_and_the_admin_sees_kappa(studio, app
     dora = enter(app.local_url, "dora")
     dora.get_by_role("tab", name="Data").click()
     row = dora.get_by_role("row").filter(has_text=text_agreement.raters_of("anna", "bert"))
-    kappa = cohen_kappa(*SAID.values())
+    kappa = cohen_kappa_score(*([str(choice) for choice in said] for said in SAID.values()))
     expect(row.locator("td").first).to_have_text(f"{kappa:.2f}")
     expect(row.locator("td").nth(2)).to_have_text("8")
     assert trouble == []
@@ -150,22 +149,6 @@ def assert_told_nothing_of(page, name):
     told = [*page.evaluate("window.told"), page.content()]
     assert any("Saved: " in words for words in told)  # it does see what the page was told
     assert [words for words in told if name in words] == []
-
-
-def cohen_kappa(first, second):
-    """As ``sklearn.metrics.cohen_kappa_score``: 1 - observed / expected disagreement."""
-    count = len(first)
-    categories = set(first) | set(second)
-    observed = sum(one != other for one, other in zip(first, second, strict=True)) / count
-    marginal = [
-        {name: rater.count(name) / count for name in categories} for rater in (first, second)
-    ]
-    expected = sum(
-        marginal[0][one] * marginal[1][other]
-        for one, other in itertools.product(categories, repeat=2)
-        if one != other
-    )
-    return 1 - observed / expected
 
 
 def test_words_kept_through_a_restart_are_given_to_nobody_else_who_logs_in(
