@@ -36,7 +36,6 @@ from gem_backend.engine import BUSY, Device, Engine, EngineConfig
 from gem_backend.errors import EngineError
 from gem_backend.model_folder import find_model
 from gem_backend.types import (
-    Answer,
     BeforeAfter,
     Candidate,
     Case,
@@ -263,19 +262,10 @@ class Studio:
         """Return the counts of the queue."""
         return pairs.label_progress(self._db, project_id, self._rater)
 
-    def enter_pair(
-        self, project_id: str, prompt: str, answer_a: str, answer_b: str, preferred: Answer | None
-    ) -> Case:
-        """Store a typed pair; with ``preferred`` it is labelled at once. Raises on empty texts."""
-        rater = self._rater
+    def enter_pair(self, project_id: str, prompt: str, answer_a: str, answer_b: str) -> Case:
+        """Store a typed pair, unless it is there, and return its case. Raises on empty texts."""
         comparison = pairs.add_comparison(self._db, project_id, prompt, answer_a, answer_b)
-        case = pairs.show_case(comparison, rater)
-        if preferred is not None:
-            answer = answer_a if preferred == "a" else answer_b
-            # The pair may have been there already, with its answers the other way round.
-            verdict: Answer = "a" if answer == comparison.answer_a else "b"
-            self.save_label(case, Judgement(verdict))
-        return case
+        return pairs.show_case(comparison, self._rater)
 
     def start_sampled_case(self, project_id: str, num_answers: int = 2) -> TaskState:
         """Begin sampling answers to a prompt; their pairs join the queue's front when done."""

@@ -11,8 +11,7 @@ from app.records import RecentLine, TaskState
 from app.sides import to_choice, to_verdict
 from app.studio import Studio
 from app.text import order as text_order
-from gem_backend.errors import DataError
-from gem_backend.types import Answer, Case, LabelProgress, Project, Verdict
+from gem_backend.types import Case, LabelProgress, Project, Verdict
 from storage.pairs import Judgement
 from storage.recent import StoredLabel, median_elapsed_s
 
@@ -134,7 +133,7 @@ class LabelActions:
         if self._studio.is_judged(case) and not case.is_repeat:
             self.forget(case)
             return self.next(project_id, text.LABELLED_ELSEWHERE)
-        if self._lacks_reason(project_id, draft):
+        if self.lacks_reason(project_id, draft):
             return self.screen(project_id, case, text.REASON_FIRST)
         judgement = _judgement(draft.verdict, draft, choice.get("elapsed_s"))
         self._studio.save_label(case, judgement)
@@ -212,17 +211,6 @@ class LabelActions:
         self._studio.hold(spoken_of)
         return self.screen(project_id, spoken_of, text.RESTORED)
 
-    def enter(
-        self, project_id: str, texts: tuple[str, str, str], preferred: str | None
-    ) -> LabelScreen:
-        """Store a pair (question, answer A, answer B) as it was typed, labelled or for later."""
-        prompt, answer_a, answer_b = texts
-        chosen: Answer | None = "a" if preferred == "a" else "b" if preferred == "b" else None
-        if chosen and self._lacks_reason(project_id, Draft(chosen)):
-            raise DataError(text.ENTER_LATER)
-        self._studio.enter_pair(project_id, prompt, answer_a, answer_b, chosen)
-        return self.next(project_id, text.PAIR_LABELLED if chosen else text.PAIR_ADDED)
-
     def ask_model(self, project_id: str, num_answers: int) -> TaskState:
         """Begin sampling some answers to the next question without a label."""
         return self._studio.start_sampled_case(project_id, num_answers)
@@ -292,7 +280,8 @@ class LabelActions:
         )
         return tuple(word for word in offered if word in ticked)
 
-    def _lacks_reason(self, project_id: str, draft: Draft) -> bool:
+    def lacks_reason(self, project_id: str, draft: Draft) -> bool:
+        """Whether the project asks for a reason beside this verdict and there is none."""
         if draft.verdict not in ("a", "b") or draft.reasons:
             return False
         return self._studio.project(project_id).is_reason_required

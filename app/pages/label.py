@@ -7,6 +7,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from app import text
+from app.actions.entry import EntryActions
 from app.actions.label import (
     Choice,
     Draft,
@@ -24,6 +25,7 @@ from app.desks.sampling import MAX_CASE_ANSWERS
 from app.events import listen, run_in_browser
 from app.live_text import live_text, said
 from app.pages import PageHandles
+from app.pages.entry_form import build_entry_form
 from app.records import TaskState
 from app.sides import to_choice
 from app.studio import Studio
@@ -177,6 +179,7 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
     """Build the page inside the open tab."""
     actions = LabelActions(studio, Drafts())
     orders = OrderActions(studio, actions)
+    entries = EntryActions(studio, actions)
     case = gr.State(None)
     with gr.Row(elem_classes="gs-line"):
         progress = gr.HTML(elem_id="label-progress", apply_default_css=False)
@@ -277,7 +280,7 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
         )
     listen(board.input, orders.keep, [case, board], [], mode="multiple", js=_WITH_SENT)
     listen(choice.restore, _restorer(actions), [project_id, case, choice], outputs)
-    poll, poll_inputs, poll_outputs = _more_cases(actions, project_id, case, outputs)
+    poll, poll_inputs, poll_outputs = _more_cases(entries, actions, project_id, case, outputs)
     seen, asked, *_ = poll_outputs
     listen(save.click, _forget_sampled, [seen], [asked])
 
@@ -339,7 +342,11 @@ Poll = Callable[[str, object, TaskState | None], tuple[object, ...]]
 
 
 def _more_cases(
-    actions: LabelActions, project_id: gr.State, case: gr.State, outputs: list[Block]
+    entries: EntryActions,
+    actions: LabelActions,
+    project_id: gr.State,
+    case: gr.State,
+    outputs: list[Block],
 ) -> tuple[Poll, list[Block], list[Block]]:
     """Build the two ways to get another case; return the poll of the model's answers."""
     seen = gr.State(None)
@@ -358,7 +365,7 @@ def _more_cases(
             )
             asked = live_text("label-asked")
         with gr.Accordion(text.ENTER_PAIR, open=False):
-            _entry_form(actions, project_id, outputs)
+            build_entry_form(entries, project_id, outputs, screen_values)
 
     def start(project_id: str, count: int) -> tuple[TaskState, dict[str, str]]:
         task = actions.ask_model(project_id, count)
@@ -376,21 +383,3 @@ def _more_cases(
 
     listen(ask.click, start, [project_id, count], [seen, asked])
     return poll, [case, seen], [seen, asked, *outputs]
-
-
-def _entry_form(actions: LabelActions, project_id: gr.State, outputs: list[Block]) -> None:
-    prompt = gr.Textbox(label=text.ENTER_PROMPT, lines=2, max_lines=8)
-    with gr.Row():
-        answer_a = gr.Textbox(label=text.ENTER_A, lines=4, max_lines=12)
-        answer_b = gr.Textbox(label=text.ENTER_B, lines=4, max_lines=12)
-    preferred = gr.Radio(list(text.ENTER_CHOICES), value="later", label=text.ENTER_WHICH)
-    add = gr.Button(text.ADD_PAIR, elem_id="label-add", scale=0)
-
-    def enter(
-        project_id: str, prompt: str, answer_a: str, answer_b: str, preferred: str
-    ) -> tuple[object, ...]:
-        screen = actions.enter(project_id, (prompt, answer_a, answer_b), preferred)
-        return "", "", "", "later", *screen_values(screen)
-
-    fields: list[Block] = [prompt, answer_a, answer_b, preferred]
-    listen(add.click, enter, [project_id, *fields], [*fields, *outputs])

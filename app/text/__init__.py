@@ -114,6 +114,14 @@ UNDONE: Final = "Reopened your last case. The label was withdrawn."
 REOPENED: Final = "Reopened. The label was withdrawn; save to label the case again."
 PAIR_ADDED: Final = "Added. The pair waits in the queue."
 PAIR_LABELLED: Final = "Saved: your pair with your choice."
+ENTERED_BEFORE: Final = (
+    "You have judged this pair before: it is open again as you judged it, and your label was "
+    "withdrawn; save to label it again."
+)
+ENTERED_IN_ANOTHER_WAY: Final = (
+    "You have judged this pair before, together with others or in a file that was imported: that "
+    "label stands."
+)
 ALL_DONE: Final = "Every case is labelled"
 ALL_DONE_NEXT: Final = (
     "Ask the model for answers to a new question, enter a pair yourself, or go to Align."

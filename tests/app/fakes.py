@@ -313,28 +313,20 @@ class FakeStudio(Studio):
     def label_progress(self, project_id: str) -> LabelProgress:
         return LabelProgress(len(self.saved), len(self.skipped), len(self.cases))
 
-    def enter_pair(
-        self, project_id: str, prompt: str, answer_a: str, answer_b: str, preferred: Answer | None
-    ) -> Case:
+    def enter_pair(self, project_id: str, prompt: str, answer_a: str, answer_b: str) -> Case:
         if not (prompt.strip() and answer_a.strip() and answer_b.strip()):
             raise DataError("Write the question and both answers.", "Something is empty")
-        case = Case(
-            Comparison(
-                f"own-{len(self.saved) + len(self.cases)}",
-                project_id,
-                "p-own",
-                prompt,
-                answer_a,
-                answer_b,
-                source="entered",
-            ),
-            "a",
+        texts = {answer_a, answer_b}
+        for case in [*self.cases, *(label.case for label in self.saved)]:
+            given = case.comparison
+            if given.prompt == prompt and {given.answer_a, given.answer_b} == texts:
+                return case
+        key = f"own-{len(self.saved) + len(self.cases)}"
+        comparison = Comparison(
+            key, project_id, "p-own", prompt, answer_a, answer_b, source="entered"
         )
-        if preferred:
-            self.saved.append(StoredLabel(case, Judgement(preferred), ""))
-        else:
-            self.cases.append(case)
-        return case
+        self.cases.append(Case(comparison, "a"))
+        return self.cases[-1]
 
     def start_sampled_case(self, project_id: str, num_answers: int = 2) -> TaskState:
         self.case_task = TaskState("running", 0, 2)

@@ -9,7 +9,6 @@ from app.actions.label import Choice, Draft, Drafts, Kept, LabelActions, Words
 from app.pages.label import screen_values
 from app.sides import to_verdict
 from app.views.cases import guidelines_markdown
-from gem_backend.errors import DataError
 from gem_backend.types import Rater
 from storage.errors import StorageError
 from storage.pairs import Judgement
@@ -254,11 +253,3 @@ def test_a_repeat_is_saved_though_its_case_was_judged_before(actions, studio):
     screen = actions.save("demo", repeat, chose(repeat, "tie"), Words())
     assert screen.receipt.startswith("Saved")
     assert studio.saved[-1].judgement.verdict == "tie"
-
-
-def test_entered_pair_is_not_judged_without_the_reason_the_project_asks_for(actions, studio):
-    studio.update_project("demo", reasons=["dose"], is_reason_required=True)
-    with pytest.raises(DataError, match="Decide later"):
-        actions.enter("demo", ("Q", "yes", "no"), "a")
-    assert not studio.saved
-    assert actions.enter("demo", ("Q", "yes", "no"), "later").receipt == text.PAIR_ADDED

@@ -78,8 +78,10 @@ def imported(studio, project_id, path):
 def test_a_typed_pair_keeps_hostile_text_and_which_answer_was_better(studio, tmp_path):
     project = studio.create_project("Typed")
     long = HOSTILE + "ab " * 17_000
-    studio.enter_pair(project.project_id, HOSTILE, long, "plain", "b")
-    studio.enter_pair(project.project_id, HOSTILE, "plain", long, None)  # the same pair, turned
+    case = studio.enter_pair(project.project_id, HOSTILE, long, "plain")
+    studio.save_label(case, Judgement("b"))
+    # the same pair, turned
+    assert studio.enter_pair(project.project_id, HOSTILE, "plain", long) == case
     exported = studio.export_file(project.project_id, "jsonl")
     other = studio.create_project("Copy")
     report = imported(studio, other.project_id, exported)
@@ -87,7 +89,7 @@ def test_a_typed_pair_keeps_hostile_text_and_which_answer_was_better(studio, tmp
     again = studio.export_file(other.project_id, "jsonl")
     assert again.read_bytes() == exported.read_bytes()
     with pytest.raises(EntryError, match="same"):
-        studio.enter_pair(project.project_id, "p", "x", "x", None)
+        studio.enter_pair(project.project_id, "p", "x", "x")
 
 
 def test_sampling_keeps_a_scored_group_and_a_case_joins_the_queue(studio):
