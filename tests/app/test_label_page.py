@@ -5,7 +5,8 @@ import pytest
 
 from app import text
 from app.actions.label import Choice, Draft, Drafts, LabelActions, Words
-from app.pages.label import build_label_page, frame_values, refreshed_values, screen_values
+from app.pages.label import build_label_page
+from app.pages.label_screen import frame_values, refreshed_values, screen_values
 from app.records import Header, TaskState
 from app.sides import to_choice, to_verdict
 from app.views.cases import (
