@@ -219,12 +219,20 @@ class Studio:
         """Return a case as the rater sees it. Raises NotFoundError if there is none."""
         return pairs.show_case(pairs.get_comparison(self._db, pair_id), self._rater)
 
-    def save_label(self, case: Case, judgement: Judgement) -> None:
-        """Store a judgement (in terms of answers, not of sides) durably before returning."""
-        pairs.save_label(self._db, case, self._rater, judgement)
+    def save_label(self, case: Case, judgement: Judgement) -> bool:
+        """Store a judgement (in terms of answers, not of sides) durably before returning.
+
+        Returns:
+            Whether it was stored: not where the rater has judged the case meanwhile.
+        """
+        with self._db.transaction():
+            is_news = not self.is_judged(case)
+            if is_news:
+                pairs.save_label(self._db, case, self._rater, judgement)
+            return is_news
 
     def is_judged(self, case: Case) -> bool:
-        """Whether a label of the rater's on a case holds."""
+        """Whether a label of the rater's on a case holds; a repeat asks for a second one."""
         return pairs.is_judged(self._db, case, self._rater)
 
     def answers_to_order(self, case: Case) -> tuple[str, ...]:

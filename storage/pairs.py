@@ -221,8 +221,8 @@ def next_turn(db: Database, project_id: str, rater: str, held: Sequence[str] = (
 
 
 def is_judged(db: Database, case: Case, rater: str) -> bool:
-    """Whether a label of the rater's on a case holds."""
-    return held_label(db, case.comparison.pair_id, rater) is not None
+    """Whether a label of the rater's on a case holds, other than the one that a repeat repeats."""
+    return held_label(db, case.comparison.pair_id, rater) not in (None, case.repeats)
 
 
 def save_label(db: Database, case: Case, rater: str, judgement: Judgement) -> None:

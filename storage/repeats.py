@@ -29,7 +29,7 @@ WITH said AS (
         count(*) OVER (PARTITION BY pair_id) AS times
     FROM said WHERE kind = 'label' AND next_kind IS DISTINCT FROM 'undo'
 )
-SELECT pair_id
+SELECT pair_id, judged.seq
 FROM judged
 JOIN standing USING (pair_id)
 JOIN queue USING (pair_id)
@@ -54,6 +54,7 @@ def due_repeat(db: Database, project_id: str, rater: str) -> Case | None:
     rows = db.query(_DUE, where)
     if not rows:
         return None
-    comparison = get_comparison(db, str(rows[0][0]))
+    [(pair_id, seq)] = rows
+    comparison = get_comparison(db, str(pair_id))
     turned: Answer = "b" if left_answer(comparison.pair_id, rater) == "a" else "a"
-    return Case(comparison, turned, is_repeat=True)
+    return Case(comparison, turned, repeats=int(str(seq)))

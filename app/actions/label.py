@@ -130,15 +130,15 @@ class LabelActions:
             return self.screen(project_id, case, text.CASE_CHANGED)
         if draft.verdict is None:
             return self.screen(project_id, case, text.CHOOSE_FIRST)
-        if self._studio.is_judged(case) and not case.is_repeat:
-            self.forget(case)
-            return self.next(project_id, text.LABELLED_ELSEWHERE)
-        if self.lacks_reason(project_id, draft):
+        is_judged = self._studio.is_judged(case)
+        if self.lacks_reason(project_id, draft) and not is_judged:
             return self.screen(project_id, case, text.REASON_FIRST)
         judgement = _judgement(draft.verdict, draft, choice.get("elapsed_s"))
-        self._studio.save_label(case, judgement)
+        is_stored = self._studio.save_label(case, judgement)
         self.forget(case)
-        return self.next(project_id, _receipt(case, judgement))
+        return self.next(
+            project_id, _receipt(case, judgement) if is_stored else text.LABELLED_ELSEWHERE
+        )
 
     def skip(self, project_id: str, case: Case | None, choice: Choice, words: Words) -> LabelScreen:
         """Put the case at the end of the queue, with what was said about it so far."""
@@ -187,9 +187,8 @@ class LabelActions:
     def restore(self, project_id: str, case: Case | None, kept: Kept) -> LabelScreen:
         """Take back what was said while the studio did not answer, unless it was saved before.
 
-        It is shown with its case, also where the page has got another one meanwhile. A repeat that
-        is at hand was not saved: its first label holds all the same. Somebody else may have logged
-        in at that browser: they do not get it.
+        It is shown with its case, also where the page has got another one meanwhile. Somebody else
+        may have logged in at that browser: they do not get it.
         """
         said = kept.get("choice", Choice())
         if kept.get("rater") != self._rater:
@@ -197,7 +196,7 @@ class LabelActions:
         key = said.get("case", "")
         is_at_hand = case is not None and case.comparison.pair_id == key
         spoken_of = case if case is not None and is_at_hand else self._studio.case(key)
-        if self._studio.is_judged(spoken_of) and not spoken_of.is_repeat:
+        if self._studio.is_judged(spoken_of):
             return replace(self.show(project_id, case), receipt=text.SAVED_BEFORE)
         words = Words(str(kept.get("rationale", "")), str(kept.get("written", "")))
         self.keep_draft(spoken_of, said, words)

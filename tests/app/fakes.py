@@ -269,14 +269,20 @@ class FakeStudio(Studio):
         self.all_projects[self.all_projects.index(found)] = changed
         return changed
 
-    def save_label(self, case: Case, judgement: Judgement) -> None:
+    def save_label(self, case: Case, judgement: Judgement) -> bool:
         if self.refuses:
             raise self.refuses
+        if self.is_judged(case):
+            return False
         self._forget(case)
         self.saved.append(StoredLabel(case, judgement, "2026-11-20T10:00:00+00:00"))
+        return True
 
     def is_judged(self, case: Case) -> bool:
-        return any(label.case == case for label in self.saved)
+        """Labels are numbered from 1, as they were saved."""
+        said = [label.case.comparison.pair_id for label in self.saved]
+        numbers = [n for n, one in enumerate(said, start=1) if one == case.comparison.pair_id]
+        return bool(numbers) and numbers[-1] != case.repeats
 
     def answers_to_order(self, case: Case) -> tuple[str, ...]:
         return () if self.is_judged(case) else self.offers

@@ -6,7 +6,7 @@ import pytest
 
 from app import text
 from app.actions.label import Choice, Draft, Drafts, Kept, LabelActions, Words
-from app.pages.label import screen_values
+from app.pages.label_screen import screen_values
 from app.sides import to_verdict
 from app.views.cases import guidelines_markdown
 from gem_backend.types import Rater
@@ -167,7 +167,7 @@ def test_what_was_said_meanwhile_comes_back_to_its_case(actions, studio):
 def test_what_was_said_of_a_repeat_comes_back_though_its_first_label_holds(actions, studio):
     case = studio.next_turn("demo").case
     actions.save("demo", case, chose(case, "left"), Words())
-    turned = replace(case, left="b" if case.left == "a" else "a", is_repeat=True)
+    turned = replace(case, left="b" if case.left == "a" else "a", repeats=1)
     screen = actions.restore("demo", turned, kept(turned, rationale="again"))
     assert (screen.case, screen.receipt) == (turned, text.RESTORED)
     assert (screen.draft.verdict, screen.draft.words.rationale) == (
@@ -249,7 +249,19 @@ def test_a_second_rater_sees_nothing_of_the_firsts_draft(studio, monkeypatch):
 def test_a_repeat_is_saved_though_its_case_was_judged_before(actions, studio):
     case = studio.next_turn("demo").case
     studio.save_label(case, Judgement("a"))
-    repeat = replace(case, is_repeat=True)
+    repeat = replace(case, repeats=1)
     screen = actions.save("demo", repeat, chose(repeat, "tie"), Words())
     assert screen.receipt.startswith("Saved")
     assert studio.saved[-1].judgement.verdict == "tie"
+
+
+def test_a_repeat_that_two_windows_show_is_saved_once(actions, studio):
+    case = studio.next_turn("demo").case
+    studio.save_label(case, Judgement("a"))
+    repeat = replace(case, repeats=1)
+    actions.save("demo", repeat, chose(repeat, "tie"), Words())
+    screen = actions.save("demo", repeat, chose(repeat, "left"), Words("other"))
+    assert screen.receipt == text.LABELLED_ELSEWHERE
+    assert [label.judgement.verdict for label in studio.saved] == ["a", "tie"]
+    again = actions.restore("demo", None, kept(repeat, rationale="lost answer"))
+    assert again.receipt == text.SAVED_BEFORE
