@@ -39,6 +39,7 @@ from gem_backend.types import (
     BeforeAfter,
     Candidate,
     Case,
+    Comparison,
     LabelProgress,
     Preset,
     Project,
@@ -54,6 +55,7 @@ from storage.orders import AnswerOrder
 from storage.pairs import Judgement
 from storage.recent import StoredLabel
 from storage.runs import RunTraits
+from storage.sides import case_for
 
 DATABASE_FILE = "studio.duckdb"
 
@@ -217,7 +219,11 @@ class Studio:
 
     def case(self, pair_id: str) -> Case:
         """Return a case as the rater sees it. Raises NotFoundError if there is none."""
-        return pairs.show_case(pairs.get_comparison(self._db, pair_id), self._rater)
+        return self._shown(pairs.get_comparison(self._db, pair_id))
+
+    def _shown(self, comparison: Comparison) -> Case:
+        others = self._handed_out.by_others(comparison.project_id, self._rater)
+        return case_for(self._db, comparison, self._rater, others)
 
     def save_label(self, case: Case, judgement: Judgement) -> bool:
         """Store a judgement (in terms of answers, not of sides) durably before returning.
@@ -259,8 +265,7 @@ class Studio:
 
     def hold(self, case: Case) -> None:
         """Note that the rater looks at this case now, so that nobody else is handed it."""
-        given = case.comparison
-        self._handed_out.hold(given.project_id, self._rater, given.pair_id)
+        self._handed_out.hold(self._rater, case)
 
     def recent_labels(self, project_id: str) -> list[StoredLabel]:
         """Return the rater's last ten labels that hold, the newest first."""
@@ -273,7 +278,7 @@ class Studio:
     def enter_pair(self, project_id: str, prompt: str, answer_a: str, answer_b: str) -> Case:
         """Store a typed pair, unless it is there, and return its case. Raises on empty texts."""
         comparison = pairs.add_comparison(self._db, project_id, prompt, answer_a, answer_b)
-        return pairs.show_case(comparison, self._rater)
+        return self._shown(comparison)
 
     def start_sampled_case(self, project_id: str, num_answers: int = 2) -> TaskState:
         """Begin sampling answers to a prompt; their pairs join the queue's front when done."""

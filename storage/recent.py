@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gem_backend.types import Case, CaseSource, Comparison, Split, Verdict
+from gem_backend.types import Answer, Case, CaseSource, Comparison, Split, Verdict
 from storage.database import Database
 from storage.orders import Places, Said, parts_of, places_of, preferred
 from storage.pairs import (
@@ -18,7 +18,7 @@ from storage.pairs import (
 _RECENT = f"""
 SELECT
     event_id, pair_id, verdict, strength, is_acceptable, rationale, elapsed_s, reasons,
-    label_events.created_at, prompt_id, prompt, answer_a, answer_b, split, source
+    label_events.created_at, prompt_id, prompt, answer_a, answer_b, split, source, "left"
 FROM label_events
 JOIN pairs USING (pair_id)
 JOIN prompts USING (prompt_id)
@@ -92,6 +92,7 @@ class _LabelRow:
     answer_b: str
     split: Split
     source: CaseSource
+    left: Answer | None
 
 
 def _recent(
@@ -132,4 +133,5 @@ def _stored_label(row: _LabelRow, project_id: str, rater: str, parts: list[Said]
         preferred(parts[0]) if is_written else "",
     )
     order = places_of([own, *parts]) if parts and not is_written else ()
-    return StoredLabel(show_case(comparison, rater), judgement, row.created_at, order)
+    case = Case(comparison, row.left) if row.left else show_case(comparison, rater)
+    return StoredLabel(case, judgement, row.created_at, order)
