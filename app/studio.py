@@ -10,6 +10,7 @@ from app.demo_project import ensure_demo_project
 from app.desks.agreement import AgreementDesk, AgreementView
 from app.desks.calibration import CalibrationDesk
 from app.desks.disputes import DisputesDesk
+from app.desks.drafts import DraftsDesk
 from app.desks.imports import ImportDesk, look
 from app.desks.priority import PriorityDesk, QueueOrder
 from app.desks.raters import RatersDesk
@@ -89,6 +90,7 @@ class Studio:
         self._db = Database(data_dir / DATABASE_FILE)
         ensure_demo_project(self._db)
         self.access = Access(self._db)
+        self.drafts = DraftsDesk(self._db)
         self._handed_out = HandedOut()
         self._raters = RatersDesk(self._db, self.access)
         self._agreement = AgreementDesk(self._db)
@@ -120,6 +122,7 @@ class Studio:
     def close(self) -> None:
         """Let the engine and the database go; runs go on by themselves."""
         self._imports.close()
+        self.drafts.close()
         self._supervisor.close()
         self._engine.release()
         self._db.close()

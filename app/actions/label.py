@@ -1,12 +1,12 @@
 """What the Label page's buttons do, without the page: use cases in, screens out."""
 
 import math
-from dataclasses import dataclass, replace
-from typing import TypedDict
+from dataclasses import replace
 
 from app import text
-from app.boards import Board, Boards, cards_of, read_places
-from app.drafts import DraftStore
+from app.actions.label_records import Choice, Draft, Kept, LabelScreen, Words
+from app.boards import Boards, cards_of, read_places
+from app.drafts import DraftStore, Shelf
 from app.records import RecentLine, TaskState
 from app.sides import to_choice, to_verdict
 from app.studio import Studio
@@ -17,77 +17,6 @@ from storage.recent import StoredLabel, median_elapsed_s
 
 _LONGEST_CASE_S = 24 * 3600.0
 _QUESTION_CHARACTERS = 80
-_NO_PROJECT = Project("", "", reasons=())
-
-
-class Choice(TypedDict, total=False):
-    """What the buttons hold: the case they were pressed for, and what was pressed.
-
-    ``words`` are the reasons that can be ticked, and ``needs_reason`` that one must be;
-    ``elapsed_s`` comes with a save, ``sent_ms`` with a draft, and ``kept`` (a ``Kept``) once after
-    the studio did not answer.
-    """
-
-    case: str
-    choice: str | None
-    strength: int
-    is_acceptable: bool
-    reasons: list[str]
-    words: list[str]
-    needs_reason: bool
-    elapsed_s: float
-    sent_ms: float
-    kept: "Kept"
-
-
-class Kept(TypedDict, total=False):
-    """What was said of a case while the studio did not answer, and by whom.
-
-    ``order`` is there where its answers were being put in order: ids of cards, by place.
-    """
-
-    rater: str
-    choice: Choice
-    rationale: str
-    written: str
-    order: list[list[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What a rater typed: why, and a better answer where both are bad."""
-
-    rationale: str = ""
-    written: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What a rater said about a case so far, in terms of the answers, not of the sides."""
-
-    verdict: Verdict | None = None
-    strength: int = 1
-    is_acceptable: bool = True
-    reasons: tuple[str, ...] = ()
-    words: Words = Words()
-
-
-@dataclass(frozen=True, slots=True)
-class LabelScreen:
-    """Everything the page shows at one moment; ``pace_s`` is None before a label was timed.
-
-    ``board`` is there while answers are put in order, ``num_to_order`` is how many could be.
-    """
-
-    case: Case | None
-    progress: LabelProgress
-    draft: Draft = Draft()
-    receipt: str = ""
-    project: Project = _NO_PROJECT
-    recent: tuple[RecentLine, ...] = ()
-    pace_s: float | None = None
-    board: Board | None = None
-    num_to_order: int = 0
 
 
 class Drafts(DraftStore[Draft]):
@@ -96,9 +25,9 @@ class Drafts(DraftStore[Draft]):
     The browser keeps them in its tab while the studio does not answer, and gives them back after.
     """
 
-    def __init__(self) -> None:
-        """Start empty."""
-        super().__init__(Draft())
+    def __init__(self, shelf: Shelf | None = None) -> None:
+        """Begin with what is on the shelf."""
+        super().__init__(Draft(), "label", shelf)
 
 
 class LabelActions:
@@ -108,7 +37,7 @@ class LabelActions:
         """Act on a studio."""
         self._studio = studio
         self._drafts = drafts
-        self.boards = Boards()
+        self.boards = Boards(studio.drafts)
 
     @property
     def _rater(self) -> str:
@@ -264,7 +193,7 @@ class LabelActions:
         verdict = to_verdict(choice.get("choice") or "", case)
         return Draft(
             verdict,
-            _strength(choice.get("strength")) if verdict in ("a", "b") else 1,
+            read_strength(choice.get("strength")) if verdict in ("a", "b") else 1,
             choice.get("is_acceptable") is not False or verdict in ("both_bad", "cannot_judge"),
             self._known_reasons(case, choice.get("reasons")),
             words,
@@ -338,7 +267,7 @@ def shortened(question: str) -> str:
     return line[:_QUESTION_CHARACTERS].rsplit(" ", 1)[0] + " …"
 
 
-def _strength(value: object) -> int:
+def read_strength(value: object) -> int:
     """Accept a step that there is; anything else is the first."""
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 3:
         return value

@@ -1,13 +1,16 @@
 """The card of the Data page on which an admin settles what raters disagree on."""
 
 from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 
 import gradio as gr
 from gradio.blocks import Block
 
 from app import text
+from app.access import Access, for_admins
 from app.actions.label import shortened
-from app.events import listen
+from app.drafts import DraftStore
+from app.events import listen, listen_to_typing
 from app.live_text import live_text, said
 from app.records import DisputedCase
 from app.studio import Studio
@@ -18,6 +21,16 @@ from gem_backend.types import Case
 
 _CHOICES = [(label, name) for name, _, label in text.CHOICES]
 _STRENGTHS = [(label, level) for level, label in text.STRENGTHS]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What is being said of a case and not settled yet."""
+
+    choice: str | None = None
+    strength: int = 1
+    is_acceptable: bool = True
+    rationale: str = ""
 
 
 class DisputesCard:
@@ -31,6 +44,7 @@ class DisputesCard:
     def __init__(self, studio: Studio, project_id: gr.State) -> None:
         """Build the components inside the open column, and wire them."""
         self._studio = studio
+        self._drafts = DraftStore(Settlement(), "settlement", studio.drafts)
         self._case = gr.State(None)
         self._line = gr.HTML("", elem_id="disputes-line")
         with gr.Column(visible=False) as self._panel:
@@ -50,6 +64,17 @@ class DisputesCard:
         answer: list[Block] = [self._choice, self._strength, self._usable, self._why]
         listen(settle.click, self.settle, [*given, *answer], self.outputs)
         listen(withdraw.click, self.withdraw, given, self.outputs)
+        listen_to_typing(answer, self.keep, [self._case, *answer])
+
+    @property
+    def access(self) -> Access:
+        """Who is there."""
+        return self._studio.access
+
+    @property
+    def held(self) -> list[Block]:
+        """What ``refreshed`` takes beside the project."""
+        return [self._case, self._choice, self._strength, self._usable, self._why]
 
     @property
     def outputs(self) -> list[Block]:
@@ -71,9 +96,26 @@ class DisputesCard:
             shown.case if shown else None,
             gr.Dropdown(choices=_listed(cases), value=_key(shown.case) if shown else None),
             dispute_html(shown),
-            *(None, 1, True, ""),
+            *astuple(self._draft(shown.case) if shown else Settlement()),
             said(receipt),
         )
+
+    def refreshed(self, project_id: str, *held: object) -> tuple[object, ...]:
+        """Return the card for a page that holds ``held`` of it; what stands there already stays."""
+        case = next((one for one in held[:1] if isinstance(one, Case)), None)
+        *card, receipt = self.values(project_id, _key(case) if case else "")
+        is_there = card[2] == case and tuple(card[5:]) == held[1:]
+        return *card[:5], *(gr.skip() if is_there else value for value in card[5:]), receipt
+
+    @for_admins
+    def keep(self, case: Case | None, *typed: object) -> None:
+        """Keep what is being said of the case at hand."""
+        if case is not None:
+            said = Settlement(*typed)  # type: ignore[arg-type]
+            self._drafts.put(self.access.current().rater, case, said)
+
+    def _draft(self, case: Case) -> Settlement:
+        return self._drafts.get(self.access.current().rater, case)
 
     def choose(self, project_id: str, pair_id: str) -> tuple[object, ...]:
         """Show another case of the list."""
@@ -91,6 +133,7 @@ class DisputesCard:
         """Store what is right, and go on to the next open case."""
         if case is not None:
             self._studio.settle(case, choice or "", strength, (is_acceptable, rationale))
+            self._drafts.drop(self.access.current().rater, case)
         return self.values(project_id, receipt=say.SETTLED if case else "")
 
     def withdraw(self, project_id: str, case: Case | None) -> tuple[object, ...]:

@@ -7,14 +7,8 @@ from gradio.blocks import Block
 
 from app import text
 from app.actions.entry import EntryActions
-from app.actions.label import (
-    Choice,
-    Drafts,
-    Kept,
-    LabelActions,
-    LabelScreen,
-    Words,
-)
+from app.actions.label import Drafts, LabelActions
+from app.actions.label_records import Choice, Kept, LabelScreen, Words
 from app.actions.order import OrderActions
 from app.components.order import Order, order_board
 from app.components.verdict import RecentList, recent_list, verdict_buttons
@@ -22,7 +16,7 @@ from app.desks.sampling import MAX_CASE_ANSWERS
 from app.events import listen, run_in_browser
 from app.live_text import live_text, said
 from app.pages import PageHandles
-from app.pages.entry_form import build_entry_form
+from app.pages.entry_form import EntryForm, build_entry_form
 from app.pages.label_screen import frame_values, refreshed_values, screen_values
 from app.records import TaskState
 from app.studio import Studio
@@ -78,9 +72,8 @@ def _shows_order(act: _OrderAct) -> _OrderHandler:
 
 def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
     """Build the page inside the open tab."""
-    actions = LabelActions(studio, Drafts())
+    actions = LabelActions(studio, Drafts(studio.drafts))
     orders = OrderActions(studio, actions)
-    entries = EntryActions(studio, actions)
     case = gr.State(None)
     with gr.Row(elem_classes="gs-line"):
         progress = gr.HTML(elem_id="label-progress", apply_default_css=False)
@@ -181,20 +174,23 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
         )
     listen(board.input, orders.keep, [case, board], [], mode="multiple", js=_WITH_SENT)
     listen(choice.restore, _restorer(actions), [project_id, case, choice], outputs)
-    poll, poll_inputs, poll_outputs = _more_cases(entries, actions, project_id, case, outputs)
+    form, poll, poll_outputs = _more_cases(
+        EntryActions(studio, actions), actions, project_id, case, outputs
+    )
     listen(save.click, _forget_sampled, poll_outputs[:1], poll_outputs[1:2])
 
     def refresh(
-        project_id: str, case: Case | None, choice: Choice, order: Order | None = None
+        project_id: str, case: Case | None, choice: Choice, order: Order | None, *entry: object
     ) -> tuple[object, ...]:
-        return refreshed_values(actions.show(project_id, case), choice, order)
+        shown = refreshed_values(actions.show(project_id, case), choice, order)
+        return *shown, *form.values(project_id, *entry)
 
     return PageHandles(
         refresh=refresh,
-        refresh_inputs=[case, choice, board],
-        outputs=outputs,
+        refresh_inputs=[case, choice, board, *form.fields],
+        outputs=[*outputs, *form.outputs],
         poll=poll,
-        poll_inputs=poll_inputs,
+        poll_inputs=[case, poll_outputs[0]],
         poll_outputs=poll_outputs,
     )
 
@@ -247,8 +243,8 @@ def _more_cases(
     project_id: gr.State,
     case: gr.State,
     outputs: list[Block],
-) -> tuple[Poll, list[Block], list[Block]]:
-    """Build the two ways to get another case; return the poll of the model's answers."""
+) -> tuple[EntryForm, Poll, list[Block]]:
+    """Build the two ways to get another case; return the poll of the model's answers too."""
     seen = gr.State(None)
     with gr.Column(elem_classes="gs-more"):
         with gr.Row(elem_classes="gs-actions"):
@@ -265,7 +261,7 @@ def _more_cases(
             )
             asked = live_text("label-asked")
         with gr.Accordion(text.ENTER_PAIR, open=False):
-            build_entry_form(entries, project_id, outputs, screen_values)
+            form = build_entry_form(entries, project_id, outputs, screen_values)
 
     def start(project_id: str, count: int) -> tuple[TaskState, dict[str, str]]:
         task = actions.ask_model(project_id, count)
@@ -282,4 +278,4 @@ def _more_cases(
         return task, words, *unchanged
 
     listen(ask.click, start, [project_id, count], [seen, asked])
-    return poll, [case, seen], [seen, asked, *outputs]
+    return form, poll, [seen, asked, *outputs]

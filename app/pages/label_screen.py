@@ -5,7 +5,8 @@ from typing import NamedTuple
 import gradio as gr
 
 from app import text
-from app.actions.label import Choice, Draft, LabelScreen, offered_reasons
+from app.actions.label import offered_reasons
+from app.actions.label_records import Choice, Draft, LabelScreen
 from app.components.order import Order, order_value
 from app.components.verdict import recent_value
 from app.live_text import said

@@ -90,6 +90,7 @@ GUIDELINES_FIELD: Final = "Guidelines (Markdown)"
 REASONS_FIELD: Final = "Reasons to choose from, one a line (the first four get a key)"
 REASON_REQUIRED_FIELD: Final = "Ask for a reason beside every preference"
 RATER_FORM_SAVE: Final = "Save for this project"
+RATER_FORM_UNSAVED: Final = "Not saved yet: this is the form as you left it."
 RATER_FORM_SAVED: Final = "Saved. The Label page shows it from now on."
 RECENT: Final = "Your last ten"
 NO_RECENT: Final = "Labels you save are listed here; each can be reopened."
@@ -139,10 +140,7 @@ ENTER_A: Final = "Answer A"
 ENTER_B: Final = "Answer B"
 ENTER_WHICH: Final = "Which is better?"
 ENTER_CHOICES: Final = (("A", "a"), ("B", "b"), ("Decide later", "later"))
-ENTER_LATER: Final = (
-    "This project asks for a reason beside every preference: choose “Decide later”, add the pair, "
-    "and judge it as it comes."
-)
+ENTER_ACCEPTABLE: Final = "The better one is acceptable to use"
 ADD_PAIR: Final = "Add this pair"
 ANSWER_COUNT: Final = "Answers"
 KEY_LIST: Final = (

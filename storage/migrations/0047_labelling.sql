@@ -20,3 +20,13 @@ FROM (
 ) AS seen
 WHERE (standing.pair_id, standing.rater, standing.is_final)
     = (seen.pair_id, seen.rater, seen.is_final);
+
+-- What people have typed and not saved; it goes with the label or the form that it becomes.
+CREATE TABLE drafts (
+    kind VARCHAR NOT NULL,
+    rater VARCHAR NOT NULL,
+    subject VARCHAR NOT NULL,
+    content VARCHAR NOT NULL,
+    updated_at VARCHAR NOT NULL,
+    PRIMARY KEY (kind, rater, subject)
+);

@@ -57,6 +57,7 @@ from gem_backend.types import (
     Spans,
 )
 from storage.calibrations import Evidence
+from storage.drafts import DraftKey
 from storage.errors import NotFoundError
 from storage.orders import AnswerOrder
 from storage.pairs import Judgement, Turn
@@ -165,6 +166,21 @@ def make_run(run_id: str = "run-1", config: RunConfig | None = None) -> RunSumma
     )
 
 
+class FakeShelf:
+    """Drafts on a shelf that never writes."""
+
+    def __init__(self) -> None:
+        self.rows: dict[DraftKey, str] = {}
+
+    def load(self, kind: str) -> dict[DraftKey, str]:
+        return {key: content for key, content in self.rows.items() if key.kind == kind}
+
+    def note(self, key: DraftKey, content: str | None) -> None:
+        self.rows.pop(key, None)
+        if content is not None:
+            self.rows[key] = content
+
+
 class NoAccounts(Access):
     """What a studio without accounts says of who is there."""
 
@@ -201,6 +217,7 @@ class FakeStudio(Studio):
     ordering: TaskState = field(default_factory=lambda: TaskState("idle"))
     ordered_for: list[str | None] = field(default_factory=list)
     order: QueueOrder | None = None
+    drafts: FakeShelf = field(default_factory=FakeShelf)  # type: ignore[assignment]
 
     model: ClassVar[str] = "demo"  # type: ignore[misc]
     access: ClassVar[Access] = NoAccounts()  # type: ignore[misc]

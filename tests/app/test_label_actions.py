@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from app import text
-from app.actions.label import Choice, Draft, Drafts, Kept, LabelActions, Words
+from app.actions.label import Drafts, LabelActions
+from app.actions.label_records import Choice, Draft, Kept, Words
 from app.pages.label_screen import screen_values
 from app.sides import to_verdict
 from app.views.cases import guidelines_markdown

@@ -4,7 +4,8 @@ import gradio as gr
 import pytest
 
 from app import text
-from app.actions.label import Choice, Draft, Drafts, LabelActions, Words
+from app.actions.label import Drafts, LabelActions
+from app.actions.label_records import Choice, Draft, Words
 from app.pages.label import build_label_page
 from app.pages.label_screen import frame_values, refreshed_values, screen_values
 from app.records import Header, TaskState
@@ -224,7 +225,7 @@ def test_oldest_drafts_go_first():
 def test_screen_fills_every_output(actions, studio):
     with gr.Blocks():
         page = build_label_page(studio, gr.State("demo"))
-    assert len(page.refresh("demo", None, {})) == len(page.outputs)
+    assert len(page.refresh("demo", None, {}, None)) == len(page.outputs)
 
 
 def test_refresh_leaves_what_is_being_said_about_the_case_alone(actions, studio):

@@ -7,7 +7,8 @@ import gradio as gr
 import pytest
 
 from app import text
-from app.actions.label import Draft, Drafts, Kept, LabelActions, Words
+from app.actions.label import Drafts, LabelActions
+from app.actions.label_records import Draft, Kept, Words
 from app.actions.order import OrderActions
 from app.boards import Boards, read_places
 from app.components.order import Order, order_board, order_value
