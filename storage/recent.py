@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gem_backend.types import Answer, Case, CaseSource, Comparison, Split, Verdict
 from storage.database import Database
@@ -29,18 +29,25 @@ WHERE label_events.seq IN (
 ORDER BY label_events.seq DESC
 """  # noqa: S608 - our own text
 
+_MODELS = """
+SELECT prompt_id, text, arg_max(model, seq) FROM candidates
+WHERE list_contains(?, prompt_id) GROUP BY ALL
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredLabel:
     """A judgement with the case it was about and its moment, ISO 8601 in UTC.
 
     ``order`` is there where several answers were put in order at once, the case's two among them.
+    ``models`` sampled answers A and B, empty where none did or it is not known.
     """
 
     case: Case
     judgement: Judgement
     created_at: str
     order: Places = ()
+    models: tuple[str, str] = ("", "")
 
 
 def undo(
@@ -63,7 +70,28 @@ def undo(
 
 def recent_labels(db: Database, project_id: str, rater: str, limit: int = 10) -> list[StoredLabel]:
     """Return the rater's own labels that hold, the newest first; imported ones are left out."""
-    return _stored_labels(db, _recent(db, project_id, rater, limit), project_id, rater)
+    labels = _stored_labels(db, _recent(db, project_id, rater, limit), project_id, rater)
+    return _with_models(db, labels)
+
+
+def _with_models(db: Database, labels: list[StoredLabel]) -> list[StoredLabel]:
+    """Name the models whose answers were compared; most labels are about none."""
+    sampled = [label for label in labels if label.case.comparison.source == "sampled"]
+    if not sampled:
+        return labels
+    prompts = [label.case.comparison.prompt_id for label in sampled]
+    found = {
+        (str(key), str(words)): str(model) for key, words, model in db.query(_MODELS, [prompts])
+    }
+
+    def models(of: Comparison) -> tuple[str, str]:
+        key = of.prompt_id
+        return found.get((key, of.answer_a), ""), found.get((key, of.answer_b), "")
+
+    return [
+        replace(label, models=models(label.case.comparison)) if label in sampled else label
+        for label in labels
+    ]
 
 
 def median_elapsed_s(labels: Iterable[StoredLabel]) -> float | None:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 from app import text
 from app.actions.label_records import Choice, Draft, Kept, LabelScreen, Words
@@ -250,8 +251,19 @@ def _line(label: StoredLabel) -> RecentLine:
     if label.order:
         verdict = text_order.order_words(label.order)
     return RecentLine(
-        label.case.comparison.pair_id, question, verdict, text.local_time(label.created_at)
+        label.case.comparison.pair_id,
+        question,
+        verdict,
+        text.local_time(label.created_at),
+        _source(label),
     )
+
+
+def _source(label: StoredLabel) -> str:
+    """Say where the answers come from, as nobody is told before the label is saved."""
+    source = label.case.comparison.source
+    a, b = (text.source_words(source, Path(model).name) for model in label.models)
+    return text.sources_line(*((a, b) if label.case.left == "a" else (b, a)))
 
 
 def _in_words(case: Case, said: Judgement) -> str:

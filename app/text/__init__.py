@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from app.text.order import ORDER_KEYS
+from gem_backend.types import CaseSource
 
 # --- shared -----------------------------------------------------------------------------------
 NAME: Final = "GEM Studio"
@@ -172,6 +173,18 @@ def verdict_words(choice: str, strength: int, is_acceptable: bool) -> str:
     if choice in ("left", "right", "tie"):
         words = f"{words}, {'acceptable' if is_acceptable else 'not acceptable'} to use"
     return words
+
+
+def source_words(source: CaseSource, model: str) -> str:
+    """Return where an answer comes from; ``model`` is empty where it is not known."""
+    if source == "sampled":
+        return f"sampled by {model or 'a model'}"
+    return {"imported": "from a file", "entered": "entered by hand"}[source]
+
+
+def sources_line(left: str, right: str) -> str:
+    """Return where the two answers of a case come from."""
+    return f"Both answers: {left}" if left == right else f"Left: {left} · right: {right}"
 
 
 def saved_receipt(verdict: str, reasons: Sequence[str], has_written: bool) -> str:

@@ -13,6 +13,7 @@ from app.views.cases import guidelines_markdown
 from gem_backend.types import Rater
 from storage.errors import StorageError
 from storage.pairs import Judgement
+from storage.recent import StoredLabel
 from tests.app.fakes import make_case
 from tests.app.test_label_page import chose
 
@@ -105,6 +106,22 @@ def test_last_ten_say_question_verdict_and_time(actions, studio):
     assert "\n" not in screen.recent[1].question
     assert screen.recent[0].verdict == "left is better, clearly, acceptable to use"
     assert screen.recent[0].time == "2026-11-20 12:00"
+    assert screen.recent[0].source == "Both answers: from a file"
+
+
+@pytest.mark.parametrize(
+    ("source", "models", "words"),
+    [
+        ("entered", ("", ""), "Both answers: entered by hand"),
+        ("sampled", ("", ""), "Both answers: sampled by a model"),
+        ("sampled", ("demo", "/models/large"), "Left: sampled by large · right: sampled by demo"),
+    ],
+)
+def test_last_ten_say_where_the_answers_come_from(actions, studio, source, models, words):
+    given = make_case("1", left="b")
+    case = replace(given, comparison=replace(given.comparison, source=source))
+    studio.saved.append(StoredLabel(case, Judgement("a"), "", models=models))
+    assert actions.show("demo", None).recent[0].source == words
 
 
 def test_reopening_withdraws_that_label_and_keeps_the_case_at_hand(actions, studio):
