@@ -506,6 +506,11 @@ class Studio:
         return self._raters.all()
 
     @for_admins
+    def num_left_over_labels(self) -> int:
+        """Return how many labels of the studio's one person nobody's account can reopen."""
+        return self._raters.num_left_over()
+
+    @for_admins
     def invite_rater(self, name: str, role: Role) -> tuple[Rater, str]:
         """Make or renew an account; its one-time password is returned once."""
         return self._raters.invite(name, role)

@@ -7,7 +7,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from app import text
-from app.actions.entry import EntryActions, read_entry
+from app.actions.entry import Entry, EntryActions, read_entry
 from app.actions.label_records import LabelScreen
 from app.events import listen, listen_to_typing
 
@@ -22,7 +22,7 @@ class EntryForm:
 
     def values(self, project_id: str, *held: object) -> tuple[object, ...]:
         """Return what the rater has typed; where the page holds just that, it stays."""
-        entry = self.actions.entry(project_id)
+        entry = self.actions.entry(project_id) if project_id else Entry()
         known = self.actions.reasons(project_id)
         is_there = bool(held) and read_entry(held) == entry
         texts = tuple(gr.skip() if is_there else value for value in astuple(entry))

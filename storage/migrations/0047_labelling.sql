@@ -30,3 +30,6 @@ CREATE TABLE drafts (
     updated_at VARCHAR NOT NULL,
     PRIMARY KEY (kind, rater, subject)
 );
+
+-- When a one-time password was given out; NULL where that was before they ran out.
+ALTER TABLE raters ADD COLUMN invited_at VARCHAR;

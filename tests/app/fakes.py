@@ -246,6 +246,9 @@ class FakeStudio(Studio):
     def raters(self) -> list[Rater]:
         return []
 
+    def num_left_over_labels(self) -> int:
+        return 0
+
     def agreement(self, project_id: str) -> AgreementView:
         return agreement_view([])
 

@@ -12,8 +12,7 @@ from storage.database import Database
 from storage.identity import left_answer
 from storage.pairs import add_comparison
 from storage.projects import create_project, update_project
-from storage.raters import invite
-from tests.app.serving import serving
+from tests.app.serving import account, serving
 from tests.ui.test_connection_browser import HereStudio, type_words, what_is_said
 from tests.ui.test_label_browser import press, ready, say, shows
 
@@ -53,8 +52,8 @@ def accounts(tmp_path_factory):
         )
         for number in range(len(SAID["anna"])):
             add_comparison(db, "blind", f"Question {number:02}", *ANSWERS)
-        passwords = {"dora": invite(db, "dora", "admin")[1]}
-        passwords |= {name: invite(db, name)[1] for name in SAID}
+        passwords = {"dora": account(db, "dora", "admin")}
+        passwords |= {name: account(db, name) for name in SAID}
     return folder, passwords
 
 
@@ -174,8 +173,8 @@ def test_words_kept_through_a_restart_are_given_to_nobody_else_who_logs_in(
     with Database(tmp_path / DATABASE_FILE) as db:
         create_project(db, "Blind", project_id="blind")
         add_comparison(db, "blind", "Question 00", *ANSWERS)
-        passwords = {"dora": invite(db, "dora", "admin")[1]}
-        passwords |= {name: invite(db, name)[1] for name in SAID}
+        passwords = {"dora": account(db, "dora", "admin")}
+        passwords |= {name: account(db, name) for name in SAID}
     here = HereStudio(tmp_path)
     try:
         page = watch(browser.new_page())
