@@ -114,15 +114,12 @@ def build_rater_form(studio: Studio, project_id: gr.State) -> RaterForm:
                 label=text.REASONS_FIELD, lines=4, max_lines=12, elem_id="rater-reasons"
             )
             is_required = gr.Checkbox(label=text.REASON_REQUIRED_FIELD, elem_id="rater-required")
+            # No limits here: what is out of bounds is refused in words when it is saved.
             needed = gr.Number(
-                label=text_raters.RATERS_PER_CASE, precision=0, minimum=1, elem_id="rater-needed"
+                1, label=text_raters.RATERS_PER_CASE, precision=0, elem_id="rater-needed"
             )
             repeats = gr.Number(
-                label=text_raters.REPEAT_PERCENT,
-                precision=0,
-                minimum=0,
-                maximum=50,
-                elem_id="rater-repeats",
+                0, label=text_raters.REPEAT_PERCENT, precision=0, elem_id="rater-repeats"
             )
     with gr.Row(elem_classes="gs-actions"):
         save = gr.Button(text.RATER_FORM_SAVE, elem_id="rater-save", scale=0)
