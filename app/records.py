@@ -91,12 +91,13 @@ class ImportState:
 
 @dataclass(frozen=True, slots=True)
 class RecentLine:
-    """One of the rater's last labels, in words."""
+    """One of the rater's last labels, in words; ``source`` says where its answers come from."""
 
     pair_id: str
     question: str
     verdict: str
     time: str
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,11 +123,12 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
     listen(imports.ended.change, handlers.counts, [project_id], [counts])
     listen(imports.ended.change, handlers.judged, [project_id], judged_parts)
 
-    def refresh(project_id: str, chosen: Chosen | None) -> tuple[object, ...]:
+    def refresh(project_id: str, chosen: Chosen | None, *held: object) -> tuple[object, ...]:
+        in_form, settling = held[: len(form.fields)], held[len(form.fields) :]
         judged = handlers.judged(project_id)
         card = imports.handlers.refresh(project_id, chosen)
-        own = (*form.values(project_id), *accounts.values(), *judged)
-        own += (*disputes.values(project_id), *audit.values())
+        own = (*form.values(project_id, *in_form), *accounts.values(), *judged)
+        own += (*disputes.refreshed(project_id, *settling), *audit.values())
         return *handlers.refresh(project_id), *card, *own
 
     outputs: list[Block] = [
@@ -141,7 +142,7 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
     ]
     return PageHandles(
         refresh=refresh,
-        refresh_inputs=[imports.chosen],
+        refresh_inputs=[imports.chosen, *form.fields, *disputes.held],
         outputs=outputs,
         poll=imports.handlers.poll,
         poll_inputs=imports.progress[:1],

@@ -104,6 +104,21 @@ def test_card_goes_on_to_the_next_open_case(card, studio):
     assert card.choose("demo", "c1")[2] == studio.disputed[1].case
 
 
+def test_card_keeps_what_is_said_of_a_case_until_it_is_settled(card, studio):
+    second = studio.disputed[1].case
+    card.keep(second, "left", 3, False, "half a sent")
+    with gr.Blocks():
+        again = DisputesCard(studio, gr.State("demo"))  # the studio after a restart
+    assert again.choose("demo", "c1")[5:9] == ("left", 3, False, "half a sent")
+    assert again.choose("demo", "c0")[5:9] == (None, 1, True, "")
+    shown = again.refreshed("demo", second, "left", 3, False, "half a sent")
+    assert shown[2] == second  # Data reopens at the case that was at hand
+    assert shown[5:9] == (gr.skip(),) * 4
+    again.settle("demo", second, "left", 3, False, "half a sentence")
+    assert again.choose("demo", "c1")[5:9] == (None, 1, True, "")
+    assert studio.drafts.rows == {}
+
+
 def test_card_without_disagreements_says_what_is_needed(studio, card):
     studio.disputed = []
     line, panel, case, *_ = card.values("demo")

@@ -21,7 +21,7 @@ def studio(tmp_path):
     with Studio(tmp_path / "data", device="cpu") as studio:
         project = studio.create_project("Past").project_id
         cases = [
-            studio.enter_pair(project, f"Question {number}", "Wait.", "Operate now.", None)
+            studio.enter_pair(project, f"Question {number}", "Wait.", "Operate now.")
             for number in range(6)
         ]
         for case, verdict in zip(cases, ("a", "tie", "both_bad", "b"), strict=False):

@@ -62,7 +62,7 @@ def test_label_skip_and_undo_come_back_as_they_were_said(studio):
     assert second.comparison.pair_id != first.comparison.pair_id
     studio.save_label(second, Judgement(second.left, 2, rationale=HOSTILE))
     progress = studio.label_progress("demo")
-    assert (progress.done, progress.skipped, progress.pending) == (33, 1, 22)
+    assert (progress.done, progress.skipped, progress.pending) == (225, 1, 22)
     [label] = studio.recent_labels("demo")
     assert studio.is_judged(second)
     assert studio.undo("demo") == label
@@ -79,8 +79,10 @@ def imported(studio, project_id, path):
 def test_a_typed_pair_keeps_hostile_text_and_which_answer_was_better(studio, tmp_path):
     project = studio.create_project("Typed")
     long = HOSTILE + "ab " * 17_000
-    studio.enter_pair(project.project_id, HOSTILE, long, "plain", "b")
-    studio.enter_pair(project.project_id, HOSTILE, "plain", long, None)  # the same pair, turned
+    case = studio.enter_pair(project.project_id, HOSTILE, long, "plain")
+    studio.save_label(case, Judgement("b"))
+    # the same pair, turned
+    assert studio.enter_pair(project.project_id, HOSTILE, "plain", long) == case
     exported = studio.export_file(project.project_id, "jsonl")
     other = studio.create_project("Copy")
     report = imported(studio, other.project_id, exported)
@@ -88,7 +90,7 @@ def test_a_typed_pair_keeps_hostile_text_and_which_answer_was_better(studio, tmp
     again = studio.export_file(other.project_id, "jsonl")
     assert again.read_bytes() == exported.read_bytes()
     with pytest.raises(EntryError, match="same"):
-        studio.enter_pair(project.project_id, "p", "x", "x", None)
+        studio.enter_pair(project.project_id, "p", "x", "x")
 
 
 def test_zipped_folder_goes_out_and_in_under_the_name_of_who_brought_it(studio):

@@ -238,7 +238,7 @@ def tab_to(page, place):
 def test_a_case_is_labelled_reopened_and_entered_without_a_mouse(browser, watch, tmp_path, trouble):
     with Studio(tmp_path, device="cpu") as studio, serving(studio) as app:
         project = studio.create_project("Keys").project_id
-        studio.enter_pair(project, "Question 00", "Wait.", "Operate now.", None)
+        studio.enter_pair(project, "Question 00", "Wait.", "Operate now.")
         page = watch(browser.new_page(reduced_motion="reduce"))
         page.goto(f"{app.local_url}?project={project}")
         ready(page)
