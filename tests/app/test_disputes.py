@@ -106,16 +106,23 @@ def test_card_goes_on_to_the_next_open_case(card, studio):
 
 def test_card_keeps_what_is_said_of_a_case_until_it_is_settled(card, studio):
     second = studio.disputed[1].case
-    card.keep(second, "left", 3, False, "half a sent")
+    reason = studio.project("demo").reasons[0]
+    half = ("left", 3, False, [reason], "half a sent")
+    card.keep(second, *half)
     with gr.Blocks():
         again = DisputesCard(studio, gr.State("demo"))  # the studio after a restart
-    assert again.choose("demo", "c1")[5:9] == ("left", 3, False, "half a sent")
-    assert again.choose("demo", "c0")[5:9] == (None, 1, True, "")
-    shown = again.refreshed("demo", second, "left", 3, False, "half a sent")
+
+    def fields(shown):
+        choice, strength, usable, reasons, why = shown[5:10]
+        return choice, strength, usable, reasons.value, why
+
+    assert fields(again.choose("demo", "c1")) == half
+    assert fields(again.choose("demo", "c0")) == (None, 1, True, [], "")
+    shown = again.refreshed("demo", second, *half)
     assert shown[2] == second  # Data reopens at the case that was at hand
-    assert shown[5:9] == (gr.skip(),) * 4
-    again.settle("demo", second, "left", 3, False, "half a sentence")
-    assert again.choose("demo", "c1")[5:9] == (None, 1, True, "")
+    assert shown[5:10] == (gr.skip(),) * 5
+    again.settle("demo", second, "left", 3, False, [reason], "half a sentence")
+    assert fields(again.choose("demo", "c1")) == (None, 1, True, [], "")
     assert studio.drafts.rows == {}
 
 

@@ -95,8 +95,8 @@ def test_a_typed_pair_keeps_hostile_text_and_which_answer_was_better(studio, tmp
 
 def test_zipped_folder_goes_out_and_in_under_the_name_of_who_brought_it(studio):
     project = studio.create_project("Zipped").project_id
-    studio.enter_pair(project, "Q", "yes", "no", "a")
-    studio.enter_pair(project, "R", "yes", "no", None)
+    studio.save_label(studio.enter_pair(project, "Q", "yes", "no"), Judgement("a"))
+    studio.enter_pair(project, "R", "yes", "no")
     path = studio.export_file(project, "zip")
     waiting = studio.export_file(project, "jsonl", "unjudged")
     assert (path.name, waiting.name) == ("zipped.zip", "zipped-unjudged.jsonl")
