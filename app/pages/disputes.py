@@ -48,7 +48,8 @@ class DisputesCard:
         given: list[Block] = [project_id, self._case]
         listen(self._chooser.input, self.choose, [project_id, self._chooser], self.outputs)
         answer: list[Block] = [self._choice, self._strength, self._usable, self._why]
-        listen(settle.click, self.settle, [*given, *answer], self.outputs)
+        # Two presses may be on their way at once: the second is not for the case that comes next.
+        listen(settle.click, self.settle, [*given, self._chooser, *answer], self.outputs)
         listen(withdraw.click, self.withdraw, given, self.outputs)
 
     @property
@@ -83,15 +84,18 @@ class DisputesCard:
         self,
         project_id: str,
         case: Case | None,
+        shown: str | None,
         choice: str | None,
         strength: int,
-        is_acceptable: bool,
-        rationale: str,
+        *said: *tuple[bool, str],
     ) -> tuple[object, ...]:
-        """Store what is right, and go on to the next open case."""
-        if case is not None:
-            self._studio.settle(case, choice or "", strength, (is_acceptable, rationale))
-        return self.values(project_id, receipt=say.SETTLED if case else "")
+        """Store what is right of the case that was shown, and go on to the next open one."""
+        if case is None:
+            return self.values(project_id)
+        if shown != _key(case):
+            return self.values(project_id, _key(case), text.CASE_CHANGED)
+        self._studio.settle(case, choice or "", strength, said)
+        return self.values(project_id, receipt=say.SETTLED)
 
     def withdraw(self, project_id: str, case: Case | None) -> tuple[object, ...]:
         """Take one's own settlement of the case at hand back."""

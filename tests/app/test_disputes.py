@@ -3,6 +3,7 @@
 import gradio as gr
 import pytest
 
+from app import text
 from app.access import Access
 from app.desks.disputes import DisputesDesk
 from app.pages.disputes import DisputesCard
@@ -77,7 +78,7 @@ def test_card_goes_on_to_the_next_open_case(card, studio):
     assert "0 of 2 settled" in line
     assert panel.visible
     assert (case, chooser.value) == (studio.disputed[0].case, "c0")
-    line, *_, receipt = card.settle("demo", case, "left", 1, True, "why")
+    line, *_, receipt = card.settle("demo", case, "c0", "left", 1, True, "why")
     assert "1 of 2 settled" in line
     assert receipt["text"] == "Settled. It trains as you decided."
     line, _, shown, *_ = card.withdraw("demo", case)
@@ -86,12 +87,32 @@ def test_card_goes_on_to_the_next_open_case(card, studio):
     assert card.choose("demo", "c1")[2] == studio.disputed[1].case
 
 
+def test_what_was_filled_in_for_one_case_is_not_there_for_the_next(card, studio):
+    first, second = (one.case for one in studio.disputed)
+    after = (
+        card.settle("demo", first, "c0", "left", 3, False, "why"),
+        card.choose("demo", "c0"),
+        card.withdraw("demo", first),
+        card.settle("demo", second, "c1", "tie", 3, False, "why"),
+    )
+    fields = card.outputs.index(card._choice)
+    assert [values[fields : fields + 4] for values in after] == [(None, 1, True, "")] * 4
+
+
+def test_second_press_before_the_answer_settles_no_unseen_case(card, studio):
+    first, second = (one.case for one in studio.disputed)
+    card.settle("demo", first, "c0", "left", 1, True, "")
+    _, _, case, *_, receipt = card.settle("demo", second, "c0", "left", 1, True, "")
+    assert (case, receipt["text"]) == (second, text.CASE_CHANGED)
+    assert [one.final is None for one in studio.disputed] == [False, True]
+
+
 def test_card_without_disagreements_says_what_is_needed(studio, card):
     studio.disputed = []
     line, panel, case, *_ = card.values("demo")
     assert "Two raters on the same cases" in line
     assert not panel.visible
-    assert card.settle("demo", case, "left", 1, True, "")[-1]["text"] == ""
+    assert card.settle("demo", case, None, "left", 1, True, "")[-1]["text"] == ""
     assert card.withdraw("demo", None)[2] is None
 
 
