@@ -97,3 +97,17 @@ def test_admin_sees_each_raters_figures_and_the_next_label_in_them(url, enter, t
     assert shares == ["25 % 5 to 70 %", "25 % 5 to 70 %", ON_FOUR]
     assert cells(dora, "bert") == [*BERT, ON_FOUR]
     assert trouble == []
+
+
+def test_plain_rater_comes_to_no_other_page_by_address_or_by_keys(url, enter, trouble):
+    anna = enter(url, "anna", "data")
+    ready(anna)
+    expect(anna.get_by_role("tab")).to_have_text([text.TABS["label"]])
+    anna.get_by_role("tab").focus()
+    press(anna, "ArrowRight", "ArrowLeft", "ArrowLeft", "1")
+    expect(anna.locator("#choice-left")).to_have_attribute("aria-pressed", "true")
+    anna.wait_for_timeout(700)  # a moment, until what another page says would be there
+    expect(anna.locator(".toast-body")).to_have_count(0)
+    expect(anna.locator("#page-label")).to_be_visible()
+    assert not any("bert" in told for told in [*anna.evaluate("window.told"), anna.content()])
+    assert trouble == []
