@@ -68,7 +68,8 @@ class DisputesCard:
         given: list[Block] = [project_id, self._case]
         listen(self._chooser.input, self.choose, [project_id, self._chooser], self.outputs)
         answer = self._answer
-        listen(settle.click, self.settle, [*given, *answer], self.outputs)
+        # Two presses may be on their way at once: the second is not for the case that comes next.
+        listen(settle.click, self.settle, [*given, self._chooser, *answer], self.outputs)
         listen(withdraw.click, self.withdraw, given, self.outputs)
         listen_to_typing(answer, self.keep, [self._case, *answer])
 
@@ -139,21 +140,23 @@ class DisputesCard:
         """Show another case of the list."""
         return self.values(project_id, pair_id)
 
-    def settle(  # noqa: PLR0913 - one for each field
+    def settle(
         self,
         project_id: str,
         case: Case | None,
-        choice: str | None,
-        strength: int,
-        is_acceptable: bool,
-        reasons: list[str],
-        rationale: str,
+        shown: str | None,
+        *answer: object,
     ) -> tuple[object, ...]:
-        """Store what is right, and go on to the next open case."""
-        if case is not None:
-            self._studio.settle(case, choice or "", strength, (is_acceptable, reasons, rationale))
-            self._drafts.drop(self.access.current().rater, case)
-        return self.values(project_id, receipt=say.SETTLED if case else "")
+        """Store what is right of the case that was shown, and go on to the next open one."""
+        if case is None:
+            return self.values(project_id)
+        if shown != _key(case):
+            return self.values(project_id, _key(case), text.CASE_CHANGED)
+        right = _said(answer)
+        why = (right.is_acceptable, right.reasons, right.rationale)
+        self._studio.settle(case, right.choice or "", right.strength, why)
+        self._drafts.drop(self.access.current().rater, case)
+        return self.values(project_id, receipt=say.SETTLED)
 
     def withdraw(self, project_id: str, case: Case | None) -> tuple[object, ...]:
         """Take one's own settlement of the case at hand back."""

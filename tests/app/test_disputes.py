@@ -3,6 +3,7 @@
 import gradio as gr
 import pytest
 
+from app import text
 from app.access import Access
 from app.desks.disputes import DisputesDesk
 from app.pages.disputes import DisputesCard
@@ -94,7 +95,7 @@ def test_card_goes_on_to_the_next_open_case(card, studio):
     reasons = card.values("demo")[8]
     assert [value for value, _ in reasons.choices] == list(DEFAULT_REASONS)
     assert reasons.value == []
-    line, *_, receipt = card.settle("demo", case, "left", 1, True, ["safety"], "why")
+    line, *_, receipt = card.settle("demo", case, "c0", "left", 1, True, ["safety"], "why")
     assert studio.disputed[0].final.reasons == ("safety",)
     assert "1 of 2 settled" in line
     assert receipt["text"] == "Settled. It trains as you decided."
@@ -121,9 +122,31 @@ def test_card_keeps_what_is_said_of_a_case_until_it_is_settled(card, studio):
     shown = again.refreshed("demo", second, *half)
     assert shown[2] == second  # Data reopens at the case that was at hand
     assert shown[5:10] == (gr.skip(),) * 5
-    again.settle("demo", second, "left", 3, False, [reason], "half a sentence")
+    again.settle("demo", second, "c1", "left", 3, False, [reason], "half a sentence")
     assert fields(again.choose("demo", "c1")) == (None, 1, True, [], "")
     assert studio.drafts.rows == {}
+
+
+def test_what_was_filled_in_for_one_case_is_not_there_for_the_next(card, studio):
+    first, second = (one.case for one in studio.disputed)
+    after = (
+        card.settle("demo", first, "c0", "left", 3, False, [], "why"),
+        card.choose("demo", "c0"),
+        card.withdraw("demo", first),
+        card.settle("demo", second, "c1", "tie", 3, False, [], "why"),
+    )
+    fields = card.outputs.index(card._choice)
+    for values in after:
+        assert values[fields : fields + 3] == (None, 1, True)
+        assert (values[fields + 3].value, values[fields + 4]) == ([], "")
+
+
+def test_second_press_before_the_answer_settles_no_unseen_case(card, studio):
+    first, second = (one.case for one in studio.disputed)
+    card.settle("demo", first, "c0", "left", 1, True, [], "")
+    _, _, case, *_, receipt = card.settle("demo", second, "c0", "left", 1, True, [], "")
+    assert (case, receipt["text"]) == (second, text.CASE_CHANGED)
+    assert [one.final is None for one in studio.disputed] == [False, True]
 
 
 def test_card_without_disagreements_says_what_is_needed(studio, card):
@@ -131,7 +154,7 @@ def test_card_without_disagreements_says_what_is_needed(studio, card):
     line, panel, case, *_ = card.values("demo")
     assert "Two raters on the same cases" in line
     assert not panel.visible
-    assert card.settle("demo", case, "left", 1, True, [], "")[-1]["text"] == ""
+    assert card.settle("demo", case, None, "left", 1, True, [], "")[-1]["text"] == ""
     assert card.withdraw("demo", None)[2] is None
 
 
