@@ -21,7 +21,7 @@ from storage.projects import create_project, update_project
 from storage.raters import invite
 from tests.app.fakes import demo_studio
 from tests.app.fakes_runs import RunsStudio, calibrated, done_view, rival_view
-from tests.app.serving import serving
+from tests.app.serving import account, serving
 from tests.ui.test_connection_browser import HereStudio
 from tests.ui.test_label_browser import press, ready, say
 from tests.ui.test_raters_browser import log_in
@@ -158,7 +158,7 @@ def here(tmp_path):
             save_label(db, show_case(pair, rater), rater, said)
         settle(db, show_case(pair, "dora"), "dora", Judgement("tie"))
         save_label(db, show_case(pair, "anna"), "anna", Judgement("both_bad"))
-        password = invite(db, "dora", "admin")[1]
+        password = account(db, "dora", "admin")
     studio = HereStudio(tmp_path)
     yield studio, password
     studio.close()

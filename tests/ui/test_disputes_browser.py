@@ -14,8 +14,7 @@ from storage.audit import label_log
 from storage.database import Database
 from storage.pairs import Judgement, add_comparison, save_label, show_case
 from storage.projects import create_project
-from storage.raters import invite
-from tests.app.serving import serving
+from tests.app.serving import account, serving
 from tests.ui.test_label_browser import press
 from tests.ui.test_raters_browser import log_in
 
@@ -44,7 +43,7 @@ def folder(tmp_path):
 def open_page(folder, browser, watch):
     """Opens the Data page for an account; the mouse is not touched from there on."""
     with Database(folder / DATABASE_FILE) as db:
-        passwords = {name: invite(db, name, "admin")[1] for name in ("dora", "emil")}
+        passwords = {name: account(db, name, "admin") for name in ("dora", "emil")}
 
     def open_page(url, name="dora"):
         page = watch(browser.new_context(viewport={"width": 1280, "height": 900}).new_page())

@@ -8,8 +8,7 @@ from app.studio import DATABASE_FILE, Studio
 from storage.database import Database
 from storage.pairs import Judgement, add_comparison, save_label, show_case
 from storage.projects import create_project, update_project
-from storage.raters import invite
-from tests.app.serving import serving
+from tests.app.serving import account, serving
 from tests.ui.test_label_browser import press, ready, shows
 from tests.ui.test_raters_browser import COLLECT, assert_told_nothing_of, log_in
 
@@ -48,8 +47,8 @@ def folder(tmp_path):
 def enter(folder, browser, watch):
     """Logs somebody in at a tab, at a browser of their own that keeps what it is told."""
     with Database(folder / DATABASE_FILE) as db:
-        passwords = {"dora": invite(db, "dora", "admin")[1]}
-        passwords |= {name: invite(db, name)[1] for name in SAID}
+        passwords = {"dora": account(db, "dora", "admin")}
+        passwords |= {name: account(db, name) for name in SAID}
 
     def enter(url, name, tab):
         context = browser.new_context(viewport={"width": 1280, "height": 900})
