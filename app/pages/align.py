@@ -169,9 +169,12 @@ class AlignHandlers:
             return drawn
         return tuple(gr.skip() if place in _PLOTS else part for place, part in enumerate(drawn))
 
-    def health(self, project_id: str) -> str:
-        """Say what the labels give away; with many of them that takes longer than the plan."""
-        if not project_id:
+    def health(self, project_id: str, drawn_at: float) -> str:
+        """Say what the labels give away; with many of them that takes longer than the plan.
+
+        ``drawn_at`` is 0 where the page was never drawn: for somebody who may not see it.
+        """
+        if not project_id or not drawn_at:
             return ""
         return health_paragraph(project_id, self.studio.label_health(project_id))
 
@@ -261,7 +264,7 @@ def build_align_page(studio: Studio, project_id: gr.State) -> PageHandles:
     shown: list[Block] = [*now, *plots, lesson, form.column]
     _wire(handlers, project_id, shown, parts, form)
     drawn = gr.State(0.0)  # when the page was; the labels are looked through after that
-    listen(drawn.change, handlers.health, [project_id], [form.health], mode="always_last")
+    listen(drawn.change, handlers.health, [project_id, drawn], [form.health], mode="always_last")
     outputs = [*shown, *form.plan, drawn]
     return PageHandles(
         refresh=handlers.refresh,

@@ -185,6 +185,7 @@ def _key(case: Case) -> str:
 
 
 def _said(fields: Sequence[object]) -> Settlement:
-    """Return what the fields hold; a list of reasons and a tuple of them are the same."""
+    """Return what the fields hold; those that nothing was ever put in hold None."""
     names = (field.name for field in dataclass_fields(Settlement))
-    return _SETTLEMENT.validate_python(dict(zip(names, fields, strict=True)))
+    pairs = zip(names, fields, strict=True)
+    return _SETTLEMENT.validate_python({name: value for name, value in pairs if value is not None})

@@ -297,13 +297,14 @@ def test_emptied_field_is_refused(studio, settings):
 def test_label_health_is_said_before_a_run_with_the_way_to_the_cases(studio):
     case = JudgedCase("1", "Q", "longer", "short", "ann", "a")
     studio.agreement = lambda project_id: agreement_view([], [case, replace(case, verdict="b")])
-    shown = AlignHandlers(studio).health("demo")
+    shown = AlignHandlers(studio).health("demo", 1.0)
     assert "The verdict changed for 1 of 1 pairs" in shown
     assert "95&nbsp;% interval" in shown
     assert "n&nbsp;=&nbsp;1" in shown
     assert 'href="?project=demo&amp;tab=data' in shown
-    assert AlignHandlers(studio).health("") == ""
-    assert "%22%3E" in AlignHandlers(studio).health('">')
+    assert AlignHandlers(studio).health("", 1.0) == ""
+    assert AlignHandlers(studio).health("demo", 0.0) == ""  # a page that was never drawn
+    assert "%22%3E" in AlignHandlers(studio).health('">', 1.0)
 
 
 def test_page_is_wired_private_with_matching_outputs(studio, settings):

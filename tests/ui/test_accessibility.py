@@ -281,7 +281,8 @@ def enter_a_pair(page):
 def test_a_rater_is_invited_and_labels_exported_without_a_mouse(browser, watch, tmp_path, trouble):
     with Studio(tmp_path, device="cpu") as studio, serving(studio) as app:
         project = studio.create_project("Keys").project_id
-        studio.enter_pair(project, "Question", "Wait.", "Operate now.", "b")
+        case = studio.enter_pair(project, "Question", "Wait.", "Operate now.")
+        studio.save_label(case, Judgement("b"))
         page = watch(browser.new_page(reduced_motion="reduce"))
         page.goto(f"{app.local_url}?project={project}&tab=data")
         expect(page.locator("#page-data .gem-tiles")).to_be_visible()
@@ -293,7 +294,7 @@ def test_a_rater_is_invited_and_labels_exported_without_a_mouse(browser, watch, 
         tab_to(page, "#export-file a")
         with page.expect_download() as download:
             press(page, "Enter")
-        assert download.value.suggested_filename == "keys.csv"
+        assert download.value.suggested_filename == "keys-trains.csv"
         assert "Operate now." in Path(download.value.path()).read_text("utf-8")
         tab_to(page, "#rater-name :is(input, textarea)")
         page.keyboard.type("dora")

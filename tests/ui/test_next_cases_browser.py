@@ -32,7 +32,7 @@ def studio(tmp_path):
 def project_id(studio):
     project_id = studio.create_project("Next").project_id
     for number, pair in enumerate(PAIRS):
-        studio.enter_pair(project_id, f"Question {number:02}", *pair, None)
+        studio.enter_pair(project_id, f"Question {number:02}", *pair)
     return project_id
 
 
