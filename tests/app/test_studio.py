@@ -125,6 +125,7 @@ def test_sampling_keeps_a_scored_group_and_a_case_joins_the_queue(studio):
     assert case.left_text != case.right_text
 
 
+@pytest.mark.slow
 def test_several_sampled_answers_are_all_compared_and_can_be_ranked(studio):
     before = studio.label_progress("demo").pending
     studio.start_sampled_case("demo", 3)
@@ -163,6 +164,7 @@ def test_labels_of_the_demo_calibrate_the_ranking_without_held_out_ones(studio):
         studio.start_calibration("demo", "some-run")
 
 
+@pytest.mark.slow
 def test_waiting_cases_are_ordered_by_entropy_and_then_by_what_labels_taught(studio):
     def order():
         studio.start_ordering("demo", None)
