@@ -33,7 +33,7 @@ from app.studio import DATABASE_FILE
 from storage.database import Database
 from storage.identity import new_id, pair_id, prompt_id, utc_now
 from storage.projects import create_project, update_project
-from storage.raters import invite
+from storage.raters import invite, set_password
 from storage.standing import stand_project
 
 PROJECT = "load"
@@ -80,7 +80,9 @@ def fill(data_dir: Path, num_raters: int, num_labels: int) -> dict[str, str]:
             raters_per_case=RATERS_PER_CASE,
         )
         invite(db, "owner", "admin")
-        passwords = {name: invite(db, name)[1] for name in names}
+        passwords = {name: f"{name}'s own password" for name in names}
+        for name, password in passwords.items():
+            set_password(db, name, invite(db, name)[1], password)
         for start in range(0, num_labels // LABELS_PER_CASE, _PART):
             stop = min(start + _PART, num_labels // LABELS_PER_CASE)
             _fill_part(db, range(start, stop), names)

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gem_backend.agreement import Rating
-from gem_backend.label_health import JudgedCase, TimeCheck, case_time
+from gem_backend.judged import JudgedCase
+from gem_backend.label_health import TimeCheck, case_time
 from gem_backend.statistics import wilson
 from gem_backend.types import Estimate
 

@@ -149,12 +149,18 @@ class Comparison:
 class Case:
     """A comparison as one rater sees it; ``left`` names the answer shown on the left.
 
-    ``is_repeat``: the rater has judged it before and is asked once more, without knowing.
+    ``repeats``: the rater has judged it before, in the event of that ``seq``, and is asked once
+    more without knowing.
     """
 
     comparison: Comparison
     left: Answer
-    is_repeat: bool = False
+    repeats: int | None = None
+
+    @property
+    def is_repeat(self) -> bool:
+        """Whether the rater is asked for the second time."""
+        return self.repeats is not None
 
     @property
     def left_text(self) -> str:

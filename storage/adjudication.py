@@ -11,12 +11,15 @@ from storage.database import Database
 from storage.pairs import SETTLED, Judgement, append_event
 from storage.standing import held_label
 
+# Whether the better answer may be used decides whether a pair trains; beside a tie it does not.
 _DISPUTED = f"""
 WITH settled AS ({SETTLED}), disputed AS (
     SELECT pair_id FROM labels JOIN pairs USING (pair_id) LEFT JOIN settled USING (pair_id)
     WHERE pairs.project_id = ?
     GROUP BY pair_id
-    HAVING count(DISTINCT verdict) FILTER (NOT is_final) > 1 OR bool_or(final_seq IS NOT NULL)
+    HAVING bool_or(final_seq IS NOT NULL)
+        OR count(DISTINCT verdict) FILTER (NOT is_final) > 1
+        OR count(DISTINCT is_acceptable) FILTER (NOT is_final AND verdict IN ('a', 'b')) > 1
 )
 SELECT
     pair_id, pairs.project_id, prompt_id, prompt, answer_a, answer_b, split, pairs.source, rater,
@@ -48,7 +51,10 @@ class Dispute:
 
 
 def disputes(db: Database, project_id: str) -> list[Dispute]:
-    """Return the cases on which raters' verdicts differ, and all settled ones, the oldest first."""
+    """Return the cases on which raters differ, and all settled ones, the oldest first.
+
+    They differ where their verdicts do, or where only some say that the better answer may be used.
+    """
     cases: dict[str, list[_Row]] = {}
     for row in db.records(_Row, _DISPUTED, [project_id]):
         cases.setdefault(row.pair_id, []).append(row)

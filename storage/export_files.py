@@ -3,9 +3,9 @@
 import contextlib
 import csv
 import json
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import ZipFile, ZipInfo
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -91,11 +91,12 @@ def write_folder(path: Path, rows: Rows, name: str, words: str) -> int:
 
 
 def pack(folder: Path, path: Path) -> None:
-    """Put a folder's files into an archive; parquet is compressed already."""
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    """Put a folder's files into an archive, the same one from the same files."""
+    with replacing(path) as temporary, ZipFile(temporary, "w") as archive:
         for file in sorted(folder.rglob("*")):
             if file.is_file():
-                archive.write(file, file.relative_to(folder))
+                # Without the files' own times; not compressed, as parquet is already.
+                archive.writestr(ZipInfo(file.relative_to(folder).as_posix()), file.read_bytes())
 
 
 @contextlib.contextmanager

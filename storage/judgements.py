@@ -1,7 +1,7 @@
 """What raters said, as the statistics of agreement and label health take it."""
 
 from gem_backend.agreement import Rating
-from gem_backend.label_health import JudgedCase
+from gem_backend.judged import JudgedCase
 from storage.database import Database
 
 # An imported pair has the answer that its first rater preferred in front: nearly all verdicts would

@@ -1,7 +1,7 @@
 """Cases to judge, the queue, and the append-only log of what raters said."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +19,7 @@ from storage.database import Database
 from storage.errors import EntryError, NotFoundError
 from storage.identity import left_answer, monotonic_s, new_id, pair_id, utc_now
 from storage.projects import upsert_prompt
+from storage.sides import case_for
 from storage.standing import Appended, enqueue, held_label, note_event
 
 _GONE = "This case is no longer there; go on to the next one."
@@ -195,7 +196,7 @@ def get_comparison(db: Database, pair_id: str) -> Comparison:
 
 
 def show_case(comparison: Comparison, rater: str) -> Case:
-    """Return a comparison as a rater sees it: which answer is left is fixed by pair and rater."""
+    """Return a comparison as a rater would see it first; see ``case_for`` for who comes later."""
     return Case(comparison, left_answer(comparison.pair_id, rater))
 
 
@@ -217,25 +218,28 @@ class _TurnRow:
     pending: int
 
 
-def next_turn(db: Database, project_id: str, rater: str, held: Sequence[str] = ()) -> Turn:
+def next_turn(
+    db: Database, project_id: str, rater: str, held: Mapping[str, Case] | None = None
+) -> Turn:
     """Return the next case that needs this rater, their skipped ones last, and their progress.
 
     Args:
         db: the open database.
         project_id: the project.
         rater: who asks.
-        held: the pairs that other raters look at now, one for each of them; a case with enough
-            raters at work comes after all others.
+        held: what other raters look at now, by rater; a case with enough raters at work comes
+            after all others.
     """
-    where = {"project": project_id, "rater": rater, "held": list(held)}
+    pair_ids = [case.comparison.pair_id for case in (held or {}).values()]
+    where = {"project": project_id, "rater": rater, "held": pair_ids}
     [row] = db.records(_TurnRow, _TURN, where)
-    case = show_case(get_comparison(db, row.pair_id), rater) if row.pair_id else None
+    case = case_for(db, get_comparison(db, row.pair_id), rater, held) if row.pair_id else None
     return Turn(case, LabelProgress(row.done, row.skipped, row.pending))
 
 
 def is_judged(db: Database, case: Case, rater: str) -> bool:
-    """Whether a label of the rater's on a case holds."""
-    return held_label(db, case.comparison.pair_id, rater) is not None
+    """Whether a label of the rater's on a case holds, other than the one that a repeat repeats."""
+    return held_label(db, case.comparison.pair_id, rater) not in (None, case.repeats)
 
 
 def save_label(db: Database, case: Case, rater: str, judgement: Judgement) -> None:
@@ -313,7 +317,7 @@ def withdraw_parts(db: Database, event_id: str, rater: str) -> None:
     """Take back the labels that are part of a label; inside the caller's transaction."""
     parts = "SELECT pair_id FROM labels WHERE part_of = ? AND rater = ? ORDER BY seq"
     for (key,) in db.query(parts, [event_id, rater]):
-        append_event(db, show_case(get_comparison(db, str(key)), rater), rater, "undo")
+        append_event(db, get_comparison(db, str(key)), rater, "undo")
 
 
 def append_event(  # noqa: PLR0913 - two marks that hardly any event bears
@@ -353,5 +357,5 @@ def append_event(  # noqa: PLR0913 - two marks that hardly any event bears
     )
     seq = int(str(rows[0][0]))
     is_part = part_of is not None
-    note_event(db, Appended(given, rater, kind, seq, is_part, is_final))
+    note_event(db, Appended(given, rater, kind, seq, left, is_part, is_final))
     return event_id

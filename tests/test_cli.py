@@ -130,6 +130,7 @@ def test_folder_that_may_not_be_written_is_refused(command, demo_pairs, pairs_fi
     _assert_refused(run_python("-m", "app.cli", *words), forbidden)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no such limit there")
 @pytest.mark.parametrize("limit", [0, 200_000])
 def test_full_disk_is_refused_and_loses_nothing(command, run_python, demo_pairs, tmp_path, limit):
@@ -372,6 +373,7 @@ def test_what_trains_leaves_without_the_rest(command, pairs_file, tmp_path):
     _assert_refused(command(*where, "--what", "trains", "--format", "log"), "--what")
 
 
+@pytest.mark.slow
 def test_whole_log_goes_into_another_data_folder_and_out_again(run_python, pairs_file, tmp_path):
     first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
     for source, out in ((pairs_file, first), (first, second)):
@@ -383,6 +385,7 @@ def test_whole_log_goes_into_another_data_folder_and_out_again(run_python, pairs
     assert second.read_bytes() == first.read_bytes()
 
 
+@pytest.mark.slow
 def test_columns_are_mapped_to_ours(command, tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("question,best,worst\nQ,yes,no\n")

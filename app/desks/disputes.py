@@ -1,15 +1,21 @@
 """Cases on which raters disagree: listed for an admin, and settled."""
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 from app import text
 from app.access import Access
 from app.records import DisputedCase, OneVerdict
 from app.sides import to_choice, to_verdict
 from gem_backend.errors import DataError
 from gem_backend.types import Case
-from storage import adjudication
+from storage import adjudication, projects
 from storage.adjudication import Dispute, RaterJudgement
 from storage.database import Database
 from storage.pairs import Judgement, show_case
+
+# Whether the better one may be used, the reasons that were ticked, and why in words.
+Said: TypeAlias = tuple[bool, Sequence[str], str]
 
 
 class DisputesDesk:
@@ -29,27 +35,32 @@ class DisputesDesk:
         found = adjudication.disputes(self._db, project_id)
         return [self._seen(one) for one in sorted(found, key=lambda one: one.final is not None)]
 
-    def settle(self, case: Case, choice: str, strength: int, said: tuple[bool, str]) -> None:
+    def settle(self, case: Case, choice: str, strength: int, said: Said) -> None:
         """Store a final label on a case.
 
         Args:
             case: as it was shown, with its sides.
             choice: a side or a word, as on the Label page.
             strength: 1 to 3, counted where a side was chosen.
-            said: whether the better one may be used, and why it is better.
+            said: see ``Said``.
 
         Raises:
-            DataError: nothing was chosen.
+            DataError: nothing was chosen, or the project asks for a reason and there is none.
         """
         verdict = to_verdict(choice, case)
         if verdict is None:
             raise DataError(text.CHOOSE_FIRST)
-        is_acceptable, rationale = said
+        is_acceptable, ticked, rationale = said
+        project = projects.get_project(self._db, case.comparison.project_id)
+        reasons = tuple(reason for reason in project.reasons if reason in ticked)
+        if verdict in ("a", "b") and project.is_reason_required and not reasons:
+            raise DataError(text.REASON_FIRST)
         judgement = Judgement(
             verdict,
             strength if verdict in ("a", "b") else 1,
             is_acceptable or verdict in ("both_bad", "cannot_judge"),
             rationale.strip(),
+            reasons=reasons,
         )
         adjudication.settle(self._db, case, self._access.current().rater, judgement)
 

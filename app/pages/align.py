@@ -4,6 +4,7 @@ The browser holds no truth: every draw asks the studio which run there is and wh
 the page survives a reload, a closed tab and a restarted studio.
 """
 
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from app.run_options import Value, option_values, place_of, with_options
 from app.studio import Studio
 from app.text import runs as say
 from app.views import charts, runs
+from app.views.agreement import health_paragraph
 from app.views.calibration import run_calibration
 from gem_backend.config import RunConfig
 from gem_backend.errors import ConfigError, GemError
@@ -152,7 +154,7 @@ class AlignHandlers:
             plan: tuple[object, ...] = (gr.skip(), gr.skip(), gr.skip())
         else:
             plan = self.replan(project_id, preset, seed, *values)
-        return (*_run_updates(screen), *plan)
+        return (*_run_updates(screen), *plan, time.monotonic())
 
     def poll(
         self, project_id: str, seen: Seen, preset: Preset, seed: float | None, *values: Value | None
@@ -166,6 +168,15 @@ class AlignHandlers:
         if now[:_AS_DRAWN] != seen[:_AS_DRAWN]:
             return drawn
         return tuple(gr.skip() if place in _PLOTS else part for place, part in enumerate(drawn))
+
+    def health(self, project_id: str, drawn_at: float) -> str:
+        """Say what the labels give away; with many of them that takes longer than the plan.
+
+        ``drawn_at`` is 0 where the page was never drawn: for somebody who may not see it.
+        """
+        if not project_id or not drawn_at:
+            return ""
+        return health_paragraph(project_id, self.studio.label_health(project_id))
 
     def replan(
         self, project_id: str, preset: Preset, seed: float | None, *values: Value | None
@@ -252,7 +263,9 @@ def build_align_page(studio: Studio, project_id: gr.State) -> PageHandles:
     now: list[Block] = [parts.seen, parts.live, parts.stop, parts.resume]
     shown: list[Block] = [*now, *plots, lesson, form.column]
     _wire(handlers, project_id, shown, parts, form)
-    outputs = [*shown, *form.plan]
+    drawn = gr.State(0.0)  # when the page was; the labels are looked through after that
+    listen(drawn.change, handlers.health, [project_id, drawn], [form.health], mode="always_last")
+    outputs = [*shown, *form.plan, drawn]
     return PageHandles(
         refresh=handlers.refresh,
         outputs=outputs,

@@ -9,6 +9,7 @@ from gradio.processing_utils import save_file_to_cache
 
 from app.events import listen
 from app.pages import PageHandles
+from app.pages.audit import AuditFold
 from app.pages.disputes import DisputesCard
 from app.pages.import_form import Chosen, build_import_card
 from app.pages.rater_form import build_rater_form
@@ -113,23 +114,21 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
             _heading(text_raters.RATERS_TITLE, text_raters.RATERS_HINT)
             accounts = RatersCard(studio)
         with gr.Column(elem_classes="gem-card"):
-            _heading(text_agreement.AGREEMENT_TITLE, text_agreement.AGREEMENT_HINT)
-            agreement = gr.HTML("", elem_id="agreement")
-            _heading(text_agreement.WORK_TITLE, text_agreement.WORK_HINT)
-            at_work = gr.HTML("", elem_id="raters-at-work")
-            _heading(text_agreement.HEALTH_TITLE, text_agreement.HEALTH_HINT)
-            health = gr.HTML("", elem_id="label-health")
+            judged_parts = _judged_parts()
         with gr.Column(elem_classes="gem-card"):
             _heading(text_disputes.TITLE, text_disputes.HINT)
             disputes = DisputesCard(studio, project_id)
+        with gr.Column(elem_classes="gem-card"):
+            audit = AuditFold(studio, project_id)
     listen(imports.ended.change, handlers.counts, [project_id], [counts])
-    listen(imports.ended.change, handlers.judged, [project_id], [agreement, at_work, health])
+    listen(imports.ended.change, handlers.judged, [project_id], judged_parts)
 
-    def refresh(project_id: str, chosen: Chosen | None) -> tuple[object, ...]:
+    def refresh(project_id: str, chosen: Chosen | None, *held: object) -> tuple[object, ...]:
+        in_form, settling = held[: len(form.fields)], held[len(form.fields) :]
         judged = handlers.judged(project_id)
         card = imports.handlers.refresh(project_id, chosen)
-        own = (*form.values(project_id), *accounts.values(), *judged)
-        own += disputes.values(project_id)
+        own = (*form.values(project_id, *in_form), *accounts.values(), *judged)
+        own += (*disputes.refreshed(project_id, *settling), *audit.values())
         return *handlers.refresh(project_id), *card, *own
 
     outputs: list[Block] = [
@@ -137,12 +136,13 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
         *(*imports.form, *imports.progress),
         *form.outputs,
         *(accounts.table, accounts.said),
-        *(agreement, at_work, health),
+        *judged_parts,
         *disputes.outputs,
+        *audit.outputs,
     ]
     return PageHandles(
         refresh=refresh,
-        refresh_inputs=[imports.chosen],
+        refresh_inputs=[imports.chosen, *form.fields, *disputes.held],
         outputs=outputs,
         poll=imports.handlers.poll,
         poll_inputs=imports.progress[:1],
@@ -159,14 +159,29 @@ def _build_export(studio: Studio, project_id: gr.State) -> tuple[DataHandlers, g
         elem_id="export-contents",
     )
     holds = gr.HTML(f'<p class="gem-quiet">{say.EXPORT_HOLDS["trains"]}</p>')
-    file_format = gr.Radio(FORMATS, value="jsonl", label=say.EXPORT_FORMAT)
+    file_format = gr.Radio(FORMATS, value="jsonl", label=say.EXPORT_FORMAT, elem_id="export-format")
     with gr.Row(elem_classes="gs-actions"):
-        export = gr.Button(say.EXPORT_BUTTON, scale=0)
-    download = gr.File(label=say.EXPORT_FILE, visible=False, interactive=False)
+        export = gr.Button(say.EXPORT_BUTTON, elem_id="export", scale=0)
+    download = gr.File(
+        label=say.EXPORT_FILE, visible=False, interactive=False, elem_id="export-file"
+    )
     handlers = DataHandlers(studio, download.GRADIO_CACHE)
     listen(contents.input, handlers.choose_contents, [contents], [holds, file_format, download])
     listen(export.click, handlers.export_file, [project_id, contents, file_format], [download])
     return handlers, download
+
+
+def _judged_parts() -> list[Block]:
+    """What ``DataHandlers.judged`` fills."""
+    parts: list[Block] = []
+    for title, hint, name in (
+        (text_agreement.AGREEMENT_TITLE, text_agreement.AGREEMENT_HINT, "agreement"),
+        (text_agreement.WORK_TITLE, text_agreement.WORK_HINT, "raters-at-work"),
+        (text_agreement.HEALTH_TITLE, text_agreement.HEALTH_HINT, "label-health"),
+    ):
+        _heading(title, hint)
+        parts.append(gr.HTML("", elem_id=name))
+    return parts
 
 
 def _heading(title: str, hint: str) -> None:

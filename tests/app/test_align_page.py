@@ -6,6 +6,7 @@ from typing import get_args
 import gradio as gr
 import pytest
 
+from app.desks.agreement import agreement_view
 from app.pages.align import (
     AlignHandlers,
     Seen,
@@ -20,6 +21,7 @@ from app.text import calibration as words
 from app.text import runs as say
 from gem_backend.config import RunConfig, SegaConfig
 from gem_backend.errors import ConfigError
+from gem_backend.judged import JudgedCase
 from gem_backend.types import Feature
 from tests.app.fakes_runs import (
     RunsStudio,
@@ -73,7 +75,9 @@ def test_project_without_runs_shows_none():
 
 def test_running_page_offers_stop_and_hides_the_form(running, settings):
     handlers = AlignHandlers(running)
-    seen, live, stop, resume, *_, form, plan, example, align = handlers.refresh("demo", *settings)
+    seen, live, stop, resume, *_, form, plan, example, align, _ = handlers.refresh(
+        "demo", *settings
+    )
     assert seen.run_id == "run-9"
     assert "learning from 40 ranked answers" in live
     assert stop.visible and stop.interactive
@@ -290,6 +294,19 @@ def test_emptied_field_is_refused(studio, settings):
         run_config(studio, "quick", None, settings[2:])
 
 
+def test_label_health_is_said_before_a_run_with_the_way_to_the_cases(studio):
+    case = JudgedCase("1", "Q", "longer", "short", "ann", "a")
+    studio.agreement = lambda project_id: agreement_view([], [case, replace(case, verdict="b")])
+    shown = AlignHandlers(studio).health("demo", 1.0)
+    assert "The verdict changed for 1 of 1 pairs" in shown
+    assert "95&nbsp;% interval" in shown
+    assert "n&nbsp;=&nbsp;1" in shown
+    assert 'href="?project=demo&amp;tab=data' in shown
+    assert AlignHandlers(studio).health("", 1.0) == ""
+    assert AlignHandlers(studio).health("demo", 0.0) == ""  # a page that was never drawn
+    assert "%22%3E" in AlignHandlers(studio).health('">', 1.0)
+
+
 def test_page_is_wired_private_with_matching_outputs(studio, settings):
     with gr.Blocks() as demo:
         handles = build_align_page(studio, gr.State("demo"))
@@ -298,7 +315,7 @@ def test_page_is_wired_private_with_matching_outputs(studio, settings):
     assert len(handles.refresh_inputs) == len(settings)
     assert {event.api_visibility for event in demo.fns.values()} == {"private"}
     assert all(event.concurrency_limit is None for event in demo.fns.values())
-    assert len(demo.fns) == 5
+    assert len(demo.fns) == 6
 
 
 def test_page_has_one_primary_button(studio):

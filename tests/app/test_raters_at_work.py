@@ -9,7 +9,7 @@ from app.pages.data import DataHandlers
 from app.text import agreement as say
 from app.views.raters_at_work import raters_at_work_html
 from gem_backend.agreement import Rating
-from gem_backend.label_health import JudgedCase
+from gem_backend.judged import JudgedCase
 from gem_backend.rater_view import rater_rows
 from storage.adjudication import settle
 from storage.database import Database

@@ -62,7 +62,7 @@ def test_label_skip_and_undo_come_back_as_they_were_said(studio):
     assert second.comparison.pair_id != first.comparison.pair_id
     studio.save_label(second, Judgement(second.left, 2, rationale=HOSTILE))
     progress = studio.label_progress("demo")
-    assert (progress.done, progress.skipped, progress.pending) == (33, 1, 22)
+    assert (progress.done, progress.skipped, progress.pending) == (225, 1, 22)
     [label] = studio.recent_labels("demo")
     assert studio.is_judged(second)
     assert studio.undo("demo") == label
@@ -79,8 +79,10 @@ def imported(studio, project_id, path):
 def test_a_typed_pair_keeps_hostile_text_and_which_answer_was_better(studio, tmp_path):
     project = studio.create_project("Typed")
     long = HOSTILE + "ab " * 17_000
-    studio.enter_pair(project.project_id, HOSTILE, long, "plain", "b")
-    studio.enter_pair(project.project_id, HOSTILE, "plain", long, None)  # the same pair, turned
+    case = studio.enter_pair(project.project_id, HOSTILE, long, "plain")
+    studio.save_label(case, Judgement("b"))
+    # the same pair, turned
+    assert studio.enter_pair(project.project_id, HOSTILE, "plain", long) == case
     exported = studio.export_file(project.project_id, "jsonl")
     other = studio.create_project("Copy")
     report = imported(studio, other.project_id, exported)
@@ -88,13 +90,13 @@ def test_a_typed_pair_keeps_hostile_text_and_which_answer_was_better(studio, tmp
     again = studio.export_file(other.project_id, "jsonl")
     assert again.read_bytes() == exported.read_bytes()
     with pytest.raises(EntryError, match="same"):
-        studio.enter_pair(project.project_id, "p", "x", "x", None)
+        studio.enter_pair(project.project_id, "p", "x", "x")
 
 
 def test_zipped_folder_goes_out_and_in_under_the_name_of_who_brought_it(studio):
     project = studio.create_project("Zipped").project_id
-    studio.enter_pair(project, "Q", "yes", "no", "a")
-    studio.enter_pair(project, "R", "yes", "no", None)
+    studio.save_label(studio.enter_pair(project, "Q", "yes", "no"), Judgement("a"))
+    studio.enter_pair(project, "R", "yes", "no")
     path = studio.export_file(project, "zip")
     waiting = studio.export_file(project, "jsonl", "unjudged")
     assert (path.name, waiting.name) == ("zipped.zip", "zipped-unjudged.jsonl")
@@ -123,6 +125,7 @@ def test_sampling_keeps_a_scored_group_and_a_case_joins_the_queue(studio):
     assert case.left_text != case.right_text
 
 
+@pytest.mark.slow
 def test_several_sampled_answers_are_all_compared_and_can_be_ranked(studio):
     before = studio.label_progress("demo").pending
     studio.start_sampled_case("demo", 3)
@@ -161,6 +164,7 @@ def test_labels_of_the_demo_calibrate_the_ranking_without_held_out_ones(studio):
         studio.start_calibration("demo", "some-run")
 
 
+@pytest.mark.slow
 def test_waiting_cases_are_ordered_by_entropy_and_then_by_what_labels_taught(studio):
     def order():
         studio.start_ordering("demo", None)

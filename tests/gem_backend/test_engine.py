@@ -159,6 +159,7 @@ def test_a_bad_adapter_is_refused_and_the_engine_lives_on(engine, tmp_path):
     assert engine.pid == pid
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_other", [False, True], ids=["first", "after another"])
 def test_a_refused_adapter_leaves_no_trace(other_engine, adapter_folder, has_other):
     base = ids(other_engine)
@@ -187,6 +188,7 @@ def test_a_failure_in_the_callback_does_not_spoil_the_next_answer(engine):
     assert ids(engine) == expected
 
 
+@pytest.mark.slow
 def test_an_unexpected_error_ends_the_child_whose_model_may_be_half_changed(engine):
     engine.warm_up()
     before = engine.pid
@@ -212,6 +214,7 @@ def test_held_for_a_run_it_refuses_until_it_is_let_go(engine):
     assert engine.sample(request(1))[0][0].text
 
 
+@pytest.mark.slow
 def test_holding_refuses_the_request_under_way_and_those_that_wait(other_engine):
     other_engine.warm_up()
     before = children()

@@ -97,6 +97,7 @@ def test_a_calibrated_run_says_what_the_labels_say(calibrated):
         assert n == 9
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_calibrated_run(calibrated, tmp_path):
     again = carry(
         tmp_path / "calibrated",
@@ -109,6 +110,7 @@ def test_the_same_seed_gives_the_same_calibrated_run(calibrated, tmp_path):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_one_pass_does_what_scoring_first_does(tmp_path, monkeypatch):
     """A round of one step: the paper's method in one pass, and the same with it forbidden."""
     assert rounds.is_one_pass(TINY, 4)

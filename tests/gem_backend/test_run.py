@@ -99,6 +99,7 @@ def test_a_run_leaves_what_its_contract_promises(finished):
     assert any(tensor.abs().max() > 0 for name, tensor in weights.items() if "lora_B" in name)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_figures(finished, tmp_path):
     again = make_run(tmp_path / "again")
     reporter = Reporter(again)
@@ -153,6 +154,7 @@ def test_a_run_with_dropout_stopped_anywhere_goes_on_as_the_unbroken_one(tmp_pat
     assert seconds + 0.5 * legs[1] < run.result().wall_s <= sum(legs) + seconds
 
 
+@pytest.mark.slow
 def test_a_run_started_anew_forgets_the_earlier_checkpoints(finished, tmp_path):
     run = make_run(tmp_path / "anew")
     carry(run, StopsAt(run, "checkpoint", "round-1"), resume=False)
