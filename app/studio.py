@@ -42,6 +42,7 @@ from gem_backend.label_health import LabelHealth
 from gem_backend.model_folder import find_model
 from gem_backend.types import (
     BeforeAfter,
+    Branch,
     Candidate,
     Case,
     Comparison,
@@ -53,7 +54,8 @@ from gem_backend.types import (
     Role,
     RunSummary,
 )
-from storage import candidates, export, orders, pairs, projects, recent, repeats, runs
+from storage import branches, candidates, export, orders, pairs, projects, recent, repeats, runs
+from storage.branches import Origin
 from storage.database import Database
 from storage.errors import NotFoundError
 from storage.orders import AnswerOrder
@@ -318,6 +320,44 @@ class Studio:
         self._refuse_during_run()
         prompt = projects.get_prompt(self._db, prompt_id)
         return self._sampling.start(prompt, config, self._adapter_dir(adapter))
+
+    @for_admins
+    def start_branch(
+        self, point: Branch, alternative: int | None, config: SamplingConfig
+    ) -> TaskState:
+        """Begin to sample other ways to go on from a token, by the model that drew the candidate.
+
+        Raises:
+            EngineError: a run has the model now, or another model drew the candidate.
+            NotFoundError: there is no such candidate, or its adapter is gone.
+        """
+        self._refuse_during_run()
+        _, group = branches.group_of(self._db, point.parent_id)
+        drawn_by = group.candidates[0].provenance
+        if drawn_by.model != self._model:
+            raise EngineError("Another model wrote this answer; start the studio with that one.")
+        adapter_dir = self._adapter_dir(drawn_by.adapter)
+        return self._sampling.start_branch(point, alternative, config, adapter_dir)
+
+    @for_admins
+    def stop_sampling(self, prompt_id: str) -> None:
+        """End sampling for a prompt; what it drew so far is not kept."""
+        self._sampling.stop(prompt_id)
+
+    @for_admins
+    def pair_candidates(self, first_id: str, second_id: str) -> Case:
+        """Make a case of two candidates, first in the queue, that knows where they come from.
+
+        Raises:
+            EntryError: they are of two questions, or say the same.
+            NotFoundError: there is no such candidate.
+        """
+        return self._shown(branches.pair_candidates(self._db, first_id, second_id))
+
+    @for_admins
+    def origins(self, pair_id: str) -> list[Origin]:
+        """Return the candidates that a pair's answers are, and where they left others."""
+        return branches.origins(self._db, pair_id)
 
     def sampling_state(self, prompt_id: str) -> TaskState:
         """Return how sampling for a prompt stands."""

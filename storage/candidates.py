@@ -57,17 +57,21 @@ def save_group(db: Database, prompt_id: str, candidates: Sequence[Candidate]) ->
     group_id = new_id()
     with db.transaction():
         get_prompt(db, prompt_id)
-        count = len(candidates)
-        table = to_table(
-            candidates,
-            group_id=[group_id] * count,
-            prompt_id=[prompt_id] * count,
-            stage=["explore"] * count,
-            round=[0] * count,
-            created_at=[utc_now()] * count,
-        )
-        db.insert("candidates", table)
+        db.insert("candidates", candidate_rows(candidates, group_id, prompt_id))
     return group_id
+
+
+def candidate_rows(candidates: Sequence[Candidate], group_id: str, prompt_id: str) -> pa.Table:
+    """Return candidates of Explore as rows of the table."""
+    count = len(candidates)
+    return to_table(
+        candidates,
+        group_id=[group_id] * count,
+        prompt_id=[prompt_id] * count,
+        stage=["explore"] * count,
+        round=[0] * count,
+        created_at=[utc_now()] * count,
+    )
 
 
 def latest_group(db: Database, prompt_id: str) -> CandidateGroup | None:

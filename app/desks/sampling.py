@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from app.records import TaskState
 from app.tasks import Tasks
 from gem_backend.config import PromptConfig, SamplingConfig, ScoringConfig
-from gem_backend.engine import Engine, OnProgress, SampleRequest
+from gem_backend.engine import BranchRequest, Engine, OnProgress, SampleRequest
 from gem_backend.errors import EngineError
 from gem_backend.ranking import normalise_answer, rank_candidates
-from gem_backend.types import Candidate, Prompt
-from storage import candidates, pairs, projects
+from gem_backend.types import Branch, Candidate, Prompt
+from storage import branches, candidates, pairs, projects
 from storage.database import Database
 from storage.errors import EntryError
 
@@ -35,6 +35,50 @@ class SamplingDesk:
             self._sample(prompt, config, adapter_dir, on_progress)
 
         return self.tasks.start(f"sample {prompt.prompt_id}", work, config.num_candidates)
+
+    def start_branch(
+        self,
+        point: Branch,
+        alternative: int | None,
+        config: SamplingConfig,
+        adapter_dir: str | None,
+    ) -> TaskState:
+        """Begin to sample other ways to go on from a token; they join the candidate's group.
+
+        Args:
+            point: the candidate and the place of the first token that is not taken over.
+            alternative: place, 0 to 4, among the likely tokens there; None draws that one too.
+            config: number, temperature and seed; the new parts are as long as answers may be.
+            adapter_dir: of the adapter that sampled the candidate, None for the base model.
+
+        Raises:
+            NotFoundError: there is no such candidate.
+        """
+        prompt_id, group = branches.group_of(self.db, point.parent_id)
+        parent = next(one for one in group.candidates if one.candidate_id == point.parent_id)
+        prompt = projects.get_prompt(self.db, prompt_id)
+        marker = projects.get_project(self.db, prompt.project_id).answer_marker
+        request = BranchRequest(
+            parent.prompt,
+            parent.token_ids,
+            point,
+            config,
+            PromptConfig(answer_marker=marker),
+            alternative,
+            adapter_dir,
+        )
+
+        def work(on_progress: OnProgress) -> None:
+            siblings = self.engine.branch(request, on_progress)
+            with self.db.transaction():
+                whole = branches.add_to_group(self.db, group.group_id, siblings)
+                self._rank(group.group_id, whole.candidates)
+
+        return self.tasks.start(f"sample {prompt_id}", work, config.num_candidates)
+
+    def stop(self, prompt_id: str) -> None:
+        """End sampling for a prompt; what it drew is not kept."""
+        self.tasks.stop(f"sample {prompt_id}")
 
     def state(self, prompt_id: str) -> TaskState:
         """Return how sampling for a prompt stands."""
@@ -99,14 +143,18 @@ class SamplingDesk:
             (prompt.prompt,), config, PromptConfig(answer_marker=marker), adapter_dir
         )
         group = self.engine.sample(request, on_progress)[0]
-        scoring = ScoringConfig()
-        ranked = rank_candidates(group, scoring)
         with self.db.transaction():
             group_id = candidates.save_group(self.db, prompt.prompt_id, group)
-            candidates.save_scores(self.db, group_id, ranked, scoring)
-            places = {one.candidate.candidate_id: one.rank for one in ranked}
-            candidates.save_ranking(self.db, group_id, places)
+            self._rank(group_id, group)
         return group
+
+    def _rank(self, group_id: str, group: Sequence[Candidate]) -> None:
+        """Store a group's scores and the machine's order of it."""
+        scoring = ScoringConfig()
+        ranked = rank_candidates(group, scoring)
+        candidates.save_scores(self.db, group_id, ranked, scoring)
+        places = {one.candidate.candidate_id: one.rank for one in ranked}
+        candidates.save_ranking(self.db, group_id, places)
 
 
 def distinct_answers(group: Sequence[Candidate], count: int) -> list[str]:
