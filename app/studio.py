@@ -47,6 +47,7 @@ from gem_backend.types import (
     Rater,
     Role,
     RunSummary,
+    Split,
 )
 from storage import candidates, export, orders, pairs, projects, recent, repeats, runs
 from storage.database import Database
@@ -90,10 +91,10 @@ class Studio:
         self.access = Access(self._db)
         self._handed_out = HandedOut()
         self._raters = RatersDesk(self._db, self.access)
-        self._agreement = AgreementDesk(self._db)
         self._disputes = DisputesDesk(self._db, self.access)
         self._engine = Engine(EngineConfig(self._model, device, trust_remote_code))
         self._tasks = Tasks()
+        self._agreement = AgreementDesk(self._db, self._tasks)
         self._supervisor = Supervisor(self._db, on_idle=self._take_device_back)
         self._runs = RunsDesk(
             self._db,
@@ -292,6 +293,10 @@ class Studio:
         """Return the project's prompts, held-out ones last."""
         return projects.list_prompts(self._db, project_id)
 
+    def prompt_counts(self, project_id: str) -> dict[Split, int]:
+        """Return how many prompts the project has in each split."""
+        return projects.count_prompts(self._db, project_id)
+
     def adapters(self, project_id: str) -> list[RunSummary]:
         """Return the runs whose adapter may be used on the studio's model, newest first."""
         return [run for run in runs.list_runs(self._db, project_id) if self._fits(run)]
@@ -475,9 +480,22 @@ class Studio:
     # --- raters ---
 
     @for_admins
-    def agreement(self, project_id: str) -> AgreementView:
-        """Return what the raters agree on, and what the labels give away."""
+    def agreement(self, project_id: str) -> AgreementView | None:
+        """Return what the raters agree on, and what the labels give away.
+
+        Of many labels it is worked out in the background: meanwhile what is known, None at first.
+        """
         return self._agreement.view(project_id)
+
+    @for_admins
+    def known_agreement(self, project_id: str) -> AgreementView | None:
+        """Return the figures that were worked out last."""
+        return self._agreement.known(project_id)
+
+    @for_admins
+    def is_agreement_busy(self, project_id: str) -> bool:
+        """Whether they are being worked out now."""
+        return self._agreement.is_busy(project_id)
 
     @for_admins
     def disputes(self, project_id: str) -> list[DisputedCase]:

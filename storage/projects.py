@@ -1,6 +1,7 @@
 """Projects and their prompts."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from gem_backend.types import Project, Prompt, Split
 from storage.database import Database
@@ -174,6 +175,13 @@ def list_prompts(db: Database, project_id: str) -> list[Prompt]:
     """Return a project's prompts in the order they came, held-out ones last."""
     order = " WHERE project_id = ? ORDER BY split = 'held_out', seq"
     return db.records(Prompt, _PROMPT + order, [project_id])
+
+
+def count_prompts(db: Database, project_id: str) -> dict[Split, int]:
+    """Return how many prompts a project has in each split that has any."""
+    counts = "SELECT split, count(*) FROM prompts WHERE project_id = ? GROUP BY split"
+    rows: list[tuple[Any, ...]] = db.query(counts, [project_id])
+    return dict(rows)
 
 
 def get_prompt(db: Database, prompt_id: str) -> Prompt:

@@ -20,6 +20,7 @@ from gem_backend.training_data import TrainingData, split_training_data
 from gem_backend.types import BeforeAfter, Preset, RunSummary
 from storage import projects, runs
 from storage.database import Database
+from storage.training_counts import count_training
 
 LOG_TAIL_BYTES = 8000
 MOST_MEASURED_RUNS = 9
@@ -60,29 +61,30 @@ class RunsDesk:
 
     def plan(self, project_id: str, config: RunConfig) -> AlignPlan:
         """Return in numbers what a run with these settings would do."""
-        data = self._training_data(project_id)
+        found = count_training(self.db, project_id)
+        counts = found.counts
         walls = self._measured_walls(project_id, config)
         return AlignPlan(
             config=config,
-            num_train=len(data.train),
-            num_held_out=len(data.validation) + len(data.test),
-            num_pool=len(data.prompts),
-            left_out=tuple(LeftOut(reason, count) for reason, count in data.left_out),
+            num_train=counts.num_train,
+            num_held_out=counts.num_held_out,
+            num_pool=counts.num_prompts,
+            left_out=tuple(LeftOut(reason, count) for reason, count in counts.left_out),
             model_bytes=weight_bytes(self.model.source),
             device=device_words(config.device),
-            example=self._example(data),
+            example=self._example(found.example),
             expected_s=statistics.median(walls) if walls else None,
             expected_from_runs=len(walls),
-            obstacle=data.obstacle or self._busy_sentence(),
+            obstacle=counts.obstacle or self._busy_sentence(),
         )
 
     def _training_data(self, project_id: str) -> TrainingData:
         return split_training_data(*snapshot(self.db, project_id))
 
-    def _example(self, data: TrainingData) -> str:
-        if not data.train:
+    def _example(self, pair: tuple[str, str] | None) -> str:
+        if pair is None:
             return ""
-        text = f"{data.train[0].prompt}\n{data.train[0].chosen}"
+        text = "\n".join(pair)
         source = self.model.source
         if isinstance(source, Path) and has_chat_template(source):
             return f"(inside the model's own chat format)\n\n{text}"

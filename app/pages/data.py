@@ -1,5 +1,6 @@
 """The Data page: what the project holds, a file in, a file out."""
 
+import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,19 +10,18 @@ from gradio.processing_utils import save_file_to_cache
 
 from app.events import listen
 from app.pages import PageHandles
+from app.pages.agreement import AgreementCard
 from app.pages.disputes import DisputesCard
 from app.pages.import_form import Chosen, build_import_card
 from app.pages.rater_form import build_rater_form
 from app.pages.raters import RatersCard
+from app.records import ImportState
 from app.studio import Studio
-from app.text import agreement as text_agreement
 from app.text import disputes as text_disputes
 from app.text import imports as text_import
 from app.text import raters as text_raters
 from app.text import runs as say
-from app.views import agreement as views
 from app.views import tables
-from app.views.raters_at_work import raters_at_work_html
 from gem_backend.errors import DataError
 
 Format = Literal["jsonl", "csv", "parquet", "log"]
@@ -37,13 +37,12 @@ def counts_panel(studio: Studio, project_id: str) -> str:
     """Return the project's counts: prompts by split, pairs and labels."""
     if not project_id:
         return tables.empty(say.NO_PROJECT)
-    prompts = studio.prompts(project_id)
+    prompts = studio.prompt_counts(project_id)
     labels = studio.label_progress(project_id)
     if not prompts and not labels.total:
         return tables.empty(say.DATA_EMPTY)
     plan = studio.plan(project_id, studio.preset("quick", 0))
     left_out = sum(group.count for group in plan.left_out)
-    splits = [prompt.split for prompt in prompts]
     return tables.tiles(
         [
             (plan.num_train, "pairs that train"),
@@ -51,7 +50,7 @@ def counts_panel(studio: Studio, project_id: str) -> str:
             (left_out, "judged pairs left out"),
             (labels.done, "cases labelled"),
             (labels.pending + labels.skipped, "cases still to label"),
-            (splits.count("pool"), "prompts without a pair"),
+            (prompts.get("pool", 0), "prompts without a pair"),
         ]
     )
 
@@ -70,13 +69,6 @@ class DataHandlers:
     def counts(self, project_id: str) -> str:
         """Draw the counts alone."""
         return counts_panel(self.studio, project_id)
-
-    def judged(self, project_id: str) -> tuple[str, ...]:
-        """Draw what the raters agree on, how each works, and what the labels give away."""
-        if not project_id:
-            return "", "", ""
-        view = self.studio.agreement(project_id)
-        return views.agreement_html(view), raters_at_work_html(view), views.health_html(view)
 
     def export_file(self, project_id: str, file_format: Format) -> gr.File:
         """Write the export and offer a copy in Gradio's own folder, the only one it may read."""
@@ -107,42 +99,45 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
             _heading(text_raters.RATERS_TITLE, text_raters.RATERS_HINT)
             accounts = RatersCard(studio)
         with gr.Column(elem_classes="gem-card"):
-            _heading(text_agreement.AGREEMENT_TITLE, text_agreement.AGREEMENT_HINT)
-            agreement = gr.HTML("", elem_id="agreement")
-            _heading(text_agreement.WORK_TITLE, text_agreement.WORK_HINT)
-            at_work = gr.HTML("", elem_id="raters-at-work")
-            _heading(text_agreement.HEALTH_TITLE, text_agreement.HEALTH_HINT)
-            health = gr.HTML("", elem_id="label-health")
+            agreement = AgreementCard(studio, project_id)
         with gr.Column(elem_classes="gem-card"):
             _heading(text_disputes.TITLE, text_disputes.HINT)
             disputes = DisputesCard(studio, project_id)
     handlers = DataHandlers(studio, download.GRADIO_CACHE)
+    opened = gr.State(0.0)  # what takes longer is drawn by an event of its own
+    listen(opened.change, disputes.values, [project_id], disputes.outputs)
     listen(imports.ended.change, handlers.counts, [project_id], [counts])
-    listen(imports.ended.change, handlers.judged, [project_id], [agreement, at_work, health])
+    listen(imports.ended.change, agreement.values, [project_id], agreement.outputs)
     listen(export.click, handlers.export_file, [project_id, file_format], [download])
 
     def refresh(project_id: str, chosen: Chosen | None) -> tuple[object, ...]:
-        judged = handlers.judged(project_id)
         card = imports.handlers.refresh(project_id, chosen)
-        own = (*form.values(project_id), *accounts.values(), *judged)
-        own += disputes.values(project_id)
+        own = (*form.values(project_id), *accounts.values(), *agreement.values(project_id))
+        own += (time.monotonic(),)
         return *handlers.refresh(project_id), *card, *own
+
+    def poll(project_id: str, seen: ImportState | None, is_waiting: bool) -> object:
+        card = imports.handlers.poll(project_id, seen)
+        turn = agreement.poll(project_id, is_waiting)
+        if isinstance(card, tuple):
+            return *card, turn
+        return gr.skip() if turn == gr.skip() else (*(card for _ in imports.watched), turn)
 
     outputs: list[Block] = [
         *(counts, download),
         *(*imports.form, *imports.progress),
         *form.outputs,
         *(accounts.table, accounts.said),
-        *(agreement, at_work, health),
-        *disputes.outputs,
+        *agreement.outputs,
+        opened,
     ]
     return PageHandles(
         refresh=refresh,
         refresh_inputs=[imports.chosen],
         outputs=outputs,
-        poll=imports.handlers.poll,
-        poll_inputs=imports.progress[:1],
-        poll_outputs=[*imports.progress, imports.ended],
+        poll=poll,
+        poll_inputs=[*imports.progress[:1], agreement.is_waiting],
+        poll_outputs=[*imports.watched, agreement.worked_out],
     )
 
 

@@ -150,6 +150,11 @@ class ImportCard:
     form: list[Block]
     progress: list[Block]
 
+    @property
+    def watched(self) -> list[Block]:
+        """What ``ImportHandlers.poll`` fills."""
+        return [*self.progress, self.ended]
+
 
 def build_import_card(studio: Studio, project_id: gr.State) -> ImportCard:
     """Build and wire the card inside the open column."""

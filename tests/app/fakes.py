@@ -6,7 +6,7 @@ A file is really looked at; its import is over at the fourth question about it.
 import math
 import random
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -55,6 +55,7 @@ from gem_backend.types import (
     RunSummary,
     Span,
     Spans,
+    Split,
 )
 from storage.calibrations import Evidence
 from storage.errors import NotFoundError
@@ -229,8 +230,14 @@ class FakeStudio(Studio):
     def raters(self) -> list[Rater]:
         return []
 
-    def agreement(self, project_id: str) -> AgreementView:
+    def agreement(self, project_id: str) -> AgreementView | None:
         return agreement_view([])
+
+    def known_agreement(self, project_id: str) -> AgreementView | None:
+        return self.agreement(project_id)
+
+    def is_agreement_busy(self, project_id: str) -> bool:
+        return False
 
     def create_project(self, name: str) -> Project:
         if not name.strip():
@@ -355,6 +362,9 @@ class FakeStudio(Studio):
             return []
         found = [Prompt(f"p{i}", "demo", asked) for i, asked in enumerate(ASKED)]
         return [*found[:2], replace(found[2], split="held_out")]
+
+    def prompt_counts(self, project_id: str) -> dict[Split, int]:
+        return dict(Counter(prompt.split for prompt in self.prompts(project_id)))
 
     def start_sampling(
         self, prompt_id: str, config: SamplingConfig, adapter: str | None
