@@ -50,8 +50,8 @@ from gem_backend.types import (
     Split,
 )
 from storage import candidates, export, orders, pairs, projects, recent, repeats, runs
-from storage.database import Database
 from storage.errors import NotFoundError
+from storage.opening import open_database
 from storage.orders import AnswerOrder
 from storage.pairs import Judgement
 from storage.recent import StoredLabel
@@ -86,7 +86,7 @@ class Studio:
         is_folder = model != "demo" and isinstance(source, Path)
         self._model = str(Path(model).expanduser().resolve()) if is_folder else model
         self._exports_dir = data_dir / "exports"
-        self._db = Database(data_dir / DATABASE_FILE)
+        self._db = open_database(data_dir / DATABASE_FILE)
         ensure_demo_project(self._db)
         self.access = Access(self._db)
         self._handed_out = HandedOut()

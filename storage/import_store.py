@@ -1,28 +1,23 @@
-"""Storing staged rows: prompts with their splits, pairs, and labels, all at once.
+"""Storing staged rows: prompts with their splits, pairs, and labels.
 
-What is there already is left as it is.
+What is there already is left as it is, so storing may be broken off and done again. It goes part by
+part, each a short transaction, for others label meanwhile; a label counts from the moment when the
+last parts say that it stands.
 """
 
-from collections.abc import Callable
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from gem_backend.types import ImportReport, SkippedRow
 from storage.database import Database
-from storage.identity import monotonic_s, utc_now
+from storage.identity import monotonic_s
 from storage.import_events import SAVE_EVENTS, refuse_events
 from storage.import_rows import Refused
-from storage.standing import stand_project
+from storage.standing import stand_touched
 
-CREATE_STAGED = """
-CREATE TEMP TABLE staged (
-    place BIGINT, line BIGINT, prompt_id VARCHAR, pair_id VARCHAR, is_held_out BOOLEAN,
-    kind VARCHAR, prompt VARCHAR, answer_a VARCHAR, answer_b VARCHAR, verdict VARCHAR,
-    strength INTEGER, is_acceptable BOOLEAN, rationale VARCHAR, rater VARCHAR, split VARCHAR,
-    gold_answer VARCHAR, reasons VARCHAR[], event_id VARCHAR, event_kind VARCHAR, "left" VARCHAR,
-    elapsed_s DOUBLE, is_imported BOOLEAN, logged_at VARCHAR, monotonic_s DOUBLE, source VARCHAR,
-    part_of VARCHAR, is_written BOOLEAN, is_final BOOLEAN
-)
-"""
+Part: TypeAlias = dict[str, int]  # the first and the last place of it
 
 # One split for each prompt: the one it has, or the first that a row names, or one by its hash.
 _DECIDE_SPLITS = """
@@ -32,12 +27,13 @@ WITH asked AS (
         prompt_id,
         min(place) AS place,
         arg_min(split, place) FILTER (split <> 'pool') AS named,
+        arg_min(gold_answer, place) AS gold_answer,
         bool_and(kind = 'prompt') AS is_pool,
         bool_and(kind <> 'case') AND bool_and(is_held_out) AS is_held_out
     FROM staged GROUP BY prompt_id
 )
 SELECT
-    prompt_id, place,
+    prompt_id, place, asked.gold_answer,
     prompts.prompt_id IS NULL AS is_new,
     CASE
         WHEN prompts.split <> 'pool' THEN prompts.split
@@ -64,13 +60,22 @@ WHERE staged.prompt_id = decided.prompt_id
 
 _SAVE_PROMPTS = """
 INSERT INTO prompts (prompt_id, project_id, prompt, split, gold_answer, created_at)
-SELECT
-    prompt_id, $project, any_value(prompt), any_value(decided.split),
-    arg_min(gold_answer, staged.place), $now
-FROM staged JOIN decided USING (prompt_id)
-GROUP BY prompt_id ORDER BY min(staged.place)
-ON CONFLICT (prompt_id) DO UPDATE SET
-    split = excluded.split, gold_answer = coalesce(gold_answer, excluded.gold_answer)
+SELECT prompt_id, $project, prompt, decided.split, decided.gold_answer, $now
+FROM staged JOIN decided USING (prompt_id, place)
+WHERE place BETWEEN $start AND $end AND is_new ORDER BY place
+ON CONFLICT DO NOTHING
+"""
+
+_UPDATE_PROMPTS = """
+UPDATE prompts SET
+    split = if(prompts.split = 'pool', decided.split, prompts.split),
+    gold_answer = coalesce(prompts.gold_answer, decided.gold_answer)
+FROM decided
+WHERE prompts.prompt_id = decided.prompt_id AND place BETWEEN $start AND $end
+    AND (
+        (prompts.split = 'pool' AND decided.split <> 'pool')
+        OR (prompts.gold_answer IS NULL AND decided.gold_answer IS NOT NULL)
+    )
 """
 
 _COUNT_PROMPTS = """
@@ -93,11 +98,13 @@ SELECT
     coalesce(is_written, false), $now
 FROM staged JOIN new_pairs USING (pair_id, place)
 WHERE place BETWEEN $start AND $end ORDER BY place
+ON CONFLICT DO NOTHING
 """
 # Rows, fewer than DuckDB's row group of 122,880: DuckDB 2.0 shows none of the rows of a larger
 # insert that follows an empty one into the same table in one transaction, until it is opened again.
 _PART = 10_000
-_LABELS = 50_000  # rows: each part looks through the whole log
+_LABELS = 20_000  # rows: each part looks through the whole log
+_PAUSE_S = 0.01  # between parts, in which those who wait for the lock get it
 
 # A written answer's pair, or one of an order, was no case so far.
 _MAKE_CASES = """
@@ -163,67 +170,155 @@ ANTI JOIN (
 """  # noqa: S608 - our own text
 _SAID_HERE = "This rater has judged this case here, in other words; reopen that label to change it."
 
+# What was said here since the plan was made is newer too.
+_SAID_SINCE = """
+SELECT pair_id, rater FROM label_events
+WHERE seq > $newest AND NOT is_imported
+    AND event_id NOT IN (SELECT event_id FROM staged WHERE event_id IS NOT NULL)
+"""
+_OVERTAKEN = f"""
+WITH said AS ({_SAID_SINCE})
+SELECT place, line FROM staged
+WHERE kind IN ('label', 'event') AND if(
+    is_final IS TRUE,
+    pair_id IN (SELECT pair_id FROM said),
+    (pair_id, rater) IN (SELECT (pair_id, rater) FROM said)
+)
+"""  # noqa: S608 - our own text
+
+# The pairs of which a row speaks; what stands on them is worked out anew.
+_TOUCHED = """
+CREATE TEMP TABLE touched AS
+SELECT pair_id, row_number() OVER (ORDER BY min(place)) - 1 AS place FROM staged
+WHERE kind <> 'prompt' GROUP BY pair_id
+"""
+
 _SPLIT_WORDS = {"train": "training", "held_out": "evaluation"}
+
+
+@dataclass(frozen=True, slots=True)
+class StoringPlan:
+    """What was decided about the staged rows, ``rows`` of them; ``num_new`` prompts and cases.
+
+    ``newest`` is the number of the newest event that it takes into account.
+    """
+
+    rows: int
+    num_new: int
+    newest: int
+    skipped: Refused
+
+
+def plan_storing(db: Database, owner: Mapping[str, str], skipped: Refused) -> StoringPlan:
+    """Decide what is stored and how, in temporary tables; nobody waits for it.
+
+    Args:
+        db: the open database.
+        owner: the project that gets the rows, and when they came.
+        skipped: the rows that were refused before; rows refused here join them.
+    """
+    with db.aside():
+        newest = db.count("SELECT max(seq) FROM label_events")
+        db.execute_script(_DECIDE_SPLITS)
+        for line, split in db.query(_CONFLICTS):
+            skipped.add(SkippedRow(int(str(line)), _conflict(str(split))))
+        db.execute(_DROP_CONFLICTS)
+        skipped.add(*refuse_events(db), *_refuse_overruling(db))
+        rows = db.count("SELECT count(*) FROM staged")
+        db.execute_script(_NEW_PAIRS)
+        db.execute_script(_TOUCHED)
+        num_new = db.count(_COUNT_PROMPTS) + db.count(_COUNT_CASES)
+    return StoringPlan(rows, num_new, newest, skipped)
 
 
 def store_staged(
     db: Database,
-    project_id: str,
-    skipped: Refused,
+    owner: Mapping[str, str],
+    plan: StoringPlan,
     on_part: Callable[[int, int], object] = lambda *_: None,
 ) -> ImportReport:
-    """Store what is staged, drop the staging tables, and say what became of every row.
+    """Store what is staged and say what became of every row.
 
     Args:
-        db: the open database, in a transaction.
-        project_id: the project that gets the rows.
-        skipped: the rows that were refused before; rows refused here join them.
-        on_part: told before each part how much is done, and of how much; an error it raises ends
-            the work.
+        db: the open database.
+        owner: as for the plan.
+        plan: what was decided.
+        on_part: told before each part how much is done, and of how much.
     """
-    owner = {"project": project_id, "now": utc_now()}
-    db.execute_script(_DECIDE_SPLITS)
-    for line, split in db.query(_CONFLICTS):
-        skipped.add(SkippedRow(int(str(line)), _conflict(str(split))))
-    db.execute(_DROP_CONFLICTS)
-    skipped.add(*refuse_events(db), *_refuse_overruling(db))
-    rows = db.count("SELECT count(*) FROM staged")
-    imported = db.count(_COUNT_PROMPTS)
-    db.execute(_SAVE_PROMPTS, owner)
-    db.execute_script(_NEW_PAIRS)
-    imported += db.count(_COUNT_CASES)
     db.execute(_MAKE_CASES)
-    imported += _save_in_parts(db, owner, on_part)
-    stand_project(db, project_id)
-    db.execute_script("DROP TABLE staged; DROP TABLE decided; DROP TABLE new_pairs")
+    skipped = plan.skipped
+    imported = plan.num_new + _save_in_parts(db, owner, plan, on_part)
+    db.execute_script("DROP TABLE decided; DROP TABLE new_pairs; DROP TABLE touched")
     listed = tuple(sorted(skipped.rows, key=lambda row: row.line))
-    return ImportReport(imported, rows - imported, listed, skipped.num_unlisted)
+    return ImportReport(imported, plan.rows - imported, listed, skipped.num_unlisted)
 
 
 def _save_in_parts(
-    db: Database, owner: dict[str, str], on_part: Callable[[int, int], object]
+    db: Database,
+    owner: Mapping[str, str],
+    plan: StoringPlan,
+    on_part: Callable[[int, int], object],
 ) -> int:
-    """Store the pairs, then judgements and events; return how many of these are new."""
-    moment = {"now": owner["now"], "monotonic": monotonic_s()}
-    stages: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
-        ("new_pairs", _SAVE_PAIRS, _PART, owner),
-        ("staged WHERE kind = 'label'", _SAVE_LABELS, _LABELS, moment),
-        ("staged WHERE kind = 'event'", SAVE_EVENTS, _PART, {}),
+    """Store everything; return how many judgements and events are new."""
+    project, now = owner["project"], owner["now"]
+    moment = {"now": now, "monotonic": monotonic_s()}
+
+    def save_prompts(part: Part) -> int:
+        db.execute(_UPDATE_PROMPTS, part)
+        db.execute(_SAVE_PROMPTS, {**part, "project": project, "now": now})
+        return 0
+
+    def save_pairs(part: Part) -> int:
+        db.execute(_SAVE_PAIRS, {**part, "project": project, "now": now})
+        return 0
+
+    def save_labels(part: Part) -> int:
+        plan.skipped.add(*_refuse_overtaken(db, plan.newest))
+        return db.execute(_SAVE_LABELS, {**part, **moment})
+
+    def save_events(part: Part) -> int:
+        plan.skipped.add(*_refuse_overtaken(db, plan.newest))
+        return db.execute(SAVE_EVENTS, part)
+
+    def stand(part: Part) -> int:
+        stand_touched(db, part)
+        return 0
+
+    stages: tuple[tuple[str, Callable[[Part], int], int], ...] = (
+        ("decided", save_prompts, _PART),
+        ("new_pairs", save_pairs, _PART),
+        ("staged WHERE kind = 'label'", save_labels, _LABELS),
+        ("staged WHERE kind = 'event'", save_events, _PART),
+        ("touched", stand, _PART),
     )
-    last = [db.count(f"SELECT max(place) FROM {of}") for of, *_ in stages]  # noqa: S608 - ours
-    done, saved = 0, []
-    for end, (_, sql, size, where) in zip(last, stages, strict=True):
-        saved.append(0)
-        for start in range(0, end + 1, size):
-            on_part(done + start, sum(last) + 1)
-            saved[-1] += db.execute(sql, {**where, "start": start, "end": start + size - 1})
+    ends = [db.count(f"SELECT max(place) + 1 FROM {of}") for of, *_ in stages]  # noqa: S608 - ours
+    done, saved = 0, 0
+    for end, (_, save, size) in zip(ends, stages, strict=True):
+        for start in range(0, end, size):
+            on_part(done + start, sum(ends))
+            with db.transaction():
+                saved += save({"start": start, "end": start + size - 1})
+            time.sleep(_PAUSE_S)
         done += end
-    return sum(saved[1:])
+    return saved
+
+
+def _refuse_overtaken(db: Database, newest: int) -> list[SkippedRow]:
+    """Unstage the rows on which their raters have said something since."""
+    since = {"newest": newest}
+    if not db.query(f"{_SAID_SINCE} LIMIT 1", since):
+        return []
+    return _unstage(db, db.query(_OVERTAKEN, since))
 
 
 def _refuse_overruling(db: Database) -> list[SkippedRow]:
     """Unstage the judgements that would replace what their raters said here."""
-    rows = [(int(str(place)), int(str(line))) for place, line in db.query(_OVERRULING)]
+    return _unstage(db, db.query(_OVERRULING))
+
+
+def _unstage(db: Database, found: list[tuple[object, ...]]) -> list[SkippedRow]:
+    """Leave rows out that would replace what their raters said here."""
+    rows = [(int(str(place)), int(str(line))) for place, line in found]
     places = [place for place, _ in rows]
     db.execute("DELETE FROM staged WHERE place IN (SELECT unnest(CAST(? AS BIGINT[])))", [places])
     return [SkippedRow(line, _SAID_HERE) for line in sorted({line for _, line in rows})]

@@ -1,0 +1,71 @@
+"""Where the rows of a file wait until they are stored: tables of their own that outlive a crash.
+
+An import has its own schema, made and filled in one transaction for which nobody waits. Before the
+commit there is nothing of it; from then on it is certain. Rows are stored in parts, each a short
+transaction, and what a killed program left undone is done when the folder is opened next.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+
+from storage.database import Database
+from storage.errors import StorageError
+from storage.identity import new_id
+
+_PREFIX = "import_"
+_CREATE = """
+CREATE SCHEMA {name};
+SET search_path = '{name},main';
+CREATE TABLE owner (owner VARCHAR);
+CREATE TABLE staged (
+    place BIGINT, line BIGINT, prompt_id VARCHAR, pair_id VARCHAR, is_held_out BOOLEAN,
+    kind VARCHAR, prompt VARCHAR, answer_a VARCHAR, answer_b VARCHAR, verdict VARCHAR,
+    strength INTEGER, is_acceptable BOOLEAN, rationale VARCHAR, rater VARCHAR, split VARCHAR,
+    gold_answer VARCHAR, reasons VARCHAR[], event_id VARCHAR, event_kind VARCHAR, "left" VARCHAR,
+    elapsed_s DOUBLE, is_imported BOOLEAN, logged_at VARCHAR, monotonic_s DOUBLE, source VARCHAR,
+    part_of VARCHAR, is_written BOOLEAN, is_final BOOLEAN
+);
+"""
+_STAGINGS = "SELECT schema_name FROM duckdb_schemas() WHERE starts_with(schema_name, ?)"
+
+
+@contextlib.contextmanager
+def new_staging(db: Database, owner: Mapping[str, str]) -> Iterator[str]:
+    """Make ``staged`` mean a new table, to be filled inside; it is there afterwards, or nothing is.
+
+    Yields the staging's name. Inside ``Database.temporary_tables``.
+
+    Args:
+        db: the open database.
+        owner: what storing needs to know besides the rows.
+    """
+    name = f"{_PREFIX}{new_id()}"
+    try:
+        with db.aside():
+            db.execute_script(_CREATE.format(name=name))
+            db.execute("INSERT INTO owner VALUES (?)", [json.dumps(dict(owner))])
+            yield name
+    except Exception:
+        with contextlib.suppress(StorageError):
+            drop_staging(db, name)
+        raise
+
+
+def enter_staging(db: Database, name: str) -> dict[str, str]:
+    """Make ``staged`` mean the rows of an unfinished import; return its owner."""
+    with db.transaction():
+        db.execute_script(f"SET search_path = '{name},main'")
+        [(owner,)] = db.query("SELECT owner FROM owner")
+    return dict(json.loads(str(owner)))
+
+
+def drop_staging(db: Database, name: str) -> None:
+    """Forget the rows of an import."""
+    with db.transaction():
+        db.execute_script(f"SET search_path = 'main'; DROP SCHEMA IF EXISTS {name} CASCADE")
+
+
+def stagings(db: Database) -> list[str]:
+    """Return the imports that are not finished."""
+    return [str(name) for (name,) in db.query(_STAGINGS, [_PREFIX])]
