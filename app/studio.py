@@ -54,10 +54,12 @@ from storage.errors import NotFoundError
 from storage.opening import open_database
 from storage.orders import AnswerOrder
 from storage.pairs import Judgement
+from storage.projects import FoundPrompts
 from storage.recent import StoredLabel
 from storage.runs import RunTraits
 
 DATABASE_FILE = "studio.duckdb"
+MOST_PROMPTS = 200  # ours: in one list to choose from
 
 
 class Studio:
@@ -289,10 +291,18 @@ class Studio:
 
     # --- explore ---
 
-    def prompts(self, project_id: str) -> list[Prompt]:
-        """Return the project's prompts, held-out ones last."""
-        return projects.list_prompts(self._db, project_id)
+    @for_admins
+    def find_prompts(self, project_id: str, words: str = "") -> FoundPrompts:
+        """Return a list of prompts that have these words to choose from, and how many there are."""
+        return projects.find_prompts(self._db, project_id, words, MOST_PROMPTS)
 
+    @for_admins
+    def prompt(self, project_id: str, prompt_id: str) -> Prompt | None:
+        """Return a prompt of the project; None where it has no such prompt."""
+        prompt = projects.find_prompt(self._db, prompt_id)
+        return prompt if prompt is not None and prompt.project_id == project_id else None
+
+    @for_admins
     def prompt_counts(self, project_id: str) -> dict[Split, int]:
         """Return how many prompts the project has in each split."""
         return projects.count_prompts(self._db, project_id)

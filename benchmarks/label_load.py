@@ -1,11 +1,13 @@
 """Many raters labelling at once, over real HTTP: is a label lost or doubled, how long is a save?
 
 Usage: python -m benchmarks.label_load [--raters 50] [--labels 100000] [--pace 5] [--seconds 60]
+       [--data-page] [--require-p95-ms 150]
 
 Fills a data folder with stored labels, starts the studio on it as a process of its own, and lets
 each rater log in and do what the page does: poll, judge the case on screen, save. A
-save takes from the request to the answer with the next case. In the end the log is compared with
-what was acknowledged. Prints one JSON object.
+save takes from the request to the answer with the next case. With ``--data-page`` an admin opens
+Data again and again meanwhile. In the end the log is compared with what was acknowledged. Prints
+one JSON object; exits with 1 where a label was lost, doubled or refused, or a save took too long.
 """
 
 import argparse
@@ -37,6 +39,8 @@ from storage.raters import invite
 from storage.standing import stand_project
 
 PROJECT = "load"
+OWNER = "owner"  # the admin
+DATA_PAUSE_S = 2.0  # between two looks at Data
 RATERS_PER_CASE = 3
 LABELS_PER_CASE = 2  # stored: each case still needs one more
 ANSWERS = ("Yes, in most cases. " * 20, "No, only in some cases. " * 20)  # ours: 400 characters
@@ -52,22 +56,32 @@ def main() -> None:
     parser.add_argument("--labels", type=int, default=100_000, help="stored before the start")
     parser.add_argument("--pace", type=float, default=5.0, help="seconds between a rater's saves")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long they label")
+    parser.add_argument("--data-page", action="store_true", help="an admin opens Data meanwhile")
+    parser.add_argument("--require-p95-ms", type=float, help="the most that 95 % of saves may take")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data_dir = Path(folder)
         passwords = fill(data_dir, options.raters, options.labels)
         with studio_on(data_dir) as url:
-            clients = asyncio.run(label(url, passwords, options.pace, options.seconds))
+            owner = passwords.pop(OWNER)
+            admin = owner if options.data_page else None
+            clients, opened_s = asyncio.run(
+                label(url, passwords, options.pace, options.seconds, admin)
+            )
         found = compare(data_dir, clients, options.labels)
+    if opened_s:
+        found["data_page_ms"] = quantiles(opened_s)
     setting = {"raters": options.raters, "stored_labels": options.labels, "pace_s": options.pace}
     print(json.dumps(setting | found | {"cores": os.cpu_count()}))
+    if wrong := faults(found, options.require_p95_ms):
+        sys.exit("\n".join(wrong))
 
 
 # --- the data folder and the studio on it -----------------------------------------------------
 
 
 def fill(data_dir: Path, num_raters: int, num_labels: int) -> dict[str, str]:
-    """Store a project with that many labels and raters; return the raters' passwords."""
+    """Store a project with that many labels and raters; return their and the admin's passwords."""
     names = [f"rater {number}" for number in range(num_raters)]
     with Database(data_dir / DATABASE_FILE) as db, db.transaction():
         create_project(db, "Load", project_id=PROJECT)
@@ -79,8 +93,8 @@ def fill(data_dir: Path, num_raters: int, num_labels: int) -> dict[str, str]:
             is_reason_required=False,
             raters_per_case=RATERS_PER_CASE,
         )
-        invite(db, "owner", "admin")
         passwords = {name: invite(db, name)[1] for name in names}
+        passwords[OWNER] = invite(db, OWNER, "admin")[1]
         for start in range(0, num_labels // LABELS_PER_CASE, _PART):
             stop = min(start + _PART, num_labels // LABELS_PER_CASE)
             _fill_part(db, range(start, stop), names)
@@ -226,6 +240,11 @@ class Client:
             else:
                 self.values[part] = value
 
+    async def open_tab(self, name: str) -> None:
+        """Open a tab of the page."""
+        for event in self._started_by("select", self.ids[f"page-{name}"]):
+            await self.send(event)
+
     @property
     def pace_s(self) -> float:
         """The seconds between two ticks of the page's timer."""
@@ -255,19 +274,46 @@ class Client:
             print(self.values[self.ids["label-receipt"]], file=sys.stderr)
 
 
-async def label(url: str, passwords: dict[str, str], pace_s: float, seconds: float) -> list[Client]:
-    """Let all raters label at the same time."""
-    clients = []
-    for rater, password in passwords.items():
-        http = httpx.AsyncClient(base_url=url, timeout=60.0, follow_redirects=True)
-        client = Client(http, rater)
-        await client.open(password)
-        clients.append(client)
+async def label(
+    url: str, passwords: dict[str, str], pace_s: float, seconds: float, admin: str | None = None
+) -> tuple[list[Client], list[float]]:
+    """Let all raters label at the same time.
+
+    Args:
+        url: the studio's address.
+        passwords: each rater's.
+        pace_s: seconds between a rater's saves.
+        seconds: how long they label.
+        admin: the password of an admin who opens Data again and again meanwhile; None for nobody.
+
+    Returns:
+        The raters' pages, and the seconds that each opening of Data took.
+    """
+    clients = [await _client(url, rater, password) for rater, password in passwords.items()]
+    owner = await _client(url, OWNER, admin) if admin else None
+    opened_s: list[float] = []
     until = time.monotonic() + seconds
-    await asyncio.gather(*(_work(client, pace_s, until) for client in clients))
-    for client in clients:
+    work = [_work(client, pace_s, until) for client in clients]
+    looks = [_look(owner, until, opened_s)] if owner else []
+    await asyncio.gather(*work, *looks)
+    for client in (*clients, *([owner] if owner else [])):
         await client.http.aclose()
-    return clients
+    return clients, opened_s
+
+
+async def _client(url: str, rater: str, password: str) -> Client:
+    http = httpx.AsyncClient(base_url=url, timeout=60.0, follow_redirects=True)
+    client = Client(http, rater)
+    await client.open(password)
+    return client
+
+
+async def _look(owner: Client, until: float, opened_s: list[float]) -> None:
+    while time.monotonic() < until:
+        started = time.perf_counter()
+        await owner.open_tab("data")
+        opened_s.append(time.perf_counter() - started)
+        await asyncio.sleep(DATA_PAUSE_S)
 
 
 async def _work(client: Client, pace_s: float, until: float) -> None:
@@ -304,12 +350,39 @@ def compare(data_dir: Path, clients: list[Client], stored: int) -> Json:
         "not_acknowledged": (logged - saved).total(),
         "refused": sum(client.refused for client in clients),
         "cases_with_too_many_raters": crowded,
-        "save_ms": _quantiles(saves),
-        "poll_ms": _quantiles(polls),
+        "save_ms": quantiles(saves),
+        "poll_ms": quantiles(polls),
     }
 
 
-def _quantiles(seconds: list[float]) -> dict[str, float]:
+def faults(found: Json, most_p95_ms: float | None = None) -> list[str]:
+    """Return in words what may not be, each fault of its own.
+
+    Args:
+        found: what ``compare`` returns.
+        most_p95_ms: what 95 % of the saves may take; None for any time.
+    """
+    wrong = [
+        f"{found[name]} labels: {words}"
+        for name, words in (
+            ("lost", "acknowledged, and not in the log"),
+            ("doubled", "in the log twice"),
+            ("refused", "refused"),
+        )
+        if found[name]
+    ]
+    if not found["saves"]:
+        wrong.append("nothing was saved")
+    p95 = dict(found["save_ms"]).get("p95", 0.0)  # type: ignore[call-overload]
+    if most_p95_ms is not None and p95 > most_p95_ms:
+        wrong.append(f"5 % of the saves took over {p95:.0f} ms; {most_p95_ms:.0f} ms are allowed")
+    return wrong
+
+
+def quantiles(seconds: list[float]) -> dict[str, float]:
+    """Return the median, the 95th percentile and the longest, in milliseconds."""
+    if not seconds:
+        return {}
     p50, p95, most = (1000 * float(np.quantile(seconds, share)) for share in (0.5, 0.95, 1.0))
     return {"p50": round(p50, 1), "p95": round(p95, 1), "max": round(most, 1)}
 

@@ -74,6 +74,11 @@ class Database:
         """Close the file."""
         self.close()
 
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether this thread is in a transaction."""
+        return self._own_cursor() is not None
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Make everything inside happen together or not at all; nested ones join the outermost."""

@@ -2,7 +2,8 @@
 
 An import has its own schema, made and filled in one transaction for which nobody waits. Before the
 commit there is nothing of it; from then on it is certain. Rows are stored in parts, each a short
-transaction, and what a killed program left undone is done when the folder is opened next.
+transaction, and what a killed program left undone is done when the folder is opened next. An import
+that is part of a larger transaction needs none of this; its rows wait in a temporary table.
 """
 
 import contextlib
@@ -14,11 +15,13 @@ from storage.errors import StorageError
 from storage.identity import new_id
 
 _PREFIX = "import_"
-_CREATE = """
+_CREATE_SCHEMA = """
 CREATE SCHEMA {name};
 SET search_path = '{name},main';
 CREATE TABLE owner (owner VARCHAR);
-CREATE TABLE staged (
+"""
+_CREATE_STAGED = """
+CREATE {kind} staged (
     place BIGINT, line BIGINT, prompt_id VARCHAR, pair_id VARCHAR, is_held_out BOOLEAN,
     kind VARCHAR, prompt VARCHAR, answer_a VARCHAR, answer_b VARCHAR, verdict VARCHAR,
     strength INTEGER, is_acceptable BOOLEAN, rationale VARCHAR, rater VARCHAR, split VARCHAR,
@@ -34,16 +37,21 @@ _STAGINGS = "SELECT schema_name FROM duckdb_schemas() WHERE starts_with(schema_n
 def new_staging(db: Database, owner: Mapping[str, str]) -> Iterator[str]:
     """Make ``staged`` mean a new table, to be filled inside; it is there afterwards, or nothing is.
 
-    Yields the staging's name. Inside ``Database.temporary_tables``.
+    Inside ``Database.temporary_tables``. Yields the staging's name, empty in a larger transaction.
 
     Args:
         db: the open database.
         owner: what storing needs to know besides the rows.
     """
+    if db.is_in_transaction:
+        db.execute_script(_CREATE_STAGED.format(kind="TEMP TABLE"))
+        yield ""
+        return
     name = f"{_PREFIX}{new_id()}"
     try:
         with db.aside():
-            db.execute_script(_CREATE.format(name=name))
+            db.execute_script(_CREATE_SCHEMA.format(name=name))
+            db.execute_script(_CREATE_STAGED.format(kind="TABLE"))
             db.execute("INSERT INTO owner VALUES (?)", [json.dumps(dict(owner))])
             yield name
     except Exception:
@@ -63,7 +71,10 @@ def enter_staging(db: Database, name: str) -> dict[str, str]:
 def drop_staging(db: Database, name: str) -> None:
     """Forget the rows of an import."""
     with db.transaction():
-        db.execute_script(f"SET search_path = 'main'; DROP SCHEMA IF EXISTS {name} CASCADE")
+        if name:
+            db.execute_script(f"SET search_path = 'main'; DROP SCHEMA IF EXISTS {name} CASCADE")
+        else:
+            db.execute_script("DROP TABLE staged")
 
 
 def stagings(db: Database) -> list[str]:

@@ -61,6 +61,7 @@ from storage.calibrations import Evidence
 from storage.errors import NotFoundError
 from storage.orders import AnswerOrder
 from storage.pairs import Judgement, Turn
+from storage.projects import FoundPrompts
 from storage.recent import StoredLabel
 from storage.runs import RunTraits
 
@@ -190,6 +191,7 @@ class FakeStudio(Studio):
     disputed: list[DisputedCase] = field(default_factory=list)
     fitting: list[RunSummary] = field(default_factory=lambda: [make_run()])
     num_labels: int = 12
+    most_prompts: int = 200
     lessons: dict[str | None, Evidence] = field(default_factory=dict)
     learning: TaskState = field(default_factory=lambda: TaskState("idle"))
     learned_for: list[str | None] = field(default_factory=list)
@@ -362,6 +364,15 @@ class FakeStudio(Studio):
             return []
         found = [Prompt(f"p{i}", "demo", asked) for i, asked in enumerate(ASKED)]
         return [*found[:2], replace(found[2], split="held_out")]
+
+    def find_prompts(self, project_id: str, words: str = "") -> FoundPrompts:
+        prompts = self.prompts(project_id)
+        found = [prompt for prompt in prompts if words.lower() in prompt.prompt.lower()]
+        return FoundPrompts(tuple(found[: self.most_prompts]), len(found), len(prompts))
+
+    def prompt(self, project_id: str, prompt_id: str) -> Prompt | None:
+        prompts = self.prompts(project_id)
+        return next((one for one in prompts if one.prompt_id == prompt_id), None)
 
     def prompt_counts(self, project_id: str) -> dict[Split, int]:
         return dict(Counter(prompt.split for prompt in self.prompts(project_id)))

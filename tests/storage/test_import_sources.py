@@ -331,6 +331,25 @@ def test_memory_stays_bounded_on_a_large_file(run_python, tmp_path, write_many, 
     assert float(growth_mib) < 400
 
 
+def test_import_inside_a_transaction_is_a_part_of_it(tmp_path, write_many):
+    """Its rows are refused in part, so that what is staged is changed in that transaction too."""
+    path = write_many(20)
+    with path.open("a") as file:
+        file.write(json.dumps(row(1, chosen="maybe", split="held_out")) + "\n")
+    with open_database(tmp_path / "studio.duckdb") as db:
+        with pytest.raises(RuntimeError), db.transaction():
+            project_id = create_project(db, "Undone").project_id
+            import_file(db, project_id, path)
+            raise RuntimeError
+        assert list_projects(db) == []
+        with db.transaction():
+            project_id = create_project(db, "Done").project_id
+            assert import_file(db, project_id, path).imported > 18
+    with open_database(tmp_path / "studio.duckdb") as db:
+        assert len(training_pairs(db, project_id)) > 18
+        assert stagings(db) == []
+
+
 # Imports a file and is killed when storing has told of its progress so many times; reading tells
 # nothing with a total. "reading" kills it with the first rows staged.
 KILLED = """
