@@ -23,15 +23,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
 import pyarrow as pa
 
 from app.studio import DATABASE_FILE
+from benchmarks.page_client import Client
 from storage.database import Database
 from storage.identity import new_id, pair_id, prompt_id, utc_now
 from storage.projects import create_project, update_project
@@ -93,8 +92,8 @@ def fill(data_dir: Path, num_raters: int, num_labels: int) -> dict[str, str]:
             is_reason_required=False,
             raters_per_case=RATERS_PER_CASE,
         )
-        passwords = {name: invite(db, name)[1] for name in names}
-        passwords[OWNER] = invite(db, OWNER, "admin")[1]
+        passwords = {OWNER: invite(db, OWNER, "admin")[1]}
+        passwords |= {name: invite(db, name)[1] for name in names}
         for start in range(0, num_labels // LABELS_PER_CASE, _PART):
             stop = min(start + _PART, num_labels // LABELS_PER_CASE)
             _fill_part(db, range(start, stop), names)
@@ -163,117 +162,6 @@ def _wait_until_open(url: str, studio: "subprocess.Popen[bytes]") -> None:
 # --- raters -----------------------------------------------------------------------------------
 
 
-@dataclass
-class Client:
-    """One rater's page: what its components hold, and what was saved from it."""
-
-    http: httpx.AsyncClient
-    rater: str
-    session: str = field(default_factory=new_id)
-    values: dict[int, object] = field(default_factory=dict)
-    events: dict[int, dict[str, Any]] = field(default_factory=dict)
-    ids: dict[str, int] = field(default_factory=dict)
-    saves_s: list[float] = field(default_factory=list)
-    polls_s: list[float] = field(default_factory=list)
-    saved: list[str] = field(default_factory=list)
-    refused: int = 0
-
-    async def open(self, password: str) -> None:
-        """Log in, read the page's description, and do what the page does when it loads."""
-        answer = await self.http.post("/login", data={"username": self.rater, "password": password})
-        answer.raise_for_status()
-        config = (await self.http.get("/config")).json()
-        for part in config["components"]:
-            self.values[part["id"]] = part["props"].get("value")
-            self.ids[part["props"].get("elem_id") or part["type"]] = part["id"]
-        self.events = {event["id"]: event for event in config["dependencies"]}
-        for event in self._started_by("load"):
-            await self.send(event)
-            for after, one in self.events.items():
-                if one["trigger_after"] == event and one["backend_fn"]:
-                    await self.send(after)
-
-    def _started_by(self, trigger: str, part: int | None = None) -> list[int]:
-        """Return the events that a trigger (of one component) starts on the server."""
-        return [
-            key
-            for key, event in self.events.items()
-            if event["backend_fn"]
-            and any(name == trigger and part in (None, one) for one, name in event["targets"])
-        ]
-
-    async def send(self, event: int) -> None:
-        """Run an event as the browser does, and take its outputs over."""
-        inputs, outputs = self.events[event]["inputs"], self.events[event]["outputs"]
-        body = {
-            "fn_index": event,
-            "data": [self.values.get(part) for part in inputs],
-            "session_hash": self.session,
-            "event_data": None,
-            "trigger_id": None,
-        }
-        join = f"/gradio_api/queue/join?project={PROJECT}"
-        (await self.http.post(join, json=body)).raise_for_status()
-        address = f"/gradio_api/queue/data?session_hash={self.session}"
-        async with self.http.stream("GET", address) as lines:
-            async for line in lines.aiter_lines():
-                message = json.loads(line.removeprefix("data: ")) if line else {}
-                if message.get("msg") == "process_completed":
-                    if not message["success"]:
-                        raise RuntimeError(str(message["output"]))
-                    self._take(outputs, message["output"]["data"])
-                    await self._follow(message["output"].get("changed_state_ids") or [])
-                    return
-        raise RuntimeError("the studio closed the stream before it answered")
-
-    async def _follow(self, changed: list[int]) -> None:
-        """Run what the page runs when states have changed."""
-        for part in changed:
-            for event in self._started_by("change", part):
-                await self.send(event)
-
-    def _take(self, outputs: list[int], data: list[object]) -> None:
-        for part, value in zip(outputs, data, strict=True):
-            if isinstance(value, dict) and value.get("__type__") == "update":
-                if "value" in value:
-                    self.values[part] = value["value"]
-            else:
-                self.values[part] = value
-
-    async def open_tab(self, name: str) -> None:
-        """Open a tab of the page."""
-        for event in self._started_by("select", self.ids[f"page-{name}"]):
-            await self.send(event)
-
-    @property
-    def pace_s(self) -> float:
-        """The seconds between two ticks of the page's timer."""
-        return float(str(self.values[self.ids["timer"]]))
-
-    async def poll(self) -> None:
-        """Let the page's timer tick."""
-        started = time.perf_counter()
-        for event in self._started_by("tick"):
-            await self.send(event)
-        self.polls_s.append(time.perf_counter() - started)
-
-    async def save(self) -> None:
-        """Judge the case on screen and save; only what the page calls saved counts as saved."""
-        choice = dict(self.values[self.ids["label-choice"]])  # type: ignore[call-overload]
-        case = choice["case"]
-        verdict = random.choice(("left", "right", "tie"))
-        self.values[self.ids["label-choice"]] = choice | {"choice": verdict, "elapsed_s": 5.0}
-        event = self._started_by("click", self.ids["label-save"])[0]
-        started = time.perf_counter()
-        await self.send(event)
-        self.saves_s.append(time.perf_counter() - started)
-        if "Saved" in str(self.values[self.ids["label-receipt"]]):
-            self.saved.append(case)
-        else:
-            self.refused += 1
-            print(self.values[self.ids["label-receipt"]], file=sys.stderr)
-
-
 async def label(
     url: str, passwords: dict[str, str], pace_s: float, seconds: float, admin: str | None = None
 ) -> tuple[list[Client], list[float]]:
@@ -303,7 +191,7 @@ async def label(
 
 async def _client(url: str, rater: str, password: str) -> Client:
     http = httpx.AsyncClient(base_url=url, timeout=60.0, follow_redirects=True)
-    client = Client(http, rater)
+    client = Client(http, rater, PROJECT)
     await client.open(password)
     return client
 

@@ -50,6 +50,7 @@ def main() -> None:
             project_id, imported = import_beside_a_rater(db, file)
         found: Json = {"rows": options.rows, "raters": options.raters, **imported}
         found["import_peak_mb"] = round(_peak_mb() - before_mb)
+        print(json.dumps(found), file=sys.stderr)
         file.unlink()
         found |= open_pages(Path(folder), project_id)
     print(json.dumps(found | {"peak_mb": round(_peak_mb()), "cores": os.cpu_count()}))
@@ -127,7 +128,7 @@ def open_pages(data_dir: Path, project_id: str) -> Json:
         found = {
             "label": _seconds(lambda: studio.next_turn(project_id)),
             "explore": _seconds(lambda: explore.screen(project_id, None, None)),
-            "explore list": _seconds(lambda: explore.prompt_choices(project_id)),
+            "explore list": _seconds(lambda: explore.prompt_list(project_id, "", None)),
             "plan": _seconds(lambda: studio.plan(project_id, studio.preset("quick"))),
             "agreement asked": _seconds(lambda: studio.agreement(project_id)),
             "agreement there": _seconds(lambda: _wait_for_figures(studio, project_id)),
