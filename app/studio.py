@@ -509,8 +509,13 @@ class Studio:
 
     @for_admins
     def disputes(self, project_id: str) -> list[DisputedCase]:
-        """Return the cases on which raters differ, those that nobody settled first."""
+        """Return some cases on which raters differ, those that nobody settled first."""
         return self._disputes.cases(project_id)
+
+    @for_admins
+    def count_disputes(self, project_id: str) -> tuple[int, int]:
+        """Return how many of all such cases are settled, and how many there are."""
+        return self._disputes.counts(project_id)
 
     @for_admins
     def settle(self, case: Case, choice: str, strength: int, said: tuple[bool, str]) -> None:

@@ -4,6 +4,7 @@ A final label stands beside what raters said: it alone trains, they keep theirs,
 worked out without it.
 """
 
+import sys
 from dataclasses import dataclass
 
 from gem_backend.types import Case, CaseSource, Comparison, Split, Verdict
@@ -11,22 +12,26 @@ from storage.database import Database
 from storage.pairs import Judgement, append_event
 from storage.standing import held_label
 
-_DISPUTED = """
+_WHICH = """
 WITH disputed AS (
-    SELECT pair_id FROM labels JOIN pairs USING (pair_id)
+    SELECT pair_id, bool_or(is_final) AS is_settled, min(pairs.seq) AS place
+    FROM labels JOIN pairs USING (pair_id)
     WHERE pairs.project_id = ?
     GROUP BY pair_id
     HAVING count(DISTINCT verdict) FILTER (NOT is_final) > 1 OR bool_or(is_final)
 )
+"""
+_COUNT = f"{_WHICH} SELECT count(*) FILTER (is_settled), count(*) FROM disputed"  # noqa: S608
+_DISPUTED = f"""{_WHICH}
 SELECT
     pair_id, pairs.project_id, prompt_id, prompt, answer_a, answer_b, split, pairs.source, rater,
     verdict, strength, is_acceptable, rationale, reasons, is_final
 FROM labels
 JOIN pairs USING (pair_id)
 JOIN prompts USING (prompt_id)
-SEMI JOIN disputed USING (pair_id)
+SEMI JOIN (FROM disputed ORDER BY is_settled, place LIMIT ?) AS listed USING (pair_id)
 ORDER BY pairs.seq, labels.seq
-"""
+"""  # noqa: S608 - our own text
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +51,21 @@ class Dispute:
     final: RaterJudgement | None = None
 
 
-def disputes(db: Database, project_id: str) -> list[Dispute]:
-    """Return the cases on which raters' verdicts differ, and all settled ones, the oldest first."""
+def disputes(db: Database, project_id: str, most: int = sys.maxsize) -> list[Dispute]:
+    """Return the cases on which raters' verdicts differ, and all settled ones, the oldest first.
+
+    Of more than ``most`` the oldest that nobody settled are returned.
+    """
     cases: dict[str, list[_Row]] = {}
-    for row in db.records(_Row, _DISPUTED, [project_id]):
+    for row in db.records(_Row, _DISPUTED, [project_id, most]):
         cases.setdefault(row.pair_id, []).append(row)
     return [_dispute(rows) for rows in cases.values()]
+
+
+def count_disputes(db: Database, project_id: str) -> tuple[int, int]:
+    """Return how many of those cases are settled, and how many there are."""
+    [(num_settled, num_all)] = db.query(_COUNT, [project_id])
+    return int(str(num_settled)), int(str(num_all))
 
 
 def settle(db: Database, case: Case, rater: str, judgement: Judgement) -> None:

@@ -11,6 +11,8 @@ from storage.adjudication import Dispute, RaterJudgement
 from storage.database import Database
 from storage.pairs import Judgement, show_case
 
+MOST_CASES = 200  # ours: in one list to choose from
+
 
 class DisputesDesk:
     """Disagreements, as the Data page sees them.
@@ -25,9 +27,13 @@ class DisputesDesk:
         self._access = access
 
     def cases(self, project_id: str) -> list[DisputedCase]:
-        """Return the cases on which raters differ, those that nobody settled first."""
-        found = adjudication.disputes(self._db, project_id)
+        """Return some cases on which raters differ, those that nobody settled first."""
+        found = adjudication.disputes(self._db, project_id, MOST_CASES)
         return [self._seen(one) for one in sorted(found, key=lambda one: one.final is not None)]
+
+    def counts(self, project_id: str) -> tuple[int, int]:
+        """Return how many of all such cases are settled, and how many there are."""
+        return adjudication.count_disputes(self._db, project_id)
 
     def settle(self, case: Case, choice: str, strength: int, said: tuple[bool, str]) -> None:
         """Store a final label on a case.

@@ -212,6 +212,10 @@ class FakeStudio(Studio):
     def projects(self) -> list[Project]:
         return list(self.all_projects)
 
+    def count_disputes(self, project_id: str) -> tuple[int, int]:
+        cases = self.disputes(project_id)
+        return sum(one.final is not None for one in cases), len(cases)
+
     def disputes(self, project_id: str) -> list[DisputedCase]:
         return self.disputed
 
