@@ -103,7 +103,9 @@ ON CONFLICT DO NOTHING
 # Rows, fewer than DuckDB's row group of 122,880: DuckDB 2.0 shows none of the rows of a larger
 # insert that follows an empty one into the same table in one transaction, until it is opened again.
 _PART = 10_000
-_LABELS = 20_000  # rows: each part looks through the whole log
+_LABELS = 10_000  # rows: each part looks through the whole log
+_LEAST = 1_000  # rows of a part, where the machine is slow
+_PART_S = 0.2  # ours: after a longer part the next one is smaller, for others wait so long
 _PAUSE_S = 0.01  # between parts, in which those who wait for the lock get it
 
 # A written answer's pair, or one of an order, was no case so far.
@@ -294,13 +296,24 @@ def _save_in_parts(
     ends = [db.count(f"SELECT max(place) + 1 FROM {of}") for of, *_ in stages]  # noqa: S608 - ours
     done, saved = 0, 0
     for end, (_, save, size) in zip(ends, stages, strict=True):
-        for start in range(0, end, size):
+        start, rows = 0, size
+        while start < end:
             on_part(done + start, sum(ends))
             with db.transaction():
-                saved += save({"start": start, "end": start + size - 1})
+                began = time.perf_counter()
+                saved += save({"start": start, "end": start + rows - 1})
+            start += rows
+            rows = _next_size(rows, size, time.perf_counter() - began)
             time.sleep(_PAUSE_S)
         done += end
     return saved
+
+
+def _next_size(rows: int, most: int, took_s: float) -> int:
+    """How many rows the next part gets, after one of so many took so long."""
+    if took_s > _PART_S:
+        return max(rows // 2, min(_LEAST, rows))
+    return min(rows * 2, most) if took_s < _PART_S / 4 else rows
 
 
 def _refuse_overtaken(db: Database, newest: int) -> list[SkippedRow]:

@@ -1,6 +1,7 @@
 """Where rows come from: columns of parquet and Arrow, folders, other names, large files."""
 
 import json
+import math
 import threading
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from storage.errors import ImportFileError
 from storage.exchange import import_file
 from storage.export import export_pairs
 from storage.import_staging import stagings
+from storage.import_store import _next_size
 from storage.opening import open_database
 from storage.pairs import (
     Judgement,
@@ -208,11 +210,20 @@ def test_progress_is_told_while_rows_are_stored(db, project_id, write_many, monk
     """1,234 prompts, pairs and labels, and what stands on the pairs, all in parts of 500."""
     for name in ("_PART", "_LABELS"):
         monkeypatch.setattr(f"storage.import_store.{name}", 500)
+    monkeypatch.setattr("storage.import_store._PART_S", math.inf)
     told = []
     import_file(db, project_id, write_many(1234), on_progress=lambda *now: told.append(now))
     stored = [done for done, total in told if total]
     assert stored == [1234 * stage + part for stage in range(4) for part in (0, 500, 1000)]
     assert {total for _, total in told} == {0, 4 * 1234}
+
+
+def test_parts_are_smaller_where_they_take_long():
+    sizes = [10_000]
+    for took_s in (0.1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.1, 0.01, 0.01):
+        sizes.append(_next_size(sizes[-1], 10_000, took_s))
+    assert sizes == [10_000, 10_000, 5_000, 2_500, 1_250, 1_000, 1_000, 1_000, 2_000, 4_000]
+    assert [_next_size(500, 500, took_s) for took_s in (0.5, 0.01)] == [500, 500]
 
 
 @pytest.mark.parametrize("rows_before", [0, 1000, 1234])
