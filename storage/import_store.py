@@ -104,7 +104,7 @@ ON CONFLICT DO NOTHING
 # insert that follows an empty one into the same table in one transaction, until it is opened again.
 _PART = 10_000
 _LABELS = 10_000  # rows: each part looks through the whole log
-_LEAST = 1_000  # rows of a part, where the machine is slow
+_LEAST = 5_000  # rows of a part, where the machine is slow
 _PART_S = 0.2  # ours: after a longer part the next one is smaller, for others wait so long
 _PAUSE_S = 0.01  # between parts, in which those who wait for the lock get it
 
