@@ -34,7 +34,7 @@ class AgreementCard:
         self.outputs: list[Block] = [agreement, at_work, health, self.is_waiting]
         listen(self.worked_out.change, self.at_last, [project_id], self.outputs)
 
-    def values(self, project_id: str) -> tuple[object, ...]:
+    def judged(self, project_id: str) -> tuple[object, ...]:
         """Return the three parts for a project, and whether they wait for figures."""
         if not project_id:
             return "", "", "", False

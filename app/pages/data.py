@@ -104,15 +104,19 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
             _heading(text_disputes.TITLE, text_disputes.HINT)
             disputes = DisputesCard(studio, project_id)
     handlers = DataHandlers(studio, download.GRADIO_CACHE)
+
+    def draw_disputes(project_id: str) -> tuple[object, ...]:
+        return disputes.values(project_id)
+
     opened = gr.State(0.0)  # what takes longer is drawn by an event of its own
-    listen(opened.change, disputes.values, [project_id], disputes.outputs)
+    listen(opened.change, draw_disputes, [project_id], disputes.outputs)
     listen(imports.ended.change, handlers.counts, [project_id], [counts])
-    listen(imports.ended.change, agreement.values, [project_id], agreement.outputs)
+    listen(imports.ended.change, agreement.judged, [project_id], agreement.outputs)
     listen(export.click, handlers.export_file, [project_id, file_format], [download])
 
     def refresh(project_id: str, chosen: Chosen | None) -> tuple[object, ...]:
         card = imports.handlers.refresh(project_id, chosen)
-        own = (*form.values(project_id), *accounts.values(), *agreement.values(project_id))
+        own = (*form.values(project_id), *accounts.values(), *agreement.judged(project_id))
         own += (time.monotonic(),)
         return *handlers.refresh(project_id), *card, *own
 

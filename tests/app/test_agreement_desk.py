@@ -72,7 +72,7 @@ def test_page_says_that_figures_are_being_worked_out_and_draws_them_then():
     studio = Waiting()
     with gr.Blocks():
         card = AgreementCard(studio, gr.State(""))
-    agreement_html, _, _, is_waiting = card.values("demo")
+    agreement_html, _, _, is_waiting = card.judged("demo")
     assert say.COMPUTING in agreement_html
     assert is_waiting
     assert card.poll("demo", is_waiting) == gr.skip()

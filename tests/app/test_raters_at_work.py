@@ -83,6 +83,6 @@ def test_final_labels_and_parts_are_no_judgements_of_a_rater():
 @pytest.mark.parametrize("project_id", ["demo", ""])
 def test_page_draws_it_between_agreement_and_health(project_id):
     with gr.Blocks():
-        drawn = AgreementCard(FakeStudio(), gr.State("")).values(project_id)
+        drawn = AgreementCard(FakeStudio(), gr.State("")).judged(project_id)
     assert len(drawn) == 4
     assert (say.NO_RATER in drawn[1]) == bool(project_id)
