@@ -45,6 +45,18 @@ class Access:
         """Return the account behind the event that is being handled; looked up once an event.
 
         Raises:
+            AccessError: nobody is logged in, the account was removed, or its one-time password was
+                not replaced by another one.
+        """
+        rater = self.account()
+        if rater.is_invited:
+            raise AccessError(self.what_to_do(rater))
+        return rater
+
+    def account(self) -> Rater:
+        """Return the same, also for who may do nothing yet but choose a password.
+
+        Raises:
             AccessError: nobody is logged in, or the account was removed.
         """
         if not self.asks_for_login:
@@ -61,6 +73,11 @@ class Access:
                 raise AccessError(text_raters.LOG_IN_FIRST)
             self._found[request] = found
         return self._found[request]
+
+    def what_to_do(self, rater: Rater) -> str:
+        """Say what somebody has to do who comes with a one-time password."""
+        expired = raters.has_expired(self._db, rater.rater)
+        return raters.EXPIRED if expired else text_raters.CHOOSE_PASSWORD
 
     @property
     def is_admin(self) -> bool:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.drafts import DraftStore
+from app.drafts import DraftStore, Shelf
 from gem_backend.types import Case
 from storage.identity import content_id
 from storage.orders import Places
@@ -39,9 +39,9 @@ class Boards:
     ``offered`` are the answers that can be put in order, as they stand before anybody moved one.
     """
 
-    def __init__(self) -> None:
-        """Start with no board."""
-        self._drafts = DraftStore(OrderDraft())
+    def __init__(self, shelf: Shelf | None = None) -> None:
+        """Begin with what is on the shelf."""
+        self._drafts = DraftStore(OrderDraft(), "order", shelf)
 
     def board(self, rater: str, case: Case, offered: Sequence[str]) -> Board | None:
         """Return the open board of a case; None where the pair is shown, or has to be."""

@@ -20,5 +20,5 @@ def ensure_demo_project(db: Database) -> Project:
         project = projects.create_project(
             db, PROJECT_NAME, guidelines=GUIDELINES, project_id=projects.DEMO_PROJECT_ID
         )
-        exchange.import_file(db, project.project_id, PROJECT_FILE)
+        exchange.import_file(db, project.project_id, PROJECT_FILE, imported_by="studio")
     return project

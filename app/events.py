@@ -1,8 +1,10 @@
 """How pages connect a component's event to a handler: private, quiet, with errors told in words."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+import gradio as gr
 from gradio.blocks import Block
 from gradio.events import Dependency
 
@@ -44,3 +46,16 @@ def listen(  # noqa: PLR0913 - each is a choice of how Gradio runs it
 def run_in_browser(trigger: Callable[..., Dependency], inputs: Sequence[Block], js: str) -> None:
     """Connect ``trigger`` to a script that takes the inputs and returns nothing."""
     trigger(None, list(inputs), [], js=js, api_visibility="private", show_progress="hidden")
+
+
+def listen_to_typing(
+    fields: Sequence[Block], handler: Callable[..., None], inputs: Sequence[Block]
+) -> None:
+    """Connect every change of some fields to a handler that keeps them.
+
+    One call at a time and the newest last, so that none overtakes another. A Textbox keeps the
+    first change after Python filled it to itself, so leaving it tells again.
+    """
+    names = ("input", "blur")
+    triggers = [getattr(field, name) for field in fields for name in names if hasattr(field, name)]
+    listen(functools.partial(gr.on, triggers), handler, inputs, [], mode="always_last")

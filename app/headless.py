@@ -19,12 +19,13 @@ from gem_backend.training_data import split_training_data
 from gem_backend.types import Estimate, Preset, RunResult
 from storage import exchange, export, projects, runs
 from storage.database import Database
-from storage.errors import ImportFileError, NotFoundError
+from storage.errors import ExportError, ImportFileError, NotFoundError
 from storage.opening import open_database
 
 Say = Callable[[str], None]
 Json = dict[str, object]
 POLL_S = 0.2
+COMMAND_LINE = "command line"  # who brought a file: whoever sat there had no login
 
 
 def demo(data_dir: Path, seed: int, on_progress: Say) -> Json:
@@ -95,7 +96,7 @@ def import_file(data_dir: Path, file: Path, project: str, mapping: Mapping[str, 
     with open_database(data_dir / DATABASE_FILE) as db, db.transaction():
         ensure_demo_project(db)
         found = projects.find_project(db, project) or projects.create_project(db, project)
-        report = exchange.import_file(db, found.project_id, file, mapping)
+        report = exchange.import_file(db, found.project_id, file, mapping, imported_by=COMMAND_LINE)
         if report.skipped and not report.imported and not report.already_there:
             first = report.skipped[0]
             raise ImportFileError(
@@ -111,15 +112,29 @@ def import_file(data_dir: Path, file: Path, project: str, mapping: Mapping[str, 
 
 
 def export_file(
-    data_dir: Path, project: str, file_format: export.ExportFormat | Literal["log"], out: Path
+    data_dir: Path,
+    project: str,
+    file_format: export.ExportFormat | Literal["log"],
+    out: Path,
+    contents: export.Contents | None = None,
 ) -> Json:
-    """Export a project's labels, or with "log" everything that was ever said.
+    """Export what a project holds, or with "log" everything that was ever said.
+
+    Args:
+        data_dir: the studio's data folder.
+        project: the project's name.
+        file_format: "jsonl", "csv", "parquet", "hf" for a folder, or "log".
+        out: the file or folder to write.
+        contents: "trains", "labels" (where None is said) or "unjudged"; a log has contents of its
+            own.
 
     Raises:
-        ExportError: the file cannot be written.
+        ExportError: the file cannot be written, or contents were chosen for a log.
         NotFoundError: there is no such project.
         StorageError: the data folder is in use or cannot be opened.
     """
+    if file_format == "log" and contents is not None:
+        raise ExportError("The log always holds every event; leave out --what, or choose a format.")
     with open_database(data_dir / DATABASE_FILE) as db:
         ensure_demo_project(db)
         found = projects.find_project(db, project)
@@ -129,7 +144,9 @@ def export_file(
         if file_format == "log":
             count = export.export_label_log(db, found.project_id, out)
         else:
-            count = export.export_pairs(db, found.project_id, out, file_format)
+            count = export.export_pairs(
+                db, found.project_id, out, file_format, contents or "labels"
+            )
     return {"exported": count, "path": str(out.resolve())}
 
 

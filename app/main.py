@@ -153,6 +153,8 @@ class _Header:
 
         Without a tab in the address the open one stays, which a quick hand may have changed by now.
         """
+        if self._studio.access.account().is_invited:  # nothing opens without an own password
+            return "", gr.skip(), gr.skip(), gr.skip()
         known = [project.project_id for project in self._studio.projects()]
         wanted = request.query_params.get("project", "")
         project_id = wanted if wanted in known else next(iter(known), "")

@@ -91,12 +91,13 @@ class ImportState:
 
 @dataclass(frozen=True, slots=True)
 class RecentLine:
-    """One of the rater's last labels, in words."""
+    """One of the rater's last labels, in words; ``source`` says where its answers come from."""
 
     pair_id: str
     question: str
     verdict: str
     time: str
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,3 +167,46 @@ class DisputedCase:
     case: Case
     said: tuple[OneVerdict, ...]
     final: OneVerdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogAsked:
+    """What somebody looks for in the label log, as typed; what is empty does not matter.
+
+    Days are as on this machine's calendar, both included.
+    """
+
+    rater: str = ""
+    kind: str = ""
+    question: str = ""
+    since: str = ""
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """An event of the label log in words, but for the texts of its case.
+
+    ``before`` and ``after`` are what the rater's label was: the verdict, then what else was said.
+    """
+
+    moment: str
+    rater: str
+    done: str
+    notes: tuple[str, ...]
+    prompt: str
+    answer_a: str
+    answer_b: str
+    before: tuple[str, str]
+    after: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LogPart:
+    """Page ``place`` of the label log, from 0; its first line is number ``first`` of ``total``."""
+
+    lines: tuple[LogLine, ...]
+    place: int
+    first: int
+    total: int
+    raters: tuple[str, ...]

@@ -7,9 +7,11 @@ from typing import Literal, Self
 
 from app.access import Access, for_admins
 from app.demo_project import ensure_demo_project
+from app.desks import audit
 from app.desks.agreement import AgreementDesk, AgreementView
 from app.desks.calibration import CalibrationDesk
-from app.desks.disputes import DisputesDesk
+from app.desks.disputes import DisputesDesk, Said
+from app.desks.drafts import DraftsDesk
 from app.desks.imports import ImportDesk, look
 from app.desks.priority import PriorityDesk, QueueOrder
 from app.desks.raters import RatersDesk
@@ -23,6 +25,8 @@ from app.records import (
     FilePreview,
     Header,
     ImportState,
+    LogAsked,
+    LogPart,
     RunView,
     TaskState,
 )
@@ -36,10 +40,10 @@ from gem_backend.engine import BUSY, Device, Engine, EngineConfig
 from gem_backend.errors import EngineError
 from gem_backend.model_folder import find_model
 from gem_backend.types import (
-    Answer,
     BeforeAfter,
     Candidate,
     Case,
+    Comparison,
     LabelProgress,
     Preset,
     Project,
@@ -57,6 +61,7 @@ from storage.pairs import Judgement
 from storage.projects import FoundPrompts
 from storage.recent import StoredLabel
 from storage.runs import RunTraits
+from storage.sides import case_for
 
 DATABASE_FILE = "studio.duckdb"
 MOST_PROMPTS = 200  # ours: in one list to choose from
@@ -91,6 +96,7 @@ class Studio:
         self._db = open_database(data_dir / DATABASE_FILE)
         ensure_demo_project(self._db)
         self.access = Access(self._db)
+        self.drafts = DraftsDesk(self._db)
         self._handed_out = HandedOut()
         self._raters = RatersDesk(self._db, self.access)
         self._disputes = DisputesDesk(self._db, self.access)
@@ -122,6 +128,7 @@ class Studio:
     def close(self) -> None:
         """Let the engine and the database go; runs go on by themselves."""
         self._imports.close()
+        self.drafts.close()
         self._supervisor.close()
         self._engine.release()
         self._db.close()
@@ -221,14 +228,26 @@ class Studio:
 
     def case(self, pair_id: str) -> Case:
         """Return a case as the rater sees it. Raises NotFoundError if there is none."""
-        return pairs.show_case(pairs.get_comparison(self._db, pair_id), self._rater)
+        return self._shown(pairs.get_comparison(self._db, pair_id))
 
-    def save_label(self, case: Case, judgement: Judgement) -> None:
-        """Store a judgement (in terms of answers, not of sides) durably before returning."""
-        pairs.save_label(self._db, case, self._rater, judgement)
+    def _shown(self, comparison: Comparison) -> Case:
+        others = self._handed_out.by_others(comparison.project_id, self._rater)
+        return case_for(self._db, comparison, self._rater, others)
+
+    def save_label(self, case: Case, judgement: Judgement) -> bool:
+        """Store a judgement (in terms of answers, not of sides) durably before returning.
+
+        Returns:
+            Whether it was stored: not where the rater has judged the case meanwhile.
+        """
+        with self._db.transaction():
+            is_news = not self.is_judged(case)
+            if is_news:
+                pairs.save_label(self._db, case, self._rater, judgement)
+            return is_news
 
     def is_judged(self, case: Case) -> bool:
-        """Whether a label of the rater's on a case holds."""
+        """Whether a label of the rater's on a case holds; a repeat asks for a second one."""
         return pairs.is_judged(self._db, case, self._rater)
 
     def answers_to_order(self, case: Case) -> tuple[str, ...]:
@@ -255,8 +274,7 @@ class Studio:
 
     def hold(self, case: Case) -> None:
         """Note that the rater looks at this case now, so that nobody else is handed it."""
-        given = case.comparison
-        self._handed_out.hold(given.project_id, self._rater, given.pair_id)
+        self._handed_out.hold(self._rater, case)
 
     def recent_labels(self, project_id: str) -> list[StoredLabel]:
         """Return the rater's last ten labels that hold, the newest first."""
@@ -266,19 +284,10 @@ class Studio:
         """Return the counts of the queue."""
         return pairs.label_progress(self._db, project_id, self._rater)
 
-    def enter_pair(
-        self, project_id: str, prompt: str, answer_a: str, answer_b: str, preferred: Answer | None
-    ) -> Case:
-        """Store a typed pair; with ``preferred`` it is labelled at once. Raises on empty texts."""
-        rater = self._rater
+    def enter_pair(self, project_id: str, prompt: str, answer_a: str, answer_b: str) -> Case:
+        """Store a typed pair, unless it is there, and return its case. Raises on empty texts."""
         comparison = pairs.add_comparison(self._db, project_id, prompt, answer_a, answer_b)
-        case = pairs.show_case(comparison, rater)
-        if preferred is not None:
-            answer = answer_a if preferred == "a" else answer_b
-            # The pair may have been there already, with its answers the other way round.
-            verdict: Answer = "a" if answer == comparison.answer_a else "b"
-            self.save_label(case, Judgement(verdict))
-        return case
+        return self._shown(comparison)
 
     def start_sampled_case(self, project_id: str, num_answers: int = 2) -> TaskState:
         """Begin sampling answers to a prompt; their pairs join the queue's front when done."""
@@ -459,7 +468,7 @@ class Studio:
         self, project_id: str, path: Path, mapping: Mapping[str, str] | None = None
     ) -> ImportState:
         """Begin to import a file or folder. Raises EntryError while another import runs."""
-        return self._imports.start(project_id, path, mapping or {})
+        return self._imports.start(project_id, path, mapping or {}, self.access.current().rater)
 
     @for_admins
     def import_state(self, project_id: str) -> ImportState:
@@ -473,9 +482,12 @@ class Studio:
 
     @for_admins
     def export_file(
-        self, project_id: str, file_format: export.ExportFormat | Literal["log"]
+        self,
+        project_id: str,
+        file_format: export.ExportFormat | Literal["log"],
+        contents: export.Contents = "labels",
     ) -> Path:
-        """Write the project's labelled pairs, or the whole label log, and return the file."""
+        """Write what the project holds, or the whole label log, and return the file."""
         name = projects.get_project(self._db, project_id).name
         stem = "".join(c if c.isalnum() else "-" for c in name).strip("-").lower() or "project"
         folder = self._exports_dir / project_id  # names that differ may come to the same stem
@@ -483,8 +495,9 @@ class Studio:
             path = folder / f"{stem}-log.jsonl"
             export.export_label_log(self._db, project_id, path)
         else:
-            path = folder / f"{stem}.{file_format}"
-            export.export_pairs(self._db, project_id, path, file_format)
+            name = stem if contents == "labels" else f"{stem}-{contents}"
+            path = folder / f"{name}.{file_format}"
+            export.export_pairs(self._db, project_id, path, file_format, contents)
         return path
 
     # --- raters ---
@@ -518,8 +531,8 @@ class Studio:
         return self._disputes.counts(project_id)
 
     @for_admins
-    def settle(self, case: Case, choice: str, strength: int, said: tuple[bool, str]) -> None:
-        """Store a final label: a side or word, how much, whether it may be used, and why."""
+    def settle(self, case: Case, choice: str, strength: int, said: Said) -> None:
+        """Store a final label: a side or word, how much, and what else was said."""
         self._disputes.settle(case, choice, strength, said)
 
     @for_admins
@@ -528,9 +541,19 @@ class Studio:
         return self._disputes.reopen(case)
 
     @for_admins
+    def read_log(self, project_id: str, asked: LogAsked, place: int = 0) -> LogPart:
+        """Return a page of the label log, 0 for the newest. Raises DataError on a wrong day."""
+        return audit.read_log(self._db, project_id, asked, place)
+
+    @for_admins
     def raters(self) -> list[Rater]:
         """Return all accounts, the oldest first."""
         return self._raters.all()
+
+    @for_admins
+    def num_left_over_labels(self) -> int:
+        """Return how many labels of the studio's one person nobody's account can reopen."""
+        return self._raters.num_left_over()
 
     @for_admins
     def invite_rater(self, name: str, role: Role) -> tuple[Rater, str]:

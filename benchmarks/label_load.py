@@ -34,7 +34,7 @@ from benchmarks.page_client import Client
 from storage.database import Database
 from storage.identity import new_id, pair_id, prompt_id, utc_now
 from storage.projects import create_project, update_project
-from storage.raters import invite
+from storage.raters import invite, set_password
 from storage.standing import stand_project
 
 PROJECT = "load"
@@ -92,8 +92,10 @@ def fill(data_dir: Path, num_raters: int, num_labels: int) -> dict[str, str]:
             is_reason_required=False,
             raters_per_case=RATERS_PER_CASE,
         )
-        passwords = {OWNER: invite(db, OWNER, "admin")[1]}
-        passwords |= {name: invite(db, name)[1] for name in names}
+        passwords = {name: f"{name}'s own password" for name in (OWNER, *names)}
+        for name, password in passwords.items():
+            invited = invite(db, name, "admin" if name == OWNER else "rater")
+            set_password(db, name, invited[1], password)
         for start in range(0, num_labels // LABELS_PER_CASE, _PART):
             stop = min(start + _PART, num_labels // LABELS_PER_CASE)
             _fill_part(db, range(start, stop), names)

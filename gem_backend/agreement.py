@@ -8,6 +8,9 @@ samples. All of them are 1 where everyone agrees, and 0 where raters agree as of
 A category is whatever the caller makes one: "cannot_judge" counts as a verdict like any other,
 unless its ratings are left out of the table.
 
+The code is our own because no library draws intervals for all three from counts of patterns, which
+100,000 labels need; the values are tested against scikit-learn, statsmodels and krippendorff.
+
 Intervals draw cases anew, with bias-corrected accelerated percentiles: in simulations of 15 to 100
 cases they cover the truth more often than plain ones of the same width. Cases of the same pattern
 are drawn together, so that 100,000 cases cost what their patterns cost. A sample

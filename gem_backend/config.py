@@ -106,12 +106,13 @@ class SftConfig(Settings):
     learning_rate: Positive = 1e-4  # ours
     batch_size: Count = 8  # ours
     min_steps: Annotated[int, Field(ge=0, le=10_000)] = 0  # ours: few labels are passed over until
-    # as many steps are taken
+    # as many steps are taken, but at most twice as often as many labels are
 
     def num_passes(self, num_pairs: int) -> int:
         """Return the passes over the chosen answers of so many pairs; 0 epochs is no warm start."""
         steps = max(1, -(-num_pairs // self.batch_size))
-        return max(self.epochs, -(-self.min_steps // steps)) if self.epochs else 0
+        wanted = -(-self.min_steps // steps)
+        return min(max(self.epochs, wanted), 2 * self.epochs)
 
 
 class SegaConfig(Settings):
@@ -186,7 +187,7 @@ _DEMO_STANDARD = RunConfig(
     scoring=ScoringConfig(lambda_fork=0.0),
     calibration=CalibrationConfig(features=("mean_logprob", "expert_likeness")),
     lora=LoraSettings(rank=8, alpha=16),
-    sft=SftConfig(epochs=10, learning_rate=2e-3, min_steps=20),
+    sft=SftConfig(epochs=10, learning_rate=2e-3, min_steps=40),
     sega=SegaConfig(
         rounds=5,
         prompts_per_step=4,

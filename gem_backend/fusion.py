@@ -39,11 +39,13 @@ from gem_backend.types import (
 )
 
 Items = tuple[dict[Feature, float], ...]
+Judged = tuple[str, str]
+"""A prompt and an answer to it that somebody judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The labels in features: ``items`` 2k and 2k + 1 are the answers of pair k.
+    """The labels in features: ``items`` are the judged answers, in the order of ``judged_answers``.
 
     ``direction`` is the likeness direction fitted on all labels, empty where it is not used.
     """
@@ -56,11 +58,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """What a calibrated run ranks with; ``judged_skill`` is by (prompt, answer), with residuals."""
+    """What a calibrated run ranks with; ``judged_skill`` of a judged answer has its residual."""
 
     calibration: Calibration
     direction: tuple[float, ...]
-    judged_skill: dict[tuple[str, str], float]
+    judged_skill: dict[Judged, float]
 
 
 _EVIDENCE: TypeAdapter[Evidence] = TypeAdapter(Evidence)
@@ -79,39 +81,55 @@ def fuse(trainer: Trainer) -> Fusion:
     fitted = fit(
         evidence.items, evidence.orders, config.calibration, config.scoring, evidence.groups
     )
-    judged = [(pair.prompt, answer) for pair in trainer.data.judged for answer in _answers_of(pair)]
+    judged = judged_answers(trainer.data.judged)
     skill = {key: one.mean for key, one in zip(judged, fitted.item_skills, strict=True)}
     return Fusion(fitted.calibration, evidence.direction, skill)
 
 
 def gather_evidence(trainer: Trainer) -> Evidence:
     """Look at every judged answer through a policy that was not trained on its prompt."""
-    judged, config = trainer.data.judged, trainer.config.calibration
-    orders = [expert_order(pair, 2 * k, 2 * k + 1) for k, pair in enumerate(judged)]
-    prompts = {
-        prompt: number for number, prompt in enumerate(dict.fromkeys(p.prompt for p in judged))
-    }
-    groups = tuple(prompts[pair.prompt] for pair in judged)
+    pairs, config = trainer.data.judged, trainer.config.calibration
+    judged = judged_answers(pairs)
+    place = {answer: number for number, answer in enumerate(judged)}
+    prompts = {prompt: number for number, prompt in enumerate(dict.fromkeys(p for p, _ in judged))}
+    group_I = np.array([prompts[prompt] for prompt, _ in judged])
+    groups = tuple(prompts[pair.prompt] for pair in pairs)
+    orders = [
+        expert_order(pair, *(place[pair.prompt, text] for text in _answers_of(pair)))
+        for pair in pairs
+    ]
     views = base_views(
         trainer.model, _sequences(trainer, judged), trainer.config.micro_batch_tokens
     )
     representation_ID = np.array([view.representation_D for view in views])
     is_likeness_used = "expert_likeness" in config.features
     items: dict[int, dict[Feature, float]] = {}
-    for part in _warmed_up_parts(trainer, groups):
-        others = [order for k, order in enumerate(orders) if k not in part]
+    for fold in _warmed_up_folds(trainer, groups):
+        part = np.flatnonzero(group_I % config.folds == fold)
         likeness_I = np.zeros(len(views))
         if is_likeness_used:
+            others = [
+                order
+                for order, group in zip(orders, groups, strict=True)
+                if group % config.folds != fold
+            ]
             direction_D = fit_direction(others, representation_ID, config.likeness_scale)
             likeness_I = representation_ID @ direction_D
-        items |= _items(trainer, part, views, likeness_I)
+            likeness_I -= likeness_I[part].mean()  # each part's direction has its own zero
+        items |= _items(trainer, judged, part.tolist(), views, likeness_I)
     direction_D = fit_direction(orders, representation_ID, config.likeness_scale)
     return Evidence(
-        tuple(items[i] for i in range(2 * len(judged))),
+        tuple(items[number] for number in range(len(judged))),
         tuple(orders),
         groups,
         tuple(direction_D.tolist()) if is_likeness_used else (),
     )
+
+
+def judged_answers(pairs: Sequence[PreferencePair]) -> tuple[Judged, ...]:
+    """Return every answer of the pairs once, however many raters and labels speak of it."""
+    answers = ((pair.prompt, answer) for pair in pairs for answer in _answers_of(pair))
+    return tuple(dict.fromkeys(answers))
 
 
 def group_scores(
@@ -148,55 +166,58 @@ def _likeness(
     return found
 
 
-def _warmed_up_parts(trainer: Trainer, groups: Sequence[int]) -> Iterator[set[int]]:
-    """Yield each part of the judged pairs, with the policy warmed up on the pairs outside it."""
+def _warmed_up_folds(trainer: Trainer, groups: Sequence[int]) -> Iterator[int]:
+    """Yield each part's number, with the policy warmed up on the pairs outside that part.
+
+    A prompt's part is the rest of its number, ``groups`` of the judged pairs, by ``folds``.
+    """
     config, data = trainer.config, trainer.data
     fresh = {k: v.clone() for k, v in get_peft_model_state_dict(trainer.model).items()}
-    for fold in range(config.calibration.folds):
-        part = {k for k, group in enumerate(groups) if group % config.calibration.folds == fold}
-        inside = {data.judged[k].prompt for k in part}
+    folds = config.calibration.folds
+    for fold in sorted({group % folds for group in groups}):
+        inside = {
+            pair.prompt
+            for pair, group in zip(data.judged, groups, strict=True)
+            if group % folds == fold
+        }
         outside = [pair for pair in data.train if pair.prompt not in inside]
-        if not part:
-            continue
-        trainer.reporter.say(
-            f"Calibrating the ranking: part {fold + 1} of {config.calibration.folds}"
-        )
+        trainer.reporter.say(f"Calibrating the ranking: part {fold + 1} of {folds}")
         optimizer = make_optimizer(trainer, config.sft.learning_rate)
-        for epoch in range(1, config.sft.num_passes(len(data.train)) + 1):
+        for epoch in range(1, config.sft.num_passes(len(outside)) + 1):
             set_seed(derived_seed(config.seed, f"part {fold}", epoch))
             for _ in sft_pass(trainer, optimizer, outside, f"{config.seed} part {fold} {epoch}"):
                 pass
-        yield part
+        yield fold
         set_peft_model_state_dict(trainer.model, fresh)
 
 
 def _items(
     trainer: Trainer,
-    part: set[int],
+    judged: Sequence[Judged],
+    part: Sequence[int],
     views: Sequence[BaseView],
     likeness_I: NDArray[np.float64],
 ) -> dict[int, dict[Feature, float]]:
     """Return the features of a part's answers under the policy as it stands."""
-    pairs = [trainer.data.judged[k] for k in sorted(part)]
-    places = [place for k in sorted(part) for place in (2 * k, 2 * k + 1)]
-    others = _other_answers(trainer, pairs)
+    answers = [judged[number] for number in part]
+    others = _other_answers(trainer, answers)
     return {
-        place: candidate_features(
+        number: candidate_features(
             candidate,
             others.get(candidate.prompt, ()),
-            views[place].logprob_T.tolist(),
+            views[number].logprob_T.tolist(),
             trainer.config.scoring,
-            float(likeness_I[place]),
+            float(likeness_I[number]),
         )
-        for place, candidate in zip(places, judged_candidates(trainer, pairs), strict=True)
+        for number, candidate in zip(part, judged_candidates(trainer, answers), strict=True)
     }
 
 
-def _other_answers(trainer: Trainer, pairs: Sequence[PreferencePair]) -> dict[str, list[str]]:
+def _other_answers(trainer: Trainer, answers: Sequence[Judged]) -> dict[str, list[str]]:
     """Sample answers to compare with, only where agreement is looked at."""
     if "answer_agreement" not in trainer.config.calibration.features:
         return {}
-    prompts = list(dict.fromkeys(pair.prompt for pair in pairs))
+    prompts = list(dict.fromkeys(prompt for prompt, _ in answers))
     groups = trainer.sampler.sample(prompts, trainer.config.sampling)
     return {
         prompt: [candidate.answer for candidate in group]
@@ -204,10 +225,10 @@ def _other_answers(trainer: Trainer, pairs: Sequence[PreferencePair]) -> dict[st
     }
 
 
-def judged_candidates(trainer: Trainer, pairs: Sequence[PreferencePair]) -> list[Candidate]:
-    """Return both answers of each pair as candidates, scored by the policy as it stands."""
+def judged_candidates(trainer: Trainer, answers: Sequence[Judged]) -> list[Candidate]:
+    """Return written answers as candidates, scored by the policy as it stands."""
     policy = trainer.policy
-    sequences = _sequences(trainer, pairs)
+    sequences = _sequences(trainer, answers)
     scored = score_tokens(
         trainer.model,
         sequences,
@@ -216,19 +237,14 @@ def judged_candidates(trainer: Trainer, pairs: Sequence[PreferencePair]) -> list
     )
     given = Provenance(policy.name, policy.adapter, 0, 0.0, 1.0, engine="given")
     writer = CandidateWriter(policy.tokenizer, trainer.config.prompt.answer_marker, given)
-    prompts = [pair.prompt for pair in pairs for _ in _answers_of(pair)]
     return [
         writer.candidate(prompt, 0, Sampled(sequence.completion_ids, True), statistics)
-        for prompt, sequence, statistics in zip(prompts, sequences, scored, strict=True)
+        for (prompt, _), sequence, statistics in zip(answers, sequences, scored, strict=True)
     ]
 
 
-def _sequences(trainer: Trainer, pairs: Sequence[PreferencePair]) -> list[TokenSequence]:
-    return [
-        answer_sequence(trainer, pair.prompt, answer)
-        for pair in pairs
-        for answer in _answers_of(pair)
-    ]
+def _sequences(trainer: Trainer, answers: Sequence[Judged]) -> list[TokenSequence]:
+    return [answer_sequence(trainer, prompt, answer) for prompt, answer in answers]
 
 
 def _answers_of(pair: PreferencePair) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig
 from gem_backend.forward import TokenSequence
-from gem_backend.fusion import Fusion, group_scores, judged_candidates
+from gem_backend.fusion import Fusion, group_scores, judged_answers, judged_candidates
 from gem_backend.order import derived_seed, shuffled_batches
 from gem_backend.ranking import rank_candidates
 from gem_backend.representation import BaseView, base_views
@@ -121,14 +121,14 @@ def _labelled(
     pairs = [pair for pair in trainer.data.judged if pair.prompt == prompt]
     if not pairs:
         return [], []
-    candidates = judged_candidates(trainer, pairs)
+    answers = judged_answers(pairs)
+    candidates = judged_candidates(trainer, answers)
     sequences = [candidate_sequence(trainer, candidate) for candidate in candidates]
     views = base_views(trainer.model, sequences, trainer.config.micro_batch_tokens)
     if fusion is None:
         scores = group_scores(trainer.config, None, candidates, views)
     else:
-        answers = [answer for pair in pairs for answer in (pair.chosen, pair.rejected)]
-        scores = [fusion.judged_skill[prompt, answer] for answer in answers]
+        scores = [fusion.judged_skill[answer] for answer in answers]
     return list(zip(candidates, sequences, views, strict=True)), scores
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from gem_backend.agreement_counts import Rating, Said
-from gem_backend.label_health import JudgedCase, TimeCheck, time_check
+from gem_backend.judged import JudgedCase
+from gem_backend.label_health import TimeCheck, time_check
 from gem_backend.statistics import wilson
 from gem_backend.types import Estimate
 

@@ -149,12 +149,18 @@ class Comparison:
 class Case:
     """A comparison as one rater sees it; ``left`` names the answer shown on the left.
 
-    ``is_repeat``: the rater has judged it before and is asked once more, without knowing.
+    ``repeats``: the rater has judged it before, in the event of that ``seq``, and is asked once
+    more without knowing.
     """
 
     comparison: Comparison
     left: Answer
-    is_repeat: bool = False
+    repeats: int | None = None
+
+    @property
+    def is_repeat(self) -> bool:
+        """Whether the rater is asked for the second time."""
+        return self.repeats is not None
 
     @property
     def left_text(self) -> str:
@@ -171,7 +177,8 @@ class Case:
 class LabelEvent:
     """One line of the append-only label log; ``kind`` "undo" withdraws the rater's last label.
 
-    A final label settles a case in sight of what raters said; they keep their own.
+    A final label settles a case in sight of what raters said; they keep their own. What came from a
+    file says who brought it and when; nothing else about it is known for sure.
     """
 
     event_id: str
@@ -187,6 +194,9 @@ class LabelEvent:
     created_at: str = ""
     reasons: tuple[str, ...] = ()
     is_final: bool = False
+    is_imported: bool = False
+    imported_by: str | None = None
+    imported_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

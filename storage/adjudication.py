@@ -9,18 +9,22 @@ from dataclasses import dataclass
 
 from gem_backend.types import Case, CaseSource, Comparison, Split, Verdict
 from storage.database import Database
-from storage.pairs import Judgement, append_event
+from storage.pairs import SETTLED, Judgement, append_event
 from storage.standing import held_label
 
-_WHICH = """
-WITH disputed AS (
-    SELECT pair_id, bool_or(is_final) AS is_settled, min(pairs.seq) AS place
-    FROM labels JOIN pairs USING (pair_id)
+# Whether the better answer may be used decides whether a pair trains; beside a tie it does not.
+_WHICH = f"""
+WITH settled AS ({SETTLED}), disputed AS (
+    SELECT
+        pair_id, bool_or(final_seq IS NOT NULL) AS is_settled, min(pairs.seq) AS place
+    FROM labels JOIN pairs USING (pair_id) LEFT JOIN settled USING (pair_id)
     WHERE pairs.project_id = ?
     GROUP BY pair_id
-    HAVING count(DISTINCT verdict) FILTER (NOT is_final) > 1 OR bool_or(is_final)
+    HAVING is_settled
+        OR count(DISTINCT verdict) FILTER (NOT is_final) > 1
+        OR count(DISTINCT is_acceptable) FILTER (NOT is_final AND verdict IN ('a', 'b')) > 1
 )
-"""
+"""  # noqa: S608 - our own text
 _COUNT = f"{_WHICH} SELECT count(*) FILTER (is_settled), count(*) FROM disputed"  # noqa: S608
 _DISPUTED = f"""{_WHICH}
 SELECT
@@ -30,6 +34,7 @@ FROM labels
 JOIN pairs USING (pair_id)
 JOIN prompts USING (prompt_id)
 SEMI JOIN (FROM disputed ORDER BY is_settled, place LIMIT ?) AS listed USING (pair_id)
+WHERE NOT is_final OR labels.seq IN (SELECT final_seq FROM settled)
 ORDER BY pairs.seq, labels.seq
 """  # noqa: S608 - our own text
 
@@ -52,8 +57,9 @@ class Dispute:
 
 
 def disputes(db: Database, project_id: str, most: int = sys.maxsize) -> list[Dispute]:
-    """Return the cases on which raters' verdicts differ, and all settled ones, the oldest first.
+    """Return the cases on which raters differ, and all settled ones, the oldest first.
 
+    They differ where their verdicts do, or where only some say that the better answer may be used.
     Of more than ``most`` the oldest that nobody settled are returned.
     """
     cases: dict[str, list[_Row]] = {}

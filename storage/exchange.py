@@ -18,7 +18,7 @@ from storage.import_files import NOT_JSON, NOT_NAMED
 from storage.import_names import check_mapping, missing_columns
 from storage.import_rows import NO_PROMPT, Refused
 from storage.import_source import CheckedRow, checked_rows
-from storage.import_staging import drop_staging, enter_staging, new_staging, stagings
+from storage.import_staging import Owner, drop_staging, enter_staging, new_staging, stagings
 from storage.import_store import plan_storing, store_staged
 from storage.projects import get_project
 
@@ -59,13 +59,14 @@ _STAGED = pa.schema(
 )
 
 
-def import_file(
+def import_file(  # noqa: PLR0913 - the last three only the page and the command line give
     db: Database,
     project_id: str,
     path: Path,
     mapping: Mapping[str, str] | None = None,
     on_progress: Callable[[int, int], object] = lambda *_: None,
     is_cancelled: Callable[[], bool] = lambda: False,
+    imported_by: str = "",
 ) -> ImportReport:
     """Import a file or folder; bad rows are left out and named, good ones are stored together.
 
@@ -79,6 +80,7 @@ def import_file(
             much is done and of how much.
         is_cancelled: asked whether to stop, as often while rows are read; once they are being
             stored the import is certain.
+        imported_by: who brings the file; every label that comes of it says so for ever.
 
     Raises:
         ImportFileError: nothing of the file can be read, the mapping does not fit it, or
@@ -87,7 +89,7 @@ def import_file(
     """
     progress = _Progress(on_progress, is_cancelled)
     renames = check_mapping(mapping or {})
-    owner = {"project": project_id, "now": utc_now()}
+    owner = Owner(project_id, imported_by, utc_now())
     skipped = Refused()
     with db.temporary_tables():
         # Reading may take minutes, in which others label: nobody waits for it.
@@ -103,7 +105,7 @@ def import_file(
                 raise ImportFileError(f"The file has no column '{missing[0]}' to map.")
             _refuse_unreadable(db, skipped)
         try:
-            plan = plan_storing(db, owner, skipped)
+            plan = plan_storing(db, skipped)
             progress.report()
         except Exception:
             with contextlib.suppress(StorageError):
@@ -119,7 +121,7 @@ def finish_imports(db: Database) -> None:
     for name in stagings(db):
         with db.temporary_tables():
             owner = enter_staging(db, name)
-            store_staged(db, owner, plan_storing(db, owner, Refused()))
+            store_staged(db, owner, plan_storing(db, Refused()))
             drop_staging(db, name)
 
 

@@ -45,7 +45,10 @@ def pair_id(prompt_id: str, answer_a: str, answer_b: str) -> str:
 
 
 def left_answer(pair_id: str, rater: str) -> Answer:
-    """Return which answer a rater sees on the left: fixed for both, even over many pairs."""
+    """Return the answer that a rater sees on the left where nobody has seen the pair before.
+
+    It is fixed for pair and rater, and even over many pairs.
+    """
     return "a" if int(content_id("left", pair_id, rater), 16) % 2 == 0 else "b"
 
 

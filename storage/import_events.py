@@ -1,4 +1,4 @@
-"""Restoring a label log: every event with its id, rater and times, each of them once."""
+"""A label log that comes back: every event with its id, rater and times, each of them once."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields
@@ -16,7 +16,10 @@ _Text = Annotated[str, Field(min_length=1)]
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """A line of an exported log; the fields are its keys, in this order."""
+    """A line of an exported log; the fields are its keys, in this order.
+
+    ``is_imported`` is said of where the event was first stored.
+    """
 
     event_id: _Text
     created_at: str
@@ -44,15 +47,59 @@ class LoggedEvent:
 
 _EVENT = TypeAdapter(LoggedEvent)
 
+# --- which events may join --------------------------------------------------------------------
+# A file is anybody's word, whoever its lines name. So one rule holds for a log as for plain rows:
+# what comes from a file is stored as imported, with who brought it, and never as said here. And it
+# adds nothing where somebody of this studio spoke for themselves: a rater's label or withdrawal on
+# a case keeps all other lines about that rater and case out, and anybody's keeps out all others
+# that would settle the case. (A final label that came first gives way in ``storage.pairs``.) The
+# studio's own events are known by their ids: there already, as long as they say the same.
+
 _FOREIGN = """
 SELECT line FROM staged JOIN label_events USING (event_id)
 WHERE staged.pair_id <> label_events.pair_id
 """
 
-# A rater's last word is the newest in the order of the log: an older one may not come after it.
-_OUTDATED = """
+# A pair may be stored with its answers the other way round; then the sides change their names.
+_VERDICT = """
+CASE WHEN staged.answer_a <> pairs.answer_a AND staged.verdict IN ('a', 'b')
+    THEN if(staged.verdict = 'a', 'b', 'a') ELSE staged.verdict END
+"""
+_LEFT = """
+CASE WHEN staged.answer_a <> pairs.answer_a AND staged."left" IS NOT NULL
+    THEN if(staged."left" = 'a', 'b', 'a') ELSE staged."left" END
+"""
+
+_CHANGED = f"""
+SELECT line FROM staged JOIN pairs USING (pair_id) JOIN label_events AS said USING (event_id)
+WHERE staged.kind = 'event' AND (
+    said.rater, said.kind, said.verdict, said."left", said.strength, said.is_acceptable,
+    said.rationale, said.reasons, said.is_final, said.created_at, said.part_of
+) IS DISTINCT FROM (
+    staged.rater, staged.event_kind, {_VERDICT}, {_LEFT}, staged.strength, staged.is_acceptable,
+    staged.rationale, staged.reasons, staged.is_final, staged.logged_at, staged.part_of
+)
+"""  # noqa: S608 - our own text
+
+_NEW = "kind = 'event' AND event_id NOT IN (SELECT event_id FROM label_events)"
+_OWN = "label_events WHERE NOT is_imported"
+
+_SAID_HERE = f"""
 SELECT line FROM staged
-WHERE kind = 'event' AND event_id NOT IN (SELECT event_id FROM label_events)
+WHERE {_NEW} AND (pair_id, rater) IN (SELECT (pair_id, rater) FROM {_OWN} AND kind <> 'skip')
+"""  # noqa: S608 - our own text
+_SETTLES = f"""
+SELECT line FROM staged
+WHERE {_NEW} AND is_final AND pair_id IN (SELECT pair_id FROM {_OWN} AND kind <> 'skip')
+"""  # noqa: S608 - our own text
+_PART_OF_OWN = f"""
+SELECT line FROM staged WHERE {_NEW} AND part_of IN (SELECT event_id FROM {_OWN})
+"""  # noqa: S608 - our own text
+
+# A rater's last word is the newest in the order of the log: an older one may not come after it.
+_OUTDATED = f"""
+SELECT line FROM staged
+WHERE {_NEW}
     AND EXISTS (
         FROM label_events AS said
         WHERE said.pair_id = staged.pair_id AND said.rater = staged.rater
@@ -60,32 +107,37 @@ WHERE kind = 'event' AND event_id NOT IN (SELECT event_id FROM label_events)
             AND said.created_at > staged.logged_at
             AND said.event_id NOT IN (SELECT event_id FROM staged WHERE event_id IS NOT NULL)
     )
-"""
+"""  # noqa: S608 - our own text
 
+CANNOT_ADD = (
+    "This rater has said something about this case here; a file cannot add to it or change it."
+)
+CANNOT_SETTLE = "Somebody has said something about this case here; a file cannot settle it."
 _REFUSED = (
     (_FOREIGN, "This event is in the log of another project or case already."),
+    (_CHANGED, "This event is in the log here and says something else; it is left as it is."),
+    (_SAID_HERE, CANNOT_ADD),
+    (_SETTLES, CANNOT_SETTLE),
+    (_PART_OF_OWN, "This event would be part of a label of this studio."),
     (_OUTDATED, "This rater has said something newer about this case here."),
 )
 
-# A pair may be stored with its answers the other way round; then the sides change their names.
-SAVE_EVENTS = """
+SAVE_EVENTS = f"""
 INSERT INTO label_events (event_id, pair_id, rater, kind, verdict, "left", strength, is_acceptable,
-    rationale, reasons, elapsed_s, is_imported, created_at, monotonic_s, part_of,
-    is_final)
+    rationale, reasons, elapsed_s, is_imported, was_imported, imported_by, imported_at, created_at,
+    monotonic_s, part_of, is_final)
 WITH new AS (
-    SELECT staged.*, staged.answer_a <> pairs.answer_a AS is_turned
+    SELECT staged.* REPLACE ({_VERDICT} AS verdict, {_LEFT} AS "left")
     FROM staged JOIN pairs USING (pair_id) ANTI JOIN label_events USING (event_id)
     WHERE kind = 'event' AND place BETWEEN $start AND $end
     QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY place) = 1
 )
 SELECT
-    event_id, pair_id, rater, event_kind,
-    CASE WHEN is_turned AND verdict IN ('a', 'b') THEN if(verdict = 'a', 'b', 'a') ELSE verdict END,
-    CASE WHEN is_turned AND "left" IS NOT NULL THEN if("left" = 'a', 'b', 'a') ELSE "left" END,
-    strength, is_acceptable, rationale, reasons, elapsed_s, is_imported, logged_at, monotonic_s,
-    part_of, is_final
+    event_id, pair_id, rater, event_kind, verdict, "left", strength, is_acceptable, rationale,
+    reasons, elapsed_s, true, is_imported, $importer, $now, logged_at, monotonic_s, part_of,
+    is_final
 FROM new ORDER BY place
-"""
+"""  # noqa: S608 - our own text
 
 
 def is_event(columns: Collection[str]) -> bool:
@@ -127,6 +179,7 @@ def parse_event(values: Row) -> ImportRow:
         split=event.split,
         gold_answer=event.gold_answer,
         reasons=event.reasons,
+        is_final=event.is_final,
         logged=_facts(event),
     )
 
@@ -143,7 +196,6 @@ def _facts(event: LoggedEvent) -> LoggedFacts:
         source=event.source,
         part_of=event.part_of,
         is_written=event.is_written,
-        is_final=event.is_final,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, AnyStr
 
 from storage.errors import ImportFileError
+from storage.import_archive import SUFFIX, unpacked
 from storage.import_columnar import SUFFIXES, columnar_rows, folder_files
 from storage.import_rows import RawRow
 from storage.spreadsheet import unguard
@@ -37,15 +38,20 @@ def read_rows(path: Path, is_header: IsHeader = has_prompt) -> Iterator[RawRow]:
 
     Args:
         path: ``.csv`` and ``.tsv`` are tables, ``.json`` may be one list, ``.parquet`` and
-            ``.arrow`` are columns, a folder holds such files; all else has JSON on each line. In
-            a folder, rows are counted on from file to file, and files name the split.
+            ``.arrow`` are columns, a folder or a ``.zip`` of it holds such files; all else has
+            JSON on each line. In a folder, rows are counted on from file to file, and files name
+            the split.
         is_header: whether column names are those of a table that can be used.
 
     Raises:
         ImportFileError: the file is missing, not UTF-8, has no usable header or a line without end.
     """
     try:
-        yield from _folder_rows(path) if path.is_dir() else _file_rows(path, is_header)
+        if path.suffix.lower() == SUFFIX and path.is_file():
+            with unpacked(path) as folder:
+                yield from _folder_rows(folder)
+        else:
+            yield from _folder_rows(path) if path.is_dir() else _file_rows(path, is_header)
     except UnicodeDecodeError as error:
         raise ImportFileError(
             "The file is not UTF-8 text; save it as UTF-8 and import it again."

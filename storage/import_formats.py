@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
-from storage.import_grades import MAX_ANSWERS
 from storage.import_names import answer_names, prompt_name
+from storage.import_rankings import PLACES, SCORES, ranked_answers, unranked_answers
 from storage.import_rows import Row, RowError
+from storage.import_values import whole_number
 
 PlainRow = dict[str, object]
 
@@ -32,10 +33,7 @@ _CLAIM_VERDICTS = {
     "contradiction": "second", "contradict": "second", "contradicts": "second",
     "neutral": "both_bad",
 }  # fmt: skip
-_SAID = frozenset(
-    {"chosen", "rejected", "answer_a", "answer_b"}
-    | {"rank", "ranks", "ranking", "grade", "grades", "score", "scores"}
-)
+_PAIRED = frozenset({"chosen", "rejected", "answer_a", "answer_b"})
 _SHARED = ("strength", "rationale", "reasons", "rater", "split", "gold_answer", "is_acceptable")
 
 
@@ -61,11 +59,6 @@ def find_format(columns: Collection[str]) -> Format | None:
         ),
         None,
     )
-
-
-def is_graded(columns: Collection[str]) -> bool:
-    """Whether rows with these columns are single answers with a grade."""
-    return {"prompt", "answer", "grade"}.issubset(columns)
 
 
 # --- what the readers share -------------------------------------------------------------------
@@ -160,9 +153,10 @@ def _pandalm(values: Row) -> list[PlainRow]:
     case = _case(texts, ("response1", "response2"), values)
     rows = []
     for name in sorted(name for name in values if re.fullmatch(r"annotator\d+", name)):
-        verdict = {"0": "tie", "1": "first", "2": "second"}.get(str(values[name]))
-        if verdict is None:
+        number = whole_number(values[name])
+        if number not in (0, 1, 2):
             raise RowError(f"The value of '{name}' is none of 0, 1 and 2.")
+        verdict = ("tie", "first", "second")[number]
         rows.append(_judged(case, verdict) | {"rater": name})
     return rows
 
@@ -284,24 +278,6 @@ def _judged_claims(values: Row) -> list[PlainRow]:
     return rows
 
 
-def _unordered(values: Row) -> list[PlainRow]:
-    """Read several answers to a question: every two of them are a case."""
-    answers = values["answers"]
-    if not isinstance(answers, list):
-        raise RowError("The value of 'answers' is not a list.")
-    texts = {f"answers {place}": answer for place, answer in enumerate(answers, 1)}
-    shared = {name: values[name] for name in ("prompt", "split", "gold_answer") if name in values}
-    distinct = list(dict.fromkeys(_text(texts, name) for name in texts))
-    if len(distinct) < 2:
-        raise RowError("This question has fewer than two different answers.")
-    if len(distinct) > MAX_ANSWERS:
-        raise RowError(f"This question has more than {MAX_ANSWERS} answers.")
-    return [
-        shared | {"answer_a": first, "answer_b": second}
-        for first, second in itertools.combinations(distinct, 2)
-    ]
-
-
 FORMATS = (
     Format(
         "PandaLM",
@@ -320,10 +296,14 @@ FORMATS = (
         frozenset({"prompt", "answer_a", "answer_b", "verdict"}),
         _judged_answers,
     ),
+    *(
+        Format("ranked answers", frozenset({"prompt", "answers", name}), ranked_answers, _PAIRED)
+        for name in (*PLACES, *SCORES)
+    ),
     Format(
         "answers to rank",
         frozenset({"prompt", "answers"}),
-        _unordered,
-        but_none_of=_SAID,
+        unranked_answers,
+        but_none_of=_PAIRED | {"rank", "grade", "score"},
     ),
 )

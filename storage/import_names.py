@@ -27,6 +27,9 @@ OUR_NAMES = (
     "answer",
     "grade",
     "answers",
+    "rank",
+    "ranks",
+    "scores",
 )
 _USUAL: dict[str, tuple[str, ...]] = {
     "prompt": ("question", "instruction", "query", "input", "user_prompt", "problem"),
@@ -40,8 +43,21 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "grade": ("score", "rating", "quality"),
     "answer": ("response", "completion", "output", "reply"),
     "answers": ("responses", "completions", "candidates", "replies"),
+    "rank": ("position",),
+    "ranks": ("ranking", "rankings", "places"),
+    "scores": ("ratings", "grades"),
 }
-_TOGETHER = (("chosen", "rejected"), ("answer_a", "answer_b", "verdict"), ("answer", "grade"))
+# What each stands for is known only beside the others: (all of these, and of these at least one).
+_TOGETHER = (
+    (("chosen", "rejected"), ()),
+    (("answer_a", "answer_b"), ()),
+    (("verdict",), ("answer_a",)),
+    (("answer",), ("grade", "rank")),
+    (("grade",), ("answer",)),
+    (("rank",), ("answer",)),
+    (("ranks",), ("answers",)),
+    (("scores",), ("answers",)),
+)
 _ANSWER = re.compile(
     r"(?:answer|response|completion|output|generation|reply|candidate|option|summary|text)"
     r"[ _-]?([a-h]|\d)",
@@ -75,8 +91,9 @@ def propose_mapping(columns: Iterable[str]) -> dict[str, str]:
     answers = [theirs[name] for name in answer_names(theirs)]
     if len(answers) == 2 and not {"chosen", "rejected"} <= found.keys():
         found = {**found, "answer_a": answers[0], "answer_b": answers[1]}
-    for names in _TOGETHER:
-        if not set(names[:2]) <= found.keys():
+    for names, others in _TOGETHER:
+        has_other = not others or any(other in found for other in others)
+        if not (has_other and set(names) <= found.keys()):
             found = {ours: name for ours, name in found.items() if ours not in names}
     return {name: ours for ours, name in found.items() if name != ours}
 

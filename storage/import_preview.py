@@ -8,7 +8,7 @@ from pathlib import Path
 from gem_backend.types import SkippedRow
 from storage.errors import ImportFileError
 from storage.import_files import read_rows
-from storage.import_grades import ONLY_ONE
+from storage.import_grades import is_alone
 from storage.import_names import check_mapping, propose_mapping, rename
 from storage.import_rows import ImportRow, Refused
 from storage.import_source import checked_rows, format_name
@@ -61,7 +61,7 @@ def preview(path: Path, mapping: Mapping[str, str] | None = None, rows: int = 20
         columns,
         mapping,
         tuple(shown),
-        tuple(problem for problem in problems.rows if problem.reason != ONLY_ONE),
+        tuple(problem for problem in problems.rows if not is_alone(problem.reason)),
         num_rows=next(looked_at),
     )
 

@@ -1,7 +1,7 @@
 """From one row's named values to a checked row; a bad row says in plain words what is wrong.
 
 ``prompt, chosen, rejected`` is a labelled pair, ``prompt, answer_a, answer_b`` a case to judge, and
-a lone ``prompt`` a question of the pool. Texts may be lists of chat messages instead.
+a lone ``prompt`` a question of the pool.
 """
 
 import json
@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 from gem_backend.types import Answer, CaseSource, LabelKind, PairVerdict, SkippedRow, Split, Verdict
+from storage.import_values import is_missing, whole_number, yes_or_no
 from storage.reasons import split_reasons
 
 MOST_LISTED = 10_000  # refused rows; a file may have millions of them
 DEFAULT_RATER = "import"
 NO_PROMPT = "This row has no 'prompt'."
 
-_YES = ("true", "yes", "1")
-_NO = ("false", "no", "0")
 _ANSWERS = ("chosen", "rejected", "answer_a", "answer_b")
 
 Row = Mapping[str, object]
@@ -63,7 +62,6 @@ class LoggedFacts:
     source: CaseSource
     part_of: str | None
     is_written: bool
-    is_final: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +83,7 @@ class ImportRow:
     split: Split | None = None
     gold_answer: str | None = None
     reasons: tuple[str, ...] = ()
+    is_final: bool = False
     logged: LoggedFacts | None = None
 
 
@@ -112,12 +111,13 @@ def parse_row(values: Row) -> ImportRow:
         second,
         verdict=_verdict(values),
         strength=_strength(values),
-        is_acceptable=_is_acceptable(values),
+        is_acceptable=_truth(values, "is_acceptable", default=True),
         rationale=_text(values, "rationale") or "",
-        rater=_text(values, "rater") or DEFAULT_RATER,
+        rater=_rater(values),
         split=split,
         gold_answer=gold_answer,
         reasons=_reasons(values),
+        is_final=_truth(values, "is_final", default=False),
     )
 
 
@@ -130,15 +130,9 @@ def _is_prompt_only(values: Row, split: Split | None) -> bool:
 
 
 def _prompt(values: Row) -> str:
-    prompt = values.get("prompt")
-    if isinstance(prompt, list):
-        text = _conversation(_messages(prompt))
-    elif prompt is None and isinstance(values.get("chosen"), list):
-        text = _conversation(_messages(values["chosen"])[:-1])  # the prompt inside the chat
-    else:
-        if "prompt" not in values:
-            raise RowError(NO_PROMPT)
-        text = _text(values, "prompt") or ""
+    if "prompt" not in values:
+        raise RowError(NO_PROMPT)
+    text = _text(values, "prompt") or ""
     if not text.strip():
         raise RowError("The question is empty.")
     return text
@@ -152,41 +146,38 @@ def _answers(values: Row, names: tuple[str, ...]) -> tuple[str, str]:
 
 
 def _answer(values: Row, name: str) -> str:
-    answer = values.get(name)
-    text = _last_reply(answer) if isinstance(answer, list) else _text(values, name)
-    if not (text or "").strip():
+    text = _text(values, name) or ""
+    if not text.strip():
         raise RowError(f"The answer '{name}' is empty.")
-    return text or ""
+    return text
 
 
 def _verdict(values: Row) -> Verdict:
-    verdict = _text(values, "verdict") or "preferred"
+    word = _text(values, "verdict") or "preferred"
+    verdict = "_".join(word.lower().split())
     if verdict not in get_args(PairVerdict):
         raise RowError(
-            f"The verdict '{verdict[:40]}' is none of preferred, tie, both_bad, cannot_judge."
+            f"The verdict '{word[:40]}' is none of preferred, tie, both_bad, cannot_judge."
         )
     return "a" if verdict == "preferred" else verdict  # type: ignore[return-value] # checked above
 
 
 def _strength(values: Row) -> int:
-    strength = values.get("strength")
-    if strength is None:
+    if is_missing(values.get("strength")):
         return 1
-    if isinstance(strength, str):
-        strength = {"1": 1, "2": 2, "3": 3}.get(strength.strip(), strength)
-    if isinstance(strength, bool) or strength not in (1, 2, 3):
+    strength = whole_number(values["strength"])
+    if strength not in (1, 2, 3):
         raise RowError("The strength must be 1, 2 or 3.")
-    return int(str(strength)[0])
+    return strength
 
 
-def _is_acceptable(values: Row) -> bool:
-    value = values.get("is_acceptable", True)
-    word = str(value).strip().lower()
-    if value is None or word in _YES:
-        return True
-    if word in _NO:
-        return False
-    raise RowError("The value of 'is_acceptable' must be true or false.")
+def _truth(values: Row, name: str, *, default: bool) -> bool:
+    if is_missing(values.get(name)):
+        return default
+    truth = yes_or_no(values[name])
+    if truth is None:
+        raise RowError(f"The value of '{name}' must be true or false.")
+    return truth
 
 
 def _reasons(values: Row) -> tuple[str, ...]:
@@ -196,6 +187,14 @@ def _reasons(values: Row) -> tuple[str, ...]:
     if not all(isinstance(reason, str) for reason in value):
         raise RowError("The value of 'reasons' is not a list of texts.")
     return tuple(storable(reason, "reasons") for reason in value if reason)
+
+
+def _rater(values: Row) -> str:
+    """Return the rater's name; a number is one too."""
+    if is_missing(values.get("rater")):
+        return DEFAULT_RATER
+    number = None if isinstance(values["rater"], str) else whole_number(values["rater"])
+    return _text(values, "rater") or "" if number is None else str(number)
 
 
 def _split(values: Row) -> Split | None:
@@ -235,34 +234,3 @@ def storable(text: str, name: str) -> str:
     except UnicodeEncodeError as error:
         raise RowError(f"The value of '{name}' has a broken character (half of a pair).") from error
     return text
-
-
-# --- chat messages: [{"role": ..., "content": ...}, ...] ----------------------------------------
-
-
-def _messages(value: object) -> list[tuple[str, str]]:
-    """Return the role and the text of each message of a chat."""
-    if not isinstance(value, list):
-        raise RowError("The chat is not a list of messages.")
-    messages = []
-    for message in value:
-        fields = message if isinstance(message, dict) else {}
-        role, content = fields.get("role"), fields.get("content")
-        if not isinstance(role, str) or not isinstance(content, str):
-            raise RowError("A chat message needs a role and a content that is text.")
-        messages.append((role, storable(content, "content")))
-    return messages
-
-
-def _conversation(messages: list[tuple[str, str]]) -> str:
-    """Return a lone message's text, or all messages with their roles in front."""
-    if len(messages) == 1:
-        return messages[0][1]
-    return "\n\n".join(f"{role.capitalize()}: {content}" for role, content in messages)
-
-
-def _last_reply(value: object) -> str:
-    replies = [content for role, content in _messages(value) if role == "assistant"]
-    if not replies:
-        raise RowError("The chat has no message of the assistant.")
-    return replies[-1]

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gem_backend.types import SkippedRow
+from storage.import_chats import plain_texts
 from storage.import_events import is_event, parse_event
 from storage.import_files import read_rows
-from storage.import_formats import find_format, is_graded
-from storage.import_grades import GradedAnswers
+from storage.import_formats import find_format
+from storage.import_grades import GradedAnswers, grading
 from storage.import_names import rename
 from storage.import_rows import ImportRow, RawRow, Refused, RowError, parse_row
 
@@ -33,8 +34,8 @@ def format_name(columns: Collection[str]) -> str | None:
         return "label log"
     if found := find_format(columns):
         return found.name
-    if is_graded(columns):
-        return "graded answers"
+    if number := grading(columns):
+        return {"grade": "graded answers", "rank": "ranked answers"}[number]
     return next((name for name, needed in _OWN if needed.issubset(columns)), None)
 
 
@@ -88,9 +89,10 @@ def _rows(raw: RawRow, mapping: Mapping[str, str], graded: GradedAnswers) -> lis
     values = rename(_values(raw), mapping)
     if is_event(values):
         return [parse_event(values)]
+    values = plain_texts(values)
     if found := find_format(values):
         return [parse_row(row) for row in found.read(values)]
-    if is_graded(values):
+    if grading(values):
         graded.add(raw.line, values)
         return []
     return [parse_row(values)]

@@ -8,7 +8,8 @@ that is part of a larger transaction needs none of this; its rows wait in a temp
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 
 from storage.database import Database
 from storage.errors import StorageError
@@ -33,8 +34,17 @@ CREATE {kind} staged (
 _STAGINGS = "SELECT schema_name FROM duckdb_schemas() WHERE starts_with(schema_name, ?)"
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Where rows go, who brings them, and when they did."""
+
+    project_id: str
+    imported_by: str
+    now: str
+
+
 @contextlib.contextmanager
-def new_staging(db: Database, owner: Mapping[str, str]) -> Iterator[str]:
+def new_staging(db: Database, owner: Owner) -> Iterator[str]:
     """Make ``staged`` mean a new table, to be filled inside; it is there afterwards, or nothing is.
 
     Inside ``Database.temporary_tables``. Yields the staging's name, empty in a larger transaction.
@@ -52,7 +62,7 @@ def new_staging(db: Database, owner: Mapping[str, str]) -> Iterator[str]:
         with db.aside():
             db.execute_script(_CREATE_SCHEMA.format(name=name))
             db.execute_script(_CREATE_STAGED.format(kind="TABLE"))
-            db.execute("INSERT INTO owner VALUES (?)", [json.dumps(dict(owner))])
+            db.execute("INSERT INTO owner VALUES (?)", [json.dumps(asdict(owner))])
             yield name
     except Exception:
         with contextlib.suppress(StorageError):
@@ -60,12 +70,12 @@ def new_staging(db: Database, owner: Mapping[str, str]) -> Iterator[str]:
         raise
 
 
-def enter_staging(db: Database, name: str) -> dict[str, str]:
+def enter_staging(db: Database, name: str) -> Owner:
     """Make ``staged`` mean the rows of an unfinished import; return its owner."""
     with db.transaction():
         db.execute_script(f"SET search_path = '{name},main'")
         [(owner,)] = db.query("SELECT owner FROM owner")
-    return dict(json.loads(str(owner)))
+    return Owner(**json.loads(str(owner)))
 
 
 def drop_staging(db: Database, name: str) -> None:

@@ -6,15 +6,16 @@ last parts say that it stands.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from gem_backend.types import ImportReport, SkippedRow
 from storage.database import Database
 from storage.identity import monotonic_s
-from storage.import_events import SAVE_EVENTS, refuse_events
+from storage.import_events import CANNOT_ADD, CANNOT_SETTLE, SAVE_EVENTS, refuse_events
 from storage.import_rows import Refused
+from storage.import_staging import Owner
 from storage.standing import stand_touched
 
 Part: TypeAlias = dict[str, int]  # the first and the last place of it
@@ -125,62 +126,73 @@ _VERDICT = "CASE WHEN verdict <> 'a' OR staged.answer_a = pairs.answer_a THEN ve
 # has changed their mind since. In parts too: sorting out what is new takes memory for every row.
 _SAVE_LABELS = f"""
 INSERT INTO label_events (event_id, pair_id, rater, kind, verdict, strength, is_acceptable,
-    rationale, reasons, is_imported, created_at, monotonic_s)
+    rationale, reasons, is_imported, imported_by, imported_at, created_at, monotonic_s,
+    is_final)
 WITH said AS (
     SELECT
-        place, pair_id, rater, strength, staged.is_acceptable, rationale, reasons,
+        place, pair_id, rater, strength, staged.is_acceptable, rationale, reasons, is_final,
         {_VERDICT} AS verdict
     FROM staged JOIN pairs USING (pair_id)
     WHERE kind = 'label' AND place BETWEEN $start AND $end
 ), known AS (
-    SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons FROM labels
+    SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, is_final
+    FROM labels
     WHERE pair_id IN (SELECT pair_id FROM said)
     UNION ALL
-    SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons
+    SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, is_final
     FROM label_events WHERE is_imported AND pair_id IN (SELECT pair_id FROM said)
 ), new AS (
-    SELECT min(place) AS place, pair_id, rater, strength, is_acceptable, rationale, reasons, verdict
+    SELECT
+        min(place) AS place, pair_id, rater, strength, is_acceptable, rationale, reasons, is_final,
+        verdict
     FROM said
     ANTI JOIN known
-    USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons)
+    USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, is_final)
     GROUP BY ALL
 )
 SELECT
     replace(CAST(uuid() AS VARCHAR), '-', ''), pair_id, rater, 'label', verdict, strength,
-    is_acceptable, rationale, reasons, true, $now, $monotonic
+    is_acceptable, rationale, reasons, true, $importer, $now, $now, $monotonic, is_final
 FROM new ORDER BY place
 """  # noqa: S608 - our own text
 
-# What somebody said here is newer than what a file says of them; only their own hand changes it. A
-# row that was imported before is no news.
+# What somebody said here is newer than what a file says of them; only their own hand changes it,
+# and no file settles a case on which anybody here has a label. A row that was imported before is no
+# news.
 _OVERRULING = f"""
-WITH said AS (
+WITH own AS (
+    SELECT pair_id, rater, is_final FROM labels WHERE NOT is_imported
+), said AS (
     SELECT
-        place, line, pair_id, rater, strength, staged.is_acceptable, rationale, reasons,
+        place, line, pair_id, rater, strength, staged.is_acceptable, rationale, reasons, is_final,
         {_VERDICT} AS verdict
     FROM staged JOIN pairs USING (pair_id)
-    JOIN standing USING (pair_id, rater)
-    WHERE kind = 'label' AND is_own AND NOT standing.is_final AND label_seq IS NOT NULL
+    WHERE kind = 'label' AND if(
+        is_final,
+        pair_id IN (SELECT pair_id FROM own),
+        (pair_id, rater) IN (SELECT (pair_id, rater) FROM own WHERE NOT is_final)
+    )
 ), known AS (
-    SELECT pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, seq, is_imported
+    SELECT
+        pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, is_final, seq,
+        is_imported
     FROM label_events WHERE kind = 'label' AND pair_id IN (SELECT pair_id FROM said)
 )
-SELECT place, line FROM said
+SELECT place, line, 'label', is_final FROM said
 ANTI JOIN (
     SELECT * FROM known WHERE is_imported OR seq IN (SELECT label_seq FROM standing)
-) USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons)
+) USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, is_final)
 """  # noqa: S608 - our own text
 _SAID_HERE = "This rater has judged this case here, in other words; reopen that label to change it."
 
-# What was said here since the plan was made is newer too.
+# What was said here since the plan was made is newer too; a skip says nothing of a case.
 _SAID_SINCE = """
 SELECT pair_id, rater FROM label_events
-WHERE seq > $newest AND NOT is_imported
-    AND event_id NOT IN (SELECT event_id FROM staged WHERE event_id IS NOT NULL)
+WHERE seq > $newest AND NOT is_imported AND kind <> 'skip'
 """
 _OVERTAKEN = f"""
 WITH said AS ({_SAID_SINCE})
-SELECT place, line FROM staged
+SELECT place, line, kind, is_final FROM staged
 WHERE kind IN ('label', 'event') AND if(
     is_final IS TRUE,
     pair_id IN (SELECT pair_id FROM said),
@@ -200,23 +212,21 @@ _SPLIT_WORDS = {"train": "training", "held_out": "evaluation"}
 
 @dataclass(frozen=True, slots=True)
 class StoringPlan:
-    """What was decided about the staged rows, ``rows`` of them; ``num_new`` prompts and cases.
+    """What was decided about the staged rows: ``num_new`` prompts and cases come of them.
 
     ``newest`` is the number of the newest event that it takes into account.
     """
 
-    rows: int
     num_new: int
     newest: int
     skipped: Refused
 
 
-def plan_storing(db: Database, owner: Mapping[str, str], skipped: Refused) -> StoringPlan:
+def plan_storing(db: Database, skipped: Refused) -> StoringPlan:
     """Decide what is stored and how, in temporary tables; nobody waits for it.
 
     Args:
         db: the open database.
-        owner: the project that gets the rows, and when they came.
         skipped: the rows that were refused before; rows refused here join them.
     """
     with db.aside():
@@ -225,17 +235,16 @@ def plan_storing(db: Database, owner: Mapping[str, str], skipped: Refused) -> St
         for line, split in db.query(_CONFLICTS):
             skipped.add(SkippedRow(int(str(line)), _conflict(str(split))))
         db.execute(_DROP_CONFLICTS)
-        skipped.add(*refuse_events(db), *_refuse_overruling(db))
-        rows = db.count("SELECT count(*) FROM staged")
+        skipped.add(*refuse_events(db), *_unstage(db, db.query(_OVERRULING)))
         db.execute_script(_NEW_PAIRS)
         db.execute_script(_TOUCHED)
         num_new = db.count(_COUNT_PROMPTS) + db.count(_COUNT_CASES)
-    return StoringPlan(rows, num_new, newest, skipped)
+    return StoringPlan(num_new, newest, skipped)
 
 
 def store_staged(
     db: Database,
-    owner: Mapping[str, str],
+    owner: Owner,
     plan: StoringPlan,
     on_part: Callable[[int, int], object] = lambda *_: None,
 ) -> ImportReport:
@@ -243,44 +252,46 @@ def store_staged(
 
     Args:
         db: the open database.
-        owner: as for the plan.
+        owner: the project that gets the rows, and who brings them.
         plan: what was decided.
         on_part: told before each part how much is done, and of how much.
     """
     db.execute(_MAKE_CASES)
     skipped = plan.skipped
     imported = plan.num_new + _save_in_parts(db, owner, plan, on_part)
+    rows = db.count("SELECT count(*) FROM staged")
     db.execute_script("DROP TABLE decided; DROP TABLE new_pairs; DROP TABLE touched")
     listed = tuple(sorted(skipped.rows, key=lambda row: row.line))
-    return ImportReport(imported, plan.rows - imported, listed, skipped.num_unlisted)
+    return ImportReport(imported, rows - imported, listed, skipped.num_unlisted)
 
 
 def _save_in_parts(
     db: Database,
-    owner: Mapping[str, str],
+    owner: Owner,
     plan: StoringPlan,
     on_part: Callable[[int, int], object],
 ) -> int:
     """Store everything; return how many judgements and events are new."""
-    project, now = owner["project"], owner["now"]
-    moment = {"now": now, "monotonic": monotonic_s()}
+    where = {"project": owner.project_id, "now": owner.now}
+    brought = {"importer": owner.imported_by, "now": owner.now}
+    monotonic = monotonic_s()
 
     def save_prompts(part: Part) -> int:
         db.execute(_UPDATE_PROMPTS, part)
-        db.execute(_SAVE_PROMPTS, {**part, "project": project, "now": now})
+        db.execute(_SAVE_PROMPTS, {**part, **where})
         return 0
 
     def save_pairs(part: Part) -> int:
-        db.execute(_SAVE_PAIRS, {**part, "project": project, "now": now})
+        db.execute(_SAVE_PAIRS, {**part, **where})
         return 0
 
     def save_labels(part: Part) -> int:
         plan.skipped.add(*_refuse_overtaken(db, plan.newest))
-        return db.execute(_SAVE_LABELS, {**part, **moment})
+        return db.execute(_SAVE_LABELS, {**part, **brought, "monotonic": monotonic})
 
     def save_events(part: Part) -> int:
         plan.skipped.add(*_refuse_overtaken(db, plan.newest))
-        return db.execute(SAVE_EVENTS, part)
+        return db.execute(SAVE_EVENTS, {**part, **brought})
 
     def stand(part: Part) -> int:
         stand_touched(db, part)
@@ -324,17 +335,15 @@ def _refuse_overtaken(db: Database, newest: int) -> list[SkippedRow]:
     return _unstage(db, db.query(_OVERTAKEN, since))
 
 
-def _refuse_overruling(db: Database) -> list[SkippedRow]:
-    """Unstage the judgements that would replace what their raters said here."""
-    return _unstage(db, db.query(_OVERRULING))
-
-
 def _unstage(db: Database, found: list[tuple[object, ...]]) -> list[SkippedRow]:
-    """Leave rows out that would replace what their raters said here."""
-    rows = [(int(str(place)), int(str(line))) for place, line in found]
-    places = [place for place, _ in rows]
+    """Leave rows out, (place, line, kind, is final), that people here have spoken about."""
+    places = [place for place, *_ in found]
     db.execute("DELETE FROM staged WHERE place IN (SELECT unnest(CAST(? AS BIGINT[])))", [places])
-    return [SkippedRow(line, _SAID_HERE) for line in sorted({line for _, line in rows})]
+    reasons = {
+        int(str(line)): CANNOT_SETTLE if is_final else CANNOT_ADD if kind == "event" else _SAID_HERE
+        for _, line, kind, is_final in found
+    }
+    return [SkippedRow(line, reasons[line]) for line in sorted(reasons)]
 
 
 def _conflict(split: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gem_backend.agreement_counts import Rating, RatingCounts, Said, counts_of_said
-from gem_backend.label_health import JudgedCase
+from gem_backend.judged import JudgedCase
 from storage.database import Database
 
 # An imported pair has the answer that its first rater preferred in front: nearly all verdicts would

@@ -1,7 +1,7 @@
 """Cases to judge, the queue, and the append-only log of what raters said."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +19,7 @@ from storage.database import Database
 from storage.errors import EntryError, NotFoundError
 from storage.identity import left_answer, monotonic_s, new_id, pair_id, utc_now
 from storage.projects import upsert_prompt
+from storage.sides import case_for
 from storage.standing import Appended, enqueue, held_label, note_event
 
 _GONE = "This case is no longer there; go on to the next one."
@@ -81,25 +82,38 @@ LEFT JOIN (
 ) USING (pair_id)
 """  # noqa: S608 - our own text
 
-# Where a final label holds it alone counts.
-TRAINING_PAIRS = """
-WITH settled AS (
-    SELECT pair_id, max(label_seq) AS final_seq FROM standing WHERE is_final GROUP BY pair_id
+# The final label that settles a case: the newest. One that came in a file gives way to whatever was
+# said about the case here.
+SETTLED = """
+SELECT pair_id, max(seq) AS final_seq FROM labels
+WHERE is_final AND (
+    NOT is_imported OR pair_id NOT IN (SELECT pair_id FROM labels WHERE NOT is_imported)
 )
+GROUP BY pair_id
+"""
+
+# Every label that holds, and where a case is settled the label that settles it, which alone counts.
+HELD_LABELS = f"""
+WITH settled AS ({SETTLED})
 SELECT
     prompt,
     if(verdict = 'b', answer_b, answer_a) AS chosen,
     if(verdict = 'b', answer_a, answer_b) AS rejected,
     if(verdict IN ('a', 'b'), 'preferred', verdict) AS verdict,
     strength, rationale, rater, split, gold_answer, is_acceptable, pair_id,
-    source, reasons
+    source, reasons, is_final,
+    final_seq IS NULL OR labels.seq = final_seq AS is_counted
 FROM labels
 JOIN pairs USING (pair_id)
 JOIN prompts USING (prompt_id)
 LEFT JOIN settled USING (pair_id)
-WHERE pairs.project_id = ? AND (final_seq IS NULL OR labels.seq = final_seq)
+WHERE pairs.project_id = ? AND (NOT is_final OR labels.seq = final_seq)
 ORDER BY pairs.seq, labels.seq
-"""
+"""  # noqa: S608 - our own text
+
+_TRAINING_PAIRS = f"""
+SELECT * EXCLUDE (is_final, is_counted) FROM ({HELD_LABELS}) WHERE is_counted
+"""  # noqa: S608 - our own text
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +196,7 @@ def get_comparison(db: Database, pair_id: str) -> Comparison:
 
 
 def show_case(comparison: Comparison, rater: str) -> Case:
-    """Return a comparison as a rater sees it: which answer is left is fixed by pair and rater."""
+    """Return a comparison as a rater would see it first; see ``case_for`` for who comes later."""
     return Case(comparison, left_answer(comparison.pair_id, rater))
 
 
@@ -204,25 +218,28 @@ class _TurnRow:
     pending: int
 
 
-def next_turn(db: Database, project_id: str, rater: str, held: Sequence[str] = ()) -> Turn:
+def next_turn(
+    db: Database, project_id: str, rater: str, held: Mapping[str, Case] | None = None
+) -> Turn:
     """Return the next case that needs this rater, their skipped ones last, and their progress.
 
     Args:
         db: the open database.
         project_id: the project.
         rater: who asks.
-        held: the pairs that other raters look at now, one for each of them; a case with enough
-            raters at work comes after all others.
+        held: what other raters look at now, by rater; a case with enough raters at work comes
+            after all others.
     """
-    where = {"project": project_id, "rater": rater, "held": list(held)}
+    pair_ids = [case.comparison.pair_id for case in (held or {}).values()]
+    where = {"project": project_id, "rater": rater, "held": pair_ids}
     [row] = db.records(_TurnRow, _TURN, where)
-    case = show_case(get_comparison(db, row.pair_id), rater) if row.pair_id else None
+    case = case_for(db, get_comparison(db, row.pair_id), rater, held) if row.pair_id else None
     return Turn(case, LabelProgress(row.done, row.skipped, row.pending))
 
 
 def is_judged(db: Database, case: Case, rater: str) -> bool:
-    """Whether a label of the rater's on a case holds."""
-    return held_label(db, case.comparison.pair_id, rater) is not None
+    """Whether a label of the rater's on a case holds, other than the one that a repeat repeats."""
+    return held_label(db, case.comparison.pair_id, rater) not in (None, case.repeats)
 
 
 def save_label(db: Database, case: Case, rater: str, judgement: Judgement) -> None:
@@ -282,8 +299,11 @@ def label_progress(db: Database, project_id: str, rater: str) -> LabelProgress:
 
 
 def training_pairs(db: Database, project_id: str) -> list[PreferencePair]:
-    """Return every label that holds, of all raters and splits, the oldest pair first."""
-    return db.records(PreferencePair, TRAINING_PAIRS, [project_id])
+    """Return every label that counts, of all raters and splits, the oldest pair first.
+
+    Where a case is settled that is the final label, otherwise each that holds.
+    """
+    return db.records(PreferencePair, _TRAINING_PAIRS, [project_id])
 
 
 def _label_of(db: Database, case: Case, rater: str) -> str | None:
@@ -295,9 +315,9 @@ def _label_of(db: Database, case: Case, rater: str) -> str | None:
 
 def withdraw_parts(db: Database, event_id: str, rater: str) -> None:
     """Take back the labels that are part of a label; inside the caller's transaction."""
-    parts = "SELECT pair_id FROM labels WHERE part_of = ? ORDER BY seq"
-    for (key,) in db.query(parts, [event_id]):
-        append_event(db, show_case(get_comparison(db, str(key)), rater), rater, "undo")
+    parts = "SELECT pair_id FROM labels WHERE part_of = ? AND rater = ? ORDER BY seq"
+    for (key,) in db.query(parts, [event_id, rater]):
+        append_event(db, get_comparison(db, str(key)), rater, "undo")
 
 
 def append_event(  # noqa: PLR0913 - two marks that hardly any event bears
@@ -337,5 +357,5 @@ def append_event(  # noqa: PLR0913 - two marks that hardly any event bears
     )
     seq = int(str(rows[0][0]))
     is_part = part_of is not None
-    note_event(db, Appended(given, rater, kind, seq, is_part, is_final))
+    note_event(db, Appended(given, rater, kind, seq, left, is_part, is_final))
     return event_id

@@ -1,4 +1,7 @@
-"""Which cases raters are asked about first: a number beside each case of the queue."""
+"""Which cases raters are asked about first: a number beside each case of the queue.
+
+Held-out cases have none: were the doubtful ones labelled first, they would not stand for the rest.
+"""
 
 from collections.abc import Mapping
 
@@ -8,6 +11,10 @@ from storage.database import Database
 _WAITING = """
 FROM queue JOIN projects USING (project_id)
 WHERE queue.project_id = $project AND num_labels < raters_per_case
+    AND pair_id IN (
+        SELECT pair_id FROM pairs JOIN prompts USING (prompt_id)
+        WHERE pairs.project_id = $project AND split = 'train'
+    )
 """
 
 _PENDING = f"""
@@ -30,7 +37,7 @@ WHERE queue.pair_id = given.pair_id AND project_id = ?
 
 
 def pending_cases(db: Database, project_id: str, limit: int) -> list[Comparison]:
-    """Return the cases that need one more rater or several, in the order they came."""
+    """Return the cases that train and need one more rater or several, in the order they came."""
     return db.records(Comparison, _PENDING, {"project": project_id, "limit": limit})
 
 

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from datetime import UTC, datetime, timedelta
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -11,12 +12,16 @@ from storage.database import Database
 from storage.errors import EntryError, NotFoundError
 from storage.identity import utc_now
 
+ONE_TIME_DAYS = 7  # ours: how long a password that was handed over may be used
 MIN_PASSWORD = 10  # characters
 MAX_PASSWORD = 200  # hashing a whole book would keep the machine busy
 MAX_NAME = 60
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?")
 _HASHER = PasswordHasher()
 _NOBODY = _HASHER.hash("nobody's password")  # so that an unknown name takes as long to refuse
+EXPIRED = (
+    f"Your one-time password has expired after {ONE_TIME_DAYS} days; ask an admin for a new one."
+)
 _RATER = "SELECT rater, role, is_invited, is_active, created_at FROM raters"
 
 
@@ -29,7 +34,8 @@ def invite(db: Database, name: str, role: Role = "rater") -> tuple[Rater, str]:
         role: the first account must be an admin's.
 
     Returns:
-        The account and its one-time password, which is shown once and never stored.
+        The account and its one-time password, which is shown once and never stored. It opens
+        nothing but the choice of another one, for ``ONE_TIME_DAYS``.
 
     Raises:
         EntryError: the name is empty, too long or not printable, or there would be no admin.
@@ -41,10 +47,10 @@ def invite(db: Database, name: str, role: Role = "rater") -> tuple[Rater, str]:
     with db.transaction():
         _keep_an_admin(db, name, role, is_active=True)
         db.execute(
-            "INSERT INTO raters (rater, role, password_hash, is_invited, is_active, created_at)"
-            " VALUES (?, ?, ?, true, true, ?) ON CONFLICT (rater) DO UPDATE SET"
+            "INSERT INTO raters (rater, role, password_hash, is_invited, is_active, created_at,"
+            " invited_at) VALUES ($1, $2, $3, true, true, $4, $4) ON CONFLICT (rater) DO UPDATE SET"
             " role = excluded.role, password_hash = excluded.password_hash, is_invited = true,"
-            " is_active = true",
+            " is_active = true, invited_at = excluded.invited_at",
             [name, role, _HASHER.hash(password), utc_now()],
         )
         return get_rater(db, name), password
@@ -54,13 +60,18 @@ def set_password(db: Database, name: str, old: str, new: str) -> Rater:
     """Replace an account's password.
 
     Raises:
-        EntryError: the old password is wrong, or the new one too short or too long.
+        EntryError: the old password is wrong or has expired, or the new one is the same, too short
+            or too long.
     """
     if not MIN_PASSWORD <= len(new) <= MAX_PASSWORD:
         raise EntryError(f"Choose a password of {MIN_PASSWORD} to {MAX_PASSWORD} characters.")
     with db.transaction():
         if log_in(db, name, old) is None:
             raise EntryError("The old password is not right; type it again.")
+        if has_expired(db, name):
+            raise EntryError(EXPIRED, "Password expired")
+        if new == old:
+            raise EntryError("Choose another password than the one until now.")
         db.execute(
             "UPDATE raters SET password_hash = ?, is_invited = false WHERE rater = ?",
             [_HASHER.hash(new), name],
@@ -90,6 +101,19 @@ def log_in(db: Database, name: str, password: str) -> Rater | None:
     except (VerificationError, InvalidHashError):
         return None
     return get_rater(db, name) if rows else None
+
+
+def has_expired(db: Database, name: str) -> bool:
+    """Whether an account has a one-time password that was handed over too long ago."""
+    oldest = datetime.now(UTC) - timedelta(days=ONE_TIME_DAYS)
+    late = "SELECT count(*) FROM raters WHERE rater = ? AND is_invited AND invited_at < ?"
+    return bool(db.count(late, [name, oldest.isoformat(timespec="microseconds")]))
+
+
+def num_labels(db: Database, name: str) -> int:
+    """Return on how many cases somebody's own label holds, in all projects."""
+    held = "SELECT count(*) FROM standing WHERE rater = ? AND is_own AND label_seq IS NOT NULL"
+    return db.count(held, [name])
 
 
 def list_raters(db: Database) -> list[Rater]:

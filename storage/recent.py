@@ -2,9 +2,9 @@
 
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gem_backend.types import Case, CaseSource, Comparison, Split, Verdict
+from gem_backend.types import Answer, Case, CaseSource, Comparison, Split, Verdict
 from storage.database import Database
 from storage.orders import Places, Said, parts_of, places_of, preferred
 from storage.pairs import (
@@ -18,7 +18,7 @@ from storage.pairs import (
 _RECENT = f"""
 SELECT
     event_id, pair_id, verdict, strength, is_acceptable, rationale, elapsed_s, reasons,
-    label_events.created_at, prompt_id, prompt, answer_a, answer_b, split, source
+    label_events.created_at, prompt_id, prompt, answer_a, answer_b, split, source, "left"
 FROM label_events
 JOIN pairs USING (pair_id)
 JOIN prompts USING (prompt_id)
@@ -29,18 +29,25 @@ WHERE label_events.seq IN (
 ORDER BY label_events.seq DESC
 """  # noqa: S608 - our own text
 
+_MODELS = """
+SELECT prompt_id, text, arg_max(model, seq) FROM candidates
+WHERE list_contains(?, prompt_id) GROUP BY ALL
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredLabel:
     """A judgement with the case it was about and its moment, ISO 8601 in UTC.
 
     ``order`` is there where several answers were put in order at once, the case's two among them.
+    ``models`` sampled answers A and B, empty where none did or it is not known.
     """
 
     case: Case
     judgement: Judgement
     created_at: str
     order: Places = ()
+    models: tuple[str, str] = ("", "")
 
 
 def undo(
@@ -63,7 +70,28 @@ def undo(
 
 def recent_labels(db: Database, project_id: str, rater: str, limit: int = 10) -> list[StoredLabel]:
     """Return the rater's own labels that hold, the newest first; imported ones are left out."""
-    return _stored_labels(db, _recent(db, project_id, rater, limit), project_id, rater)
+    labels = _stored_labels(db, _recent(db, project_id, rater, limit), project_id, rater)
+    return _with_models(db, labels)
+
+
+def _with_models(db: Database, labels: list[StoredLabel]) -> list[StoredLabel]:
+    """Name the models whose answers were compared; most labels are about none."""
+    sampled = [label for label in labels if label.case.comparison.source == "sampled"]
+    if not sampled:
+        return labels
+    prompts = [label.case.comparison.prompt_id for label in sampled]
+    found = {
+        (str(key), str(words)): str(model) for key, words, model in db.query(_MODELS, [prompts])
+    }
+
+    def models(of: Comparison) -> tuple[str, str]:
+        key = of.prompt_id
+        return found.get((key, of.answer_a), ""), found.get((key, of.answer_b), "")
+
+    return [
+        replace(label, models=models(label.case.comparison)) if label in sampled else label
+        for label in labels
+    ]
 
 
 def median_elapsed_s(labels: Iterable[StoredLabel]) -> float | None:
@@ -92,6 +120,7 @@ class _LabelRow:
     answer_b: str
     split: Split
     source: CaseSource
+    left: Answer | None
 
 
 def _recent(
@@ -132,4 +161,5 @@ def _stored_label(row: _LabelRow, project_id: str, rater: str, parts: list[Said]
         preferred(parts[0]) if is_written else "",
     )
     order = places_of([own, *parts]) if parts and not is_written else ()
-    return StoredLabel(show_case(comparison, rater), judgement, row.created_at, order)
+    case = Case(comparison, row.left) if row.left else show_case(comparison, rater)
+    return StoredLabel(case, judgement, row.created_at, order)

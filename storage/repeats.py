@@ -4,10 +4,10 @@ Nothing on screen tells a repeat from a new case. Its label is one more event of
 holds, and label health compares the two.
 """
 
-from gem_backend.types import Answer, Case
+from gem_backend.types import Case
 from storage.database import Database
-from storage.identity import left_answer
 from storage.pairs import get_comparison
+from storage.sides import case_for, turned
 
 MIN_DISTANCE = 10  # ours: judgements in between, so that the first is no longer remembered
 
@@ -29,7 +29,7 @@ WITH said AS (
         count(*) OVER (PARTITION BY pair_id) AS times
     FROM said WHERE kind = 'label' AND next_kind IS DISTINCT FROM 'undo'
 )
-SELECT pair_id
+SELECT pair_id, judged.seq
 FROM judged
 JOIN standing USING (pair_id)
 JOIN queue USING (pair_id)
@@ -54,6 +54,7 @@ def due_repeat(db: Database, project_id: str, rater: str) -> Case | None:
     rows = db.query(_DUE, where)
     if not rows:
         return None
-    comparison = get_comparison(db, str(rows[0][0]))
-    turned: Answer = "b" if left_answer(comparison.pair_id, rater) == "a" else "a"
-    return Case(comparison, turned, is_repeat=True)
+    [(pair_id, seq)] = rows
+    comparison = get_comparison(db, str(pair_id))
+    first = case_for(db, comparison, rater)
+    return Case(comparison, turned(first.left), repeats=int(str(seq)))

@@ -8,13 +8,11 @@ from typing import Any
 
 from gem_backend.training_data import KEPT_ASIDE_SHARE, TrainingCounts, reason_to_leave_out
 from storage.database import Database
+from storage.pairs import SETTLED
 
-# As storage.pairs.TRAINING_PAIRS, without texts. Where a final label holds it alone counts.
-_SAID = """
-WITH settled AS (
-    SELECT pair_id, max(label_seq) AS final_seq FROM standing
-    WHERE is_final AND project_id = $project GROUP BY pair_id
-), said AS (
+# As storage.pairs.training_pairs, without texts. Where a case is settled that label alone counts.
+_SAID = f"""
+WITH settled AS ({SETTLED}), said AS (
     SELECT
         labels.seq, pairs.seq AS pair_seq, prompt_id, split, is_acceptable,
         if(verdict IN ('a', 'b'), 'preferred', verdict) AS verdict,
@@ -23,11 +21,12 @@ WITH settled AS (
     JOIN pairs USING (pair_id)
     JOIN prompts USING (prompt_id)
     LEFT JOIN settled USING (pair_id)
-    WHERE pairs.project_id = $project AND (final_seq IS NULL OR labels.seq = final_seq)
+    WHERE pairs.project_id = $project
+        AND (labels.seq = final_seq OR (final_seq IS NULL AND NOT is_final))
 ), usable AS (
     FROM said WHERE verdict = 'preferred' AND is_acceptable
 )
-"""
+"""  # noqa: S608 - our own text
 _COUNTS = f"""{_SAID}
 SELECT verdict, is_acceptable, count(*), count(*) FILTER (split = 'held_out')
 FROM said GROUP BY verdict, is_acceptable

@@ -356,6 +356,22 @@ def test_imported_pairs_come_out_again(command, pairs_file, tmp_path):
     assert {key: row[key] for key in PAIR} == PAIR
 
 
+def test_what_trains_leaves_without_the_rest(command, pairs_file, tmp_path):
+    tie = {"prompt": "Tie", "chosen": "a", "rejected": "b", "verdict": "tie"}
+    rows = [{"prompt": f"Q{n}", "chosen": "a", "rejected": "b", "split": "train"} for n in range(9)]
+    held_out = {"prompt": "H", "chosen": "a", "rejected": "b", "split": "held_out"}
+    pairs_file.write_text("".join(json.dumps(row) + "\n" for row in (*rows, tie, held_out)))
+    assert command("import", pairs_file, "--project", "Ward 3").returncode == 0
+    out = tmp_path / "out.jsonl"
+    where = ("export", "--project", "Ward 3", "--out", out)
+    assert command(*where, "--what", "trains").returncode == 0
+    names = ("prompt", "chosen", "rejected")
+    assert [json.loads(line) for line in out.read_text().splitlines()] == [
+        {name: row[name] for name in names} for row in rows
+    ]
+    _assert_refused(command(*where, "--what", "trains", "--format", "log"), "--what")
+
+
 def test_whole_log_goes_into_another_data_folder_and_out_again(run_python, pairs_file, tmp_path):
     first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
     for source, out in ((pairs_file, first), (first, second)):

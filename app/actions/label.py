@@ -1,94 +1,22 @@
 """What the Label page's buttons do, without the page: use cases in, screens out."""
 
 import math
-from dataclasses import dataclass, replace
-from typing import TypedDict
+from dataclasses import replace
+from pathlib import Path
 
 from app import text
-from app.boards import Board, Boards, cards_of, read_places
-from app.drafts import DraftStore
+from app.actions.label_records import Choice, Draft, Kept, LabelScreen, Words
+from app.boards import Boards, cards_of, read_places
+from app.drafts import DraftStore, Shelf
 from app.records import RecentLine, TaskState
 from app.sides import to_choice, to_verdict
 from app.studio import Studio
 from app.text import order as text_order
-from gem_backend.errors import DataError
-from gem_backend.types import Answer, Case, LabelProgress, Project, Verdict
+from gem_backend.types import Case, LabelProgress, Project, Verdict
 from storage.pairs import Judgement
 from storage.recent import StoredLabel, median_elapsed_s
 
 _LONGEST_CASE_S = 24 * 3600.0
-_QUESTION_CHARACTERS = 80
-_NO_PROJECT = Project("", "", reasons=())
-
-
-class Choice(TypedDict, total=False):
-    """What the buttons hold: the case they were pressed for, and what was pressed.
-
-    ``words`` are the reasons that can be ticked, and ``needs_reason`` that one must be;
-    ``elapsed_s`` comes with a save, ``sent_ms`` with a draft, and ``kept`` (a ``Kept``) once after
-    the studio did not answer.
-    """
-
-    case: str
-    choice: str | None
-    strength: int
-    is_acceptable: bool
-    reasons: list[str]
-    words: list[str]
-    needs_reason: bool
-    elapsed_s: float
-    sent_ms: float
-    kept: "Kept"
-
-
-class Kept(TypedDict, total=False):
-    """What was said of a case while the studio did not answer, and by whom.
-
-    ``order`` is there where its answers were being put in order: ids of cards, by place.
-    """
-
-    rater: str
-    choice: Choice
-    rationale: str
-    written: str
-    order: list[list[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What a rater typed: why, and a better answer where both are bad."""
-
-    rationale: str = ""
-    written: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What a rater said about a case so far, in terms of the answers, not of the sides."""
-
-    verdict: Verdict | None = None
-    strength: int = 1
-    is_acceptable: bool = True
-    reasons: tuple[str, ...] = ()
-    words: Words = Words()
-
-
-@dataclass(frozen=True, slots=True)
-class LabelScreen:
-    """Everything the page shows at one moment; ``pace_s`` is None before a label was timed.
-
-    ``board`` is there while answers are put in order, ``num_to_order`` is how many could be.
-    """
-
-    case: Case | None
-    progress: LabelProgress
-    draft: Draft = Draft()
-    receipt: str = ""
-    project: Project = _NO_PROJECT
-    recent: tuple[RecentLine, ...] = ()
-    pace_s: float | None = None
-    board: Board | None = None
-    num_to_order: int = 0
 
 
 class Drafts(DraftStore[Draft]):
@@ -97,9 +25,9 @@ class Drafts(DraftStore[Draft]):
     The browser keeps them in its tab while the studio does not answer, and gives them back after.
     """
 
-    def __init__(self) -> None:
-        """Start empty."""
-        super().__init__(Draft())
+    def __init__(self, shelf: Shelf | None = None) -> None:
+        """Begin with what is on the shelf."""
+        super().__init__(Draft(), "label", shelf)
 
 
 class LabelActions:
@@ -109,7 +37,7 @@ class LabelActions:
         """Act on a studio."""
         self._studio = studio
         self._drafts = drafts
-        self.boards = Boards()
+        self.boards = Boards(studio.drafts)
 
     @property
     def _rater(self) -> str:
@@ -131,15 +59,15 @@ class LabelActions:
             return self.screen(project_id, case, text.CASE_CHANGED)
         if draft.verdict is None:
             return self.screen(project_id, case, text.CHOOSE_FIRST)
-        if self._studio.is_judged(case) and not case.is_repeat:
-            self.forget(case)
-            return self.next(project_id, text.LABELLED_ELSEWHERE)
-        if self._lacks_reason(project_id, draft):
+        is_judged = self._studio.is_judged(case)
+        if self.lacks_reason(project_id, draft) and not is_judged:
             return self.screen(project_id, case, text.REASON_FIRST)
         judgement = _judgement(draft.verdict, draft, choice.get("elapsed_s"))
-        self._studio.save_label(case, judgement)
+        is_stored = self._studio.save_label(case, judgement)
         self.forget(case)
-        return self.next(project_id, _receipt(case, judgement))
+        return self.next(
+            project_id, _receipt(case, judgement) if is_stored else text.LABELLED_ELSEWHERE
+        )
 
     def skip(self, project_id: str, case: Case | None, choice: Choice, words: Words) -> LabelScreen:
         """Put the case at the end of the queue, with what was said about it so far."""
@@ -188,9 +116,8 @@ class LabelActions:
     def restore(self, project_id: str, case: Case | None, kept: Kept) -> LabelScreen:
         """Take back what was said while the studio did not answer, unless it was saved before.
 
-        It is shown with its case, also where the page has got another one meanwhile. A repeat that
-        is at hand was not saved: its first label holds all the same. Somebody else may have logged
-        in at that browser: they do not get it.
+        It is shown with its case, also where the page has got another one meanwhile. Somebody else
+        may have logged in at that browser: they do not get it.
         """
         said = kept.get("choice", Choice())
         if kept.get("rater") != self._rater:
@@ -198,7 +125,7 @@ class LabelActions:
         key = said.get("case", "")
         is_at_hand = case is not None and case.comparison.pair_id == key
         spoken_of = case if case is not None and is_at_hand else self._studio.case(key)
-        if self._studio.is_judged(spoken_of) and not spoken_of.is_repeat:
+        if self._studio.is_judged(spoken_of):
             return replace(self.show(project_id, case), receipt=text.SAVED_BEFORE)
         words = Words(str(kept.get("rationale", "")), str(kept.get("written", "")))
         self.keep_draft(spoken_of, said, words)
@@ -211,17 +138,6 @@ class LabelActions:
             self.boards.open(self._rater, spoken_of, offered)
         self._studio.hold(spoken_of)
         return self.screen(project_id, spoken_of, text.RESTORED)
-
-    def enter(
-        self, project_id: str, texts: tuple[str, str, str], preferred: str | None
-    ) -> LabelScreen:
-        """Store a pair (question, answer A, answer B) as it was typed, labelled or for later."""
-        prompt, answer_a, answer_b = texts
-        chosen: Answer | None = "a" if preferred == "a" else "b" if preferred == "b" else None
-        if chosen and self._lacks_reason(project_id, Draft(chosen)):
-            raise DataError(text.ENTER_LATER)
-        self._studio.enter_pair(project_id, prompt, answer_a, answer_b, chosen)
-        return self.next(project_id, text.PAIR_LABELLED if chosen else text.PAIR_ADDED)
 
     def ask_model(self, project_id: str, num_answers: int) -> TaskState:
         """Begin sampling some answers to the next question without a label."""
@@ -277,7 +193,7 @@ class LabelActions:
         verdict = to_verdict(choice.get("choice") or "", case)
         return Draft(
             verdict,
-            _strength(choice.get("strength")) if verdict in ("a", "b") else 1,
+            read_strength(choice.get("strength")) if verdict in ("a", "b") else 1,
             choice.get("is_acceptable") is not False or verdict in ("both_bad", "cannot_judge"),
             self._known_reasons(case, choice.get("reasons")),
             words,
@@ -292,7 +208,8 @@ class LabelActions:
         )
         return tuple(word for word in offered if word in ticked)
 
-    def _lacks_reason(self, project_id: str, draft: Draft) -> bool:
+    def lacks_reason(self, project_id: str, draft: Draft) -> bool:
+        """Whether the project asks for a reason beside this verdict and there is none."""
         if draft.verdict not in ("a", "b") or draft.reasons:
             return False
         return self._studio.project(project_id).is_reason_required
@@ -328,13 +245,24 @@ def _receipt(case: Case, said: Judgement) -> str:
 
 
 def _line(label: StoredLabel) -> RecentLine:
-    question = shortened(label.case.comparison.prompt)
+    question = text.shortened(label.case.comparison.prompt)
     verdict = _in_words(label.case, label.judgement)
     if label.order:
         verdict = text_order.order_words(label.order)
     return RecentLine(
-        label.case.comparison.pair_id, question, verdict, text.local_time(label.created_at)
+        label.case.comparison.pair_id,
+        question,
+        verdict,
+        text.local_time(label.created_at),
+        _source(label),
     )
+
+
+def _source(label: StoredLabel) -> str:
+    """Say where the answers come from, as nobody is told before the label is saved."""
+    source = label.case.comparison.source
+    a, b = (text.source_words(source, Path(model).name) for model in label.models)
+    return text.sources_line(*((a, b) if label.case.left == "a" else (b, a)))
 
 
 def _in_words(case: Case, said: Judgement) -> str:
@@ -342,15 +270,7 @@ def _in_words(case: Case, said: Judgement) -> str:
     return text.verdict_words(choice, said.strength, said.is_acceptable)
 
 
-def shortened(question: str) -> str:
-    """Return the beginning of a question, on one line."""
-    line = " ".join(question.split())
-    if len(line) <= _QUESTION_CHARACTERS:
-        return line
-    return line[:_QUESTION_CHARACTERS].rsplit(" ", 1)[0] + " …"
-
-
-def _strength(value: object) -> int:
+def read_strength(value: object) -> int:
     """Accept a step that there is; anything else is the first."""
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 3:
         return value

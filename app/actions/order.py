@@ -3,7 +3,8 @@
 import math
 
 from app import text
-from app.actions.label import Choice, LabelActions, LabelScreen, Words, seconds
+from app.actions.label import LabelActions, seconds
+from app.actions.label_records import Choice, LabelScreen, Words
 from app.boards import cards_of, read_places
 from app.components.order import Order
 from app.studio import Studio

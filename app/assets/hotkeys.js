@@ -85,12 +85,13 @@
     else visible(ALWAYS[key]).click();
   }
 
-  // Arrow keys between tabs, as the tab pattern asks.
+  // Arrow keys between the tabs that are there for who is at the page, as the tab pattern asks.
   function moveTab(event) {
     const tab = event.target.closest('[role=tab]');
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!tab || !step) return;
-    const tabs = [...tab.closest('[role=tablist]').querySelectorAll('[role=tab]')];
+    const tabs = [...tab.closest('[role=tablist]').querySelectorAll('[role=tab]')]
+      .filter((one) => one.offsetParent !== null);
     const next = tabs[(tabs.indexOf(tab) + step + tabs.length) % tabs.length];
     next.focus();
     next.click();

@@ -11,7 +11,7 @@ function part(tag, name, words) {
 function row(line) {
   const made = document.createElement('li');
   const words = part('span', 'gs-recent-words', '');
-  words.append(part('span', 'gs-recent-question', line.question), part('span', 'gs-recent-verdict', line.verdict));
+  words.append(part('span', 'gs-recent-question', line.question), part('span', 'gs-recent-verdict', line.verdict), part('span', 'gs-recent-source', line.source));
   const button = part('button', '', list.dataset.reopen);
   button.type = 'button';
   button.dataset.pair = line.pair_id;

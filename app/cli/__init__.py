@@ -31,6 +31,7 @@ OUR_FAULT = 1
 INTERRUPTED = 130
 PRESETS = ("quick", "standard", "paper")
 FORMATS = ("jsonl", "csv", "parquet", "hf", "log")
+CONTENTS = ("trains", "labels", "unjudged")
 DEVICES = ("auto", "cpu", "cuda")
 
 Result = dict[str, object]
@@ -129,7 +130,7 @@ def _import(options: argparse.Namespace) -> Result:
 def _export(options: argparse.Namespace) -> Result:
     from app.headless import export_file
 
-    return export_file(options.data_dir, options.project, options.format, options.out)
+    return export_file(options.data_dir, options.project, options.format, options.out, options.what)
 
 
 def _doctor(options: argparse.Namespace) -> Result:
@@ -258,6 +259,12 @@ def _add_data(commands: "_Commands[_Parser]") -> None:
     out = _add_command(commands, "export", _export, "a project's labelled pairs into a file")
     out.add_argument(
         "--format", choices=FORMATS, default="jsonl", help="the file's format; log: all events"
+    )
+    out.add_argument(
+        "--what",
+        choices=CONTENTS,
+        help="trains: prompt, chosen, rejected of what a run would train on; labels (the default): "
+        "every label; unjudged: cases and questions that wait",
     )
     out.add_argument(
         "--out", type=cli_types.path, required=True, metavar="PATH", help="the file to write"

@@ -11,7 +11,7 @@ from typing import TypedDict
 import gradio as gr
 
 from app import text
-from app.actions.label import Choice
+from app.actions.label_records import Choice
 from app.look import asset
 from app.records import RecentLine
 

@@ -13,7 +13,8 @@ from gem_backend.agreement import (
 )
 from gem_backend.agreement_counts import Rating, RatingCounts, counts_of_table, rating_table
 from gem_backend.engine import OnProgress
-from gem_backend.label_health import HealthReport, JudgedCase, label_health
+from gem_backend.judged import JudgedCase
+from gem_backend.label_health import HealthReport, label_health
 from gem_backend.rater_view import RaterRow, rows_of_said
 from storage import judgements
 from storage.database import Database

@@ -43,8 +43,10 @@ class ImportDesk:
         self._jobs: dict[str, _Job] = {}
         self._lock = threading.RLock()
 
-    def start(self, project_id: str, path: Path, mapping: Mapping[str, str]) -> ImportState:
-        """Begin to import a file into a project.
+    def start(
+        self, project_id: str, path: Path, mapping: Mapping[str, str], imported_by: str = ""
+    ) -> ImportState:
+        """Begin to import a file into a project, in somebody's name.
 
         Raises:
             EntryError: an import into this project is under way.
@@ -63,6 +65,7 @@ class ImportDesk:
                 mapping,
                 on_progress=tell,
                 is_cancelled=job.stop.is_set,
+                imported_by=imported_by,
             )
 
         with self._lock:

@@ -23,6 +23,8 @@ SCORING = ScoringConfig()
 class QueueOrder:
     """The order of a project's cases; ``num_unread`` of those asked about could not be read.
 
+    In ``num_conflicts`` the entropy order and what labels taught point to different answers.
+
     ``created_at`` is empty for one that was made before the studio was started; then nobody knows
     by what, and ``num_cases`` are those that still wait.
     """
@@ -30,6 +32,7 @@ class QueueOrder:
     num_cases: int
     created_at: str = ""
     is_by_labels: bool = False
+    num_conflicts: int = 0
     num_unread: int = 0
 
 
@@ -90,7 +93,8 @@ class PriorityDesk:
         cases: Sequence[Comparison],
         scored: Sequence[ScoredAnswer | None],
     ) -> None:
-        from gem_backend.next_cases import case_priorities  # noqa: PLC0415 - scipy takes a second
+        # scipy takes a second
+        from gem_backend.next_cases import CONFLICT, case_priorities  # noqa: PLC0415
 
         read = read_answers(_answers(cases), scored)
         items = {key: item_of(answer, SCORING) for key, answer in read.items()}
@@ -108,6 +112,7 @@ class PriorityDesk:
             num_cases=len(sides),
             created_at=utc_now(),
             is_by_labels=learned is not None,
+            num_conflicts=sum(one > CONFLICT for one in found) if learned else 0,
             num_unread=len(cases) - len(sides),
         )
 

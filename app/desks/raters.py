@@ -1,6 +1,6 @@
 """What the studio does about accounts."""
 
-from app.access import Access
+from app.access import ALONE, Access
 from gem_backend.types import Rater, Role
 from storage import raters
 from storage.database import Database
@@ -22,6 +22,11 @@ class RatersDesk:
         """Return all accounts, the oldest first."""
         return raters.list_raters(self._db)
 
+    def num_left_over(self) -> int:
+        """Return how many labels that hold are from before there were accounts, and nobody's."""
+        active = (rater.rater for rater in self.all() if rater.is_active)
+        return 0 if ALONE.rater in active else raters.num_labels(self._db, ALONE.rater)
+
     def invite(self, name: str, role: Role) -> tuple[Rater, str]:
         """Make or renew an account; its one-time password is returned once and stored nowhere."""
         invited = raters.invite(self._db, name, role)
@@ -36,4 +41,4 @@ class RatersDesk:
 
     def set_password(self, old: str, new: str) -> Rater:
         """Change the password of who is logged in."""
-        return raters.set_password(self._db, self._access.current().rater, old, new)
+        return raters.set_password(self._db, self._access.account().rater, old, new)

@@ -4,6 +4,7 @@ The browser holds no truth: every draw asks the studio which run there is and wh
 the page survives a reload, a closed tab and a restarted studio.
 """
 
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -13,6 +14,7 @@ import plotly.graph_objects as go
 from gradio.blocks import Block
 
 from app import run_facts
+from app.desks.agreement import AgreementView
 from app.events import listen
 from app.pages import PageHandles
 from app.pages.align_form import FormParts, build_form
@@ -21,6 +23,7 @@ from app.run_options import Value, option_values, place_of, with_options
 from app.studio import Studio
 from app.text import runs as say
 from app.views import charts, runs
+from app.views.agreement import health_paragraph, state_html
 from app.views.calibration import run_calibration
 from gem_backend.config import RunConfig
 from gem_backend.errors import ConfigError, GemError
@@ -152,7 +155,7 @@ class AlignHandlers:
             plan: tuple[object, ...] = (gr.skip(), gr.skip(), gr.skip())
         else:
             plan = self.replan(project_id, preset, seed, *values)
-        return (*_run_updates(screen), *plan)
+        return (*_run_updates(screen), *plan, time.monotonic())
 
     def poll(
         self, project_id: str, seen: Seen, preset: Preset, seed: float | None, *values: Value | None
@@ -166,6 +169,23 @@ class AlignHandlers:
         if now[:_AS_DRAWN] != seen[:_AS_DRAWN]:
             return drawn
         return tuple(gr.skip() if place in _PLOTS else part for place, part in enumerate(drawn))
+
+    def health(self, project_id: str) -> tuple[str, bool]:
+        """Say what the labels give away, and whether that is still being worked out."""
+        if not project_id:
+            return "", False
+        return _health(project_id, self.studio.agreement(project_id), True)
+
+    def health_at_last(self, project_id: str) -> tuple[str, bool]:
+        """Say what was being worked out; labels that came since wait for the next look."""
+        if not project_id:
+            return "", False
+        return _health(project_id, self.studio.known_agreement(project_id), False)
+
+    def poll_health(self, project_id: str, is_waiting: bool) -> object:
+        """Return a new value, for an event to follow, when the health has been worked out."""
+        is_there = is_waiting and not self.studio.is_agreement_busy(project_id)
+        return time.monotonic() if is_there else gr.skip()
 
     def replan(
         self, project_id: str, preset: Preset, seed: float | None, *values: Value | None
@@ -206,6 +226,13 @@ class AlignHandlers:
         if view is not None and view.summary.status.state in RESUMABLE:
             self.studio.resume_run(view.summary.run_id)
         return _run_updates(align_screen(project_id, current_run(self.studio, project_id)))
+
+
+def _health(project_id: str, view: AgreementView | None, is_busy: bool) -> tuple[str, bool]:
+    state = state_html(view, is_busy)
+    if view is None:
+        return state, is_busy
+    return health_paragraph(project_id, view.health.project) + state, view.is_outdated
 
 
 def _run_updates(screen: AlignScreen) -> tuple[object, ...]:
@@ -252,14 +279,34 @@ def build_align_page(studio: Studio, project_id: gr.State) -> PageHandles:
     now: list[Block] = [parts.seen, parts.live, parts.stop, parts.resume]
     shown: list[Block] = [*now, *plots, lesson, form.column]
     _wire(handlers, project_id, shown, parts, form)
-    outputs = [*shown, *form.plan]
+    drawn = gr.State(0.0)  # when the page was; the labels are looked through after that
+    is_waiting, worked_out = gr.State(False), gr.State(0.0)
+    health = [form.health, is_waiting]
+    listen(drawn.change, handlers.health, [project_id], health, mode="always_last")
+    listen(worked_out.change, handlers.health_at_last, [project_id], health)
+    outputs = [*shown, *form.plan, drawn]
+
+    def poll(
+        project_id: str,
+        is_waiting: bool,
+        seen: Seen,
+        preset: Preset,
+        seed: float | None,
+        *values: Value | None,
+    ) -> object:
+        page = handlers.poll(project_id, seen, preset, seed, *values)
+        turn = handlers.poll_health(project_id, is_waiting)
+        if isinstance(page, tuple):
+            return *page, turn
+        return page if turn == gr.skip() else (*(page for _ in outputs), turn)
+
     return PageHandles(
         refresh=handlers.refresh,
         outputs=outputs,
         refresh_inputs=form.settings,
-        poll=handlers.poll,
-        poll_inputs=[parts.seen, *form.settings],
-        poll_outputs=outputs,
+        poll=poll,
+        poll_inputs=[is_waiting, parts.seen, *form.settings],
+        poll_outputs=[*outputs, worked_out],
     )
 
 

@@ -22,6 +22,7 @@ class FormParts:
     settings: list[Setting]
     options: list[Setting]
     plan: list[Component]
+    health: gr.HTML
     align: gr.Button
 
 
@@ -33,6 +34,7 @@ def build_form(values: tuple[Value, ...]) -> FormParts:
             with gr.Column(scale=5, min_width=420, elem_classes="gem-card"):
                 gr.HTML(f'<h2 class="gem-title">{say.PLAN_TITLE}</h2>')
                 plan = gr.HTML("")
+                health = gr.HTML("", elem_id="align-health")
                 with gr.Accordion(say.EXAMPLE_TITLE, open=False):
                     example = gr.HTML("")
             with gr.Column(scale=4, min_width=360, elem_classes="gem-card"):
@@ -50,7 +52,7 @@ def build_form(values: tuple[Value, ...]) -> FormParts:
                 options |= _build_options(place, values)
     in_order = [options[row] for row in OPTIONS]
     settings: list[Setting] = [preset, seed, *in_order]
-    return FormParts(column, preset, settings, in_order, [plan, example, align], align)
+    return FormParts(column, preset, settings, in_order, [plan, example, align], health, align)
 
 
 def _build_options(place: Place, values: tuple[Value, ...]) -> dict[Option, Setting]:

@@ -11,6 +11,7 @@ from gradio.processing_utils import save_file_to_cache
 from app.events import listen
 from app.pages import PageHandles
 from app.pages.agreement import AgreementCard
+from app.pages.audit import AuditFold
 from app.pages.disputes import DisputesCard
 from app.pages.import_form import Chosen, build_import_card
 from app.pages.rater_form import build_rater_form
@@ -24,13 +25,14 @@ from app.text import runs as say
 from app.views import tables
 from gem_backend.errors import DataError
 
-Format = Literal["jsonl", "csv", "parquet", "log"]
+Format = Literal["jsonl", "csv", "parquet", "zip"]
 FORMATS: tuple[tuple[str, Format], ...] = (
     ("JSONL", "jsonl"),
     ("CSV", "csv"),
     ("Parquet", "parquet"),
-    ("Label log", "log"),
+    ("“datasets” folder (.zip)", "zip"),
 )
+Contents = Literal["trains", "labels", "unjudged", "log"]
 
 
 def counts_panel(studio: Studio, project_id: str) -> str:
@@ -70,11 +72,19 @@ class DataHandlers:
         """Draw the counts alone."""
         return counts_panel(self.studio, project_id)
 
-    def export_file(self, project_id: str, file_format: Format) -> gr.File:
+    def choose_contents(self, contents: Contents) -> tuple[object, ...]:
+        """Say what the file would hold; a log has one format only."""
+        hint = f'<p class="gem-quiet">{say.EXPORT_HOLDS[contents]}</p>'
+        return hint, gr.Radio(visible=contents != "log"), gr.File(None, visible=False)
+
+    def export_file(self, project_id: str, contents: Contents, file_format: Format) -> gr.File:
         """Write the export and offer a copy in Gradio's own folder, the only one it may read."""
         if not project_id:
             raise DataError(say.NO_PROJECT)
-        path = self.studio.export_file(project_id, file_format)
+        if contents == "log":
+            path = self.studio.export_file(project_id, "log")
+        else:
+            path = self.studio.export_file(project_id, file_format, contents)
         return gr.File(save_file_to_cache(path, self.cache_dir), visible=True)
 
 
@@ -89,10 +99,7 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
             imports = build_import_card(studio, project_id)
         with gr.Column(elem_classes="gem-card"):
             _heading(say.EXPORT_TITLE, say.EXPORT_HINT)
-            file_format = gr.Radio(FORMATS, value="jsonl", label=say.EXPORT_FORMAT)
-            with gr.Row(elem_classes="gs-actions"):
-                export = gr.Button(say.EXPORT_BUTTON, scale=0)
-            download = gr.File(label=say.EXPORT_FILE, visible=False, interactive=False)
+            handlers, download = _build_export(studio, project_id)
         with gr.Column(elem_classes="gem-card"):
             form = build_rater_form(studio, project_id)
         with gr.Column(elem_classes="gem-card"):
@@ -103,21 +110,19 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
         with gr.Column(elem_classes="gem-card"):
             _heading(text_disputes.TITLE, text_disputes.HINT)
             disputes = DisputesCard(studio, project_id)
-    handlers = DataHandlers(studio, download.GRADIO_CACHE)
-
-    def draw_disputes(project_id: str) -> tuple[object, ...]:
-        return disputes.values(project_id)
+        with gr.Column(elem_classes="gem-card"):
+            audit = AuditFold(studio, project_id)
 
     opened = gr.State(0.0)  # what takes longer is drawn by an event of its own
-    listen(opened.change, draw_disputes, [project_id], disputes.outputs)
+    settling = [project_id, *disputes.held]
+    listen(opened.change, disputes.refreshed, settling, disputes.outputs, mode="always_last")
     listen(imports.ended.change, handlers.counts, [project_id], [counts])
     listen(imports.ended.change, agreement.judged, [project_id], agreement.outputs)
-    listen(export.click, handlers.export_file, [project_id, file_format], [download])
 
-    def refresh(project_id: str, chosen: Chosen | None) -> tuple[object, ...]:
+    def refresh(project_id: str, chosen: Chosen | None, *in_form: object) -> tuple[object, ...]:
         card = imports.handlers.refresh(project_id, chosen)
-        own = (*form.values(project_id), *accounts.values(), *agreement.judged(project_id))
-        own += (time.monotonic(),)
+        own = (*form.values(project_id, *in_form), *accounts.values())
+        own += (*agreement.judged(project_id), time.monotonic(), *audit.values())
         return *handlers.refresh(project_id), *card, *own
 
     def poll(project_id: str, seen: ImportState | None, is_waiting: bool) -> object:
@@ -134,15 +139,37 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
         *(accounts.table, accounts.said),
         *agreement.outputs,
         opened,
+        *audit.outputs,
     ]
     return PageHandles(
         refresh=refresh,
-        refresh_inputs=[imports.chosen],
+        refresh_inputs=[imports.chosen, *form.fields],
         outputs=outputs,
         poll=poll,
         poll_inputs=[*imports.progress[:1], agreement.is_waiting],
         poll_outputs=[*imports.watched, agreement.worked_out],
     )
+
+
+def _build_export(studio: Studio, project_id: gr.State) -> tuple[DataHandlers, gr.File]:
+    """Build and wire the card that makes a file; the file is offered where it ends."""
+    contents = gr.Radio(
+        [(words, name) for name, words in say.EXPORT_CONTENTS.items()],
+        value="trains",
+        label=say.EXPORT_WHAT,
+        elem_id="export-contents",
+    )
+    holds = gr.HTML(f'<p class="gem-quiet">{say.EXPORT_HOLDS["trains"]}</p>')
+    file_format = gr.Radio(FORMATS, value="jsonl", label=say.EXPORT_FORMAT, elem_id="export-format")
+    with gr.Row(elem_classes="gs-actions"):
+        export = gr.Button(say.EXPORT_BUTTON, elem_id="export", scale=0)
+    download = gr.File(
+        label=say.EXPORT_FILE, visible=False, interactive=False, elem_id="export-file"
+    )
+    handlers = DataHandlers(studio, download.GRADIO_CACHE)
+    listen(contents.input, handlers.choose_contents, [contents], [holds, file_format, download])
+    listen(export.click, handlers.export_file, [project_id, contents, file_format], [download])
+    return handlers, download
 
 
 def _heading(title: str, hint: str) -> None:

@@ -99,9 +99,9 @@ def order_words(order: QueueOrder | None) -> str:
         return ""
     if not order.created_at:
         return text_priority.order_there(order.num_cases)
-    return text_priority.order_made(
-        order.created_at, order.num_cases, order.is_by_labels, order.num_unread
-    )
+    is_learned, num_conflicts = order.is_by_labels, order.num_conflicts
+    how = text_priority.by_labels(num_conflicts) if is_learned else text_priority.BY_ENTROPY
+    return text_priority.order_made(order.created_at, order.num_cases, how, order.num_unread)
 
 
 @dataclass(frozen=True)

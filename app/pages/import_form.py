@@ -17,13 +17,20 @@ from app.text.runs import NO_PROJECT
 from app.views import imports as views
 from gem_backend.errors import DataError
 
-FILE_TYPES = [".jsonl", ".json", ".csv", ".tsv", ".parquet"]
+FILE_TYPES = [".jsonl", ".json", ".csv", ".tsv", ".parquet", ".zip"]
 MOST_COLUMNS = 200  # of a file, in one list to choose from
 LONGEST_NAME = 60  # characters of a column's name
 NO_COLUMN = -1
 # Files of other kinds are recognised as a whole and have no columns to name.
 WITH_COLUMNS = (
-    *("preference pairs", "cases to judge", "judged answers", "questions", "graded answers"),
+    *(
+        "preference pairs",
+        "cases to judge",
+        "judged answers",
+        "questions",
+        "graded answers",
+        "ranked answers",
+    ),
     None,
 )
 

@@ -1,38 +1,27 @@
 """Label: one case at a time, two answers side by side, five verdicts on five keys."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import gradio as gr
 from gradio.blocks import Block
 
 from app import text
-from app.actions.label import (
-    Choice,
-    Draft,
-    Drafts,
-    Kept,
-    LabelActions,
-    LabelScreen,
-    Words,
-    offered_reasons,
-)
+from app.actions.entry import EntryActions
+from app.actions.label import Drafts, LabelActions
+from app.actions.label_records import Choice, Kept, LabelScreen, Words
 from app.actions.order import OrderActions
-from app.components.order import Order, order_board, order_value
-from app.components.verdict import RecentList, recent_list, recent_value, verdict_buttons
+from app.components.order import Order, order_board
+from app.components.verdict import RecentList, recent_list, verdict_buttons
 from app.desks.sampling import MAX_CASE_ANSWERS
 from app.events import listen, run_in_browser
 from app.live_text import live_text, said
 from app.pages import PageHandles
+from app.pages.entry_form import EntryForm, build_entry_form
+from app.pages.label_screen import frame_values, refreshed_values, screen_values
 from app.records import TaskState
-from app.sides import to_choice
 from app.studio import Studio
-from app.text.order import CLOSE_BOARD, SAVE_ORDER, open_board
+from app.text.order import CLOSE_BOARD, SAVE_ORDER
 from app.views.cases import (
-    case_html,
-    empty_html,
-    guidelines_markdown,
-    progress_html,
     task_line,
 )
 from gem_backend.types import Case
@@ -47,98 +36,6 @@ _Act = Callable[[str, Case | None, Choice, Words], LabelScreen]
 _Handler = Callable[[str, Case | None, Choice, str, str], tuple[object, ...]]
 _OrderAct = Callable[[str, Case | None, Choice, Words, Order], LabelScreen]
 _OrderHandler = Callable[[str, Case | None, Choice, str, str, Order], tuple[object, ...]]
-
-
-class Frame(NamedTuple):
-    """What is there around a case: whether one is shown, or how it ended, and what can be ranked.
-
-    It is a state of the page whose change shows and hides parts. To make a part visible that is
-    visible already would cost the server more than all the rest of a save.
-    """
-
-    has_case: bool
-    is_any_done: bool
-    num_to_order: int
-
-
-def frame_values(frame: Frame) -> tuple[object, ...]:
-    """Return the parts of a frame: the panel, what stands in its place, and the buttons."""
-    words = (
-        (text.ALL_DONE, text.ALL_DONE_NEXT)
-        if frame.is_any_done
-        else (text.NO_CASES, text.NO_CASES_NEXT)
-    )
-    return (
-        gr.Column(visible=frame.has_case),
-        gr.HTML(empty_html(*words), visible=not frame.has_case),
-        gr.Button(visible=frame.has_case),
-        gr.Button(visible=frame.has_case),
-        gr.Button(open_board(frame.num_to_order), visible=frame.num_to_order > 0),
-    )
-
-
-def screen_values(screen: LabelScreen) -> tuple[object, ...]:
-    """Return a screen as one value for each of the page's outputs."""
-    case = screen.case
-    is_any_done = case is None and screen.progress.done > 0
-    return (
-        case,
-        case_html(case),
-        _choice(screen),
-        screen.draft.words.rationale,
-        screen.draft.words.written,
-        progress_html(screen.progress, screen.pace_s),
-        said(screen.receipt),
-        guidelines_markdown(screen.project.guidelines),
-        recent_value(screen.recent),
-        _order(screen),
-        Frame(case is not None, is_any_done, screen.num_to_order),
-    )
-
-
-def refreshed_values(
-    screen: LabelScreen, choice: Choice, order: Order | None = None
-) -> tuple[object, ...]:
-    """Return the outputs' values for a page that holds ``choice`` and the board ``order``.
-
-    Where that is about the very case, what was pressed, typed and moved stays as it is: a hand may
-    have been quicker than this answer. Only the reasons to tick follow the project.
-    """
-    case, shown, stored, rationale, written, *rest = screen_values(screen)
-    if order and _is_same_board(order, _order(screen)):
-        rest[-2] = gr.skip()
-    if screen.case is None or choice.get("case") != screen.case.comparison.pair_id:
-        return case, shown, stored, rationale, written, *rest
-    ticked = Draft(reasons=tuple(choice.get("reasons", ())))
-    words = offered_reasons(screen.project, ticked)
-    needs_reason = screen.project.is_reason_required
-    is_current = choice.get("words") == words and choice.get("needs_reason") == needs_reason
-    kept = gr.skip() if is_current else {**choice, "words": words, "needs_reason": needs_reason}
-    return case, gr.skip(), kept, gr.skip(), gr.skip(), *rest
-
-
-def _order(screen: LabelScreen) -> Order:
-    case, board = screen.case, screen.board
-    if case is None or board is None:
-        return order_value(case.comparison.pair_id if case else "", {}, ())
-    return order_value(case.comparison.pair_id, board.cards, board.places)
-
-
-def _is_same_board(one: Order, other: Order) -> bool:
-    return (one.get("case"), one.get("cards")) == (other["case"], other["cards"])
-
-
-def _choice(screen: LabelScreen) -> Choice:
-    case, draft = screen.case, screen.draft
-    return Choice(
-        case=case.comparison.pair_id if case else "",
-        choice=to_choice(draft.verdict, case) if case else None,
-        strength=draft.strength,
-        is_acceptable=draft.is_acceptable,
-        reasons=list(draft.reasons),
-        words=offered_reasons(screen.project, draft),
-        needs_reason=screen.project.is_reason_required,
-    )
 
 
 def _shows(act: _Act) -> _Handler:
@@ -175,7 +72,7 @@ def _shows_order(act: _OrderAct) -> _OrderHandler:
 
 def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
     """Build the page inside the open tab."""
-    actions = LabelActions(studio, Drafts())
+    actions = LabelActions(studio, Drafts(studio.drafts))
     orders = OrderActions(studio, actions)
     case = gr.State(None)
     with gr.Row(elem_classes="gs-line"):
@@ -277,21 +174,23 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
         )
     listen(board.input, orders.keep, [case, board], [], mode="multiple", js=_WITH_SENT)
     listen(choice.restore, _restorer(actions), [project_id, case, choice], outputs)
-    poll, poll_inputs, poll_outputs = _more_cases(actions, project_id, case, outputs)
-    seen, asked, *_ = poll_outputs
-    listen(save.click, _forget_sampled, [seen], [asked])
+    form, poll, poll_outputs = _more_cases(
+        EntryActions(studio, actions), actions, project_id, case, outputs
+    )
+    listen(save.click, _forget_sampled, poll_outputs[:1], poll_outputs[1:2])
 
     def refresh(
-        project_id: str, case: Case | None, choice: Choice, order: Order | None = None
+        project_id: str, case: Case | None, choice: Choice, order: Order | None, *entry: object
     ) -> tuple[object, ...]:
-        return refreshed_values(actions.show(project_id, case), choice, order)
+        shown = refreshed_values(actions.show(project_id, case), choice, order)
+        return *shown, *form.values(project_id, *entry)
 
     return PageHandles(
         refresh=refresh,
-        refresh_inputs=[case, choice, board],
-        outputs=outputs,
+        refresh_inputs=[case, choice, board, *form.fields],
+        outputs=[*outputs, *form.outputs],
         poll=poll,
-        poll_inputs=poll_inputs,
+        poll_inputs=[case, poll_outputs[0]],
         poll_outputs=poll_outputs,
     )
 
@@ -339,9 +238,13 @@ Poll = Callable[[str, object, TaskState | None], tuple[object, ...]]
 
 
 def _more_cases(
-    actions: LabelActions, project_id: gr.State, case: gr.State, outputs: list[Block]
-) -> tuple[Poll, list[Block], list[Block]]:
-    """Build the two ways to get another case; return the poll of the model's answers."""
+    entries: EntryActions,
+    actions: LabelActions,
+    project_id: gr.State,
+    case: gr.State,
+    outputs: list[Block],
+) -> tuple[EntryForm, Poll, list[Block]]:
+    """Build the two ways to get another case; return the poll of the model's answers too."""
     seen = gr.State(None)
     with gr.Column(elem_classes="gs-more"):
         with gr.Row(elem_classes="gs-actions"):
@@ -358,7 +261,7 @@ def _more_cases(
             )
             asked = live_text("label-asked")
         with gr.Accordion(text.ENTER_PAIR, open=False):
-            _entry_form(actions, project_id, outputs)
+            form = build_entry_form(entries, project_id, outputs, screen_values)
 
     def start(project_id: str, count: int) -> tuple[TaskState, dict[str, str]]:
         task = actions.ask_model(project_id, count)
@@ -375,22 +278,4 @@ def _more_cases(
         return task, words, *unchanged
 
     listen(ask.click, start, [project_id, count], [seen, asked])
-    return poll, [case, seen], [seen, asked, *outputs]
-
-
-def _entry_form(actions: LabelActions, project_id: gr.State, outputs: list[Block]) -> None:
-    prompt = gr.Textbox(label=text.ENTER_PROMPT, lines=2, max_lines=8)
-    with gr.Row():
-        answer_a = gr.Textbox(label=text.ENTER_A, lines=4, max_lines=12)
-        answer_b = gr.Textbox(label=text.ENTER_B, lines=4, max_lines=12)
-    preferred = gr.Radio(list(text.ENTER_CHOICES), value="later", label=text.ENTER_WHICH)
-    add = gr.Button(text.ADD_PAIR, elem_id="label-add", scale=0)
-
-    def enter(
-        project_id: str, prompt: str, answer_a: str, answer_b: str, preferred: str
-    ) -> tuple[object, ...]:
-        screen = actions.enter(project_id, (prompt, answer_a, answer_b), preferred)
-        return "", "", "", "later", *screen_values(screen)
-
-    fields: list[Block] = [prompt, answer_a, answer_b, preferred]
-    listen(add.click, enter, [project_id, *fields], [*fields, *outputs])
+    return form, poll, [seen, asked, *outputs]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from app.text.order import ORDER_KEYS
+from gem_backend.types import CaseSource
 
 # --- shared -----------------------------------------------------------------------------------
 NAME: Final = "GEM Studio"
@@ -20,7 +21,16 @@ CONNECTION_LOST: Final = (
     "The studio does not answer: what you typed for this case is kept, and the page goes on by "
     "itself as soon as the studio is open again."
 )
+_QUESTION_CHARACTERS: Final = 80
 DEMO_NOTICE: Final = "Demonstration: invented cases and a very small model. Not for clinical use."
+
+
+def shortened(question: str) -> str:
+    """Return the beginning of a question, on one line."""
+    line = " ".join(question.split())
+    if len(line) <= _QUESTION_CHARACTERS:
+        return line
+    return line[:_QUESTION_CHARACTERS].rsplit(" ", 1)[0] + " …"
 
 
 def local_time(stored: str) -> str:
@@ -90,6 +100,7 @@ GUIDELINES_FIELD: Final = "Guidelines (Markdown)"
 REASONS_FIELD: Final = "Reasons to choose from, one a line (the first four get a key)"
 REASON_REQUIRED_FIELD: Final = "Ask for a reason beside every preference"
 RATER_FORM_SAVE: Final = "Save for this project"
+RATER_FORM_UNSAVED: Final = "Not saved yet: this is the form as you left it."
 RATER_FORM_SAVED: Final = "Saved. The Label page shows it from now on."
 RECENT: Final = "Your last ten"
 NO_RECENT: Final = "Labels you save are listed here; each can be reopened."
@@ -114,6 +125,14 @@ UNDONE: Final = "Reopened your last case. The label was withdrawn."
 REOPENED: Final = "Reopened. The label was withdrawn; save to label the case again."
 PAIR_ADDED: Final = "Added. The pair waits in the queue."
 PAIR_LABELLED: Final = "Saved: your pair with your choice."
+ENTERED_BEFORE: Final = (
+    "You have judged this pair before: it is open again as you judged it, and your label was "
+    "withdrawn; save to label it again."
+)
+ENTERED_IN_ANOTHER_WAY: Final = (
+    "You have judged this pair before, together with others or in a file that was imported: that "
+    "label stands."
+)
 ALL_DONE: Final = "Every case is labelled"
 ALL_DONE_NEXT: Final = (
     "Ask the model for answers to a new question, enter a pair yourself, or go to Align."
@@ -131,10 +150,7 @@ ENTER_A: Final = "Answer A"
 ENTER_B: Final = "Answer B"
 ENTER_WHICH: Final = "Which is better?"
 ENTER_CHOICES: Final = (("A", "a"), ("B", "b"), ("Decide later", "later"))
-ENTER_LATER: Final = (
-    "This project asks for a reason beside every preference: choose “Decide later”, add the pair, "
-    "and judge it as it comes."
-)
+ENTER_ACCEPTABLE: Final = "The better one is acceptable to use"
 ADD_PAIR: Final = "Add this pair"
 ANSWER_COUNT: Final = "Answers"
 KEY_LIST: Final = (
@@ -166,6 +182,18 @@ def verdict_words(choice: str, strength: int, is_acceptable: bool) -> str:
     if choice in ("left", "right", "tie"):
         words = f"{words}, {'acceptable' if is_acceptable else 'not acceptable'} to use"
     return words
+
+
+def source_words(source: CaseSource, model: str) -> str:
+    """Return where an answer comes from; ``model`` is empty where it is not known."""
+    if source == "sampled":
+        return f"sampled by {model or 'a model'}"
+    return {"imported": "from a file", "entered": "entered by hand"}[source]
+
+
+def sources_line(left: str, right: str) -> str:
+    """Return where the two answers of a case come from."""
+    return f"Both answers: {left}" if left == right else f"Left: {left} · right: {right}"
 
 
 def saved_receipt(verdict: str, reasons: Sequence[str], has_written: bool) -> str:

@@ -1,5 +1,6 @@
 """Every sentence about raters' agreement and the health of labels."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from app.text.runs import counted
@@ -52,6 +53,39 @@ SIDE: Final = "Left answer preferred"
 LENGTH: Final = "Longer answer preferred"
 STYLE: Final = "Decided by style alone"
 TIME: Final = "Time for a case"
+
+CYCLE_TITLE: Final = "One such circle"
+CYCLE_QUESTION: Final = "Question"
+CYCLE_ROUND: Final = (
+    "Each answer was preferred to the next, and the last to the first. Where several people "
+    "judged, it can be one of their majorities, with each of them consistent."
+)
+CONTRADICTED_TITLE: Final = "Cases judged differently the second time"
+HEALTH_LOOK: Final = "Look at the labels before you start."
+HEALTH_FINE: Final = "Nothing in the labels calls for a second look."
+HEALTH_UNKNOWN: Final = (
+    "Nothing is known of the labels' health yet: it takes preferences, cases that are shown twice, "
+    "or three answers to one question."
+)
+HEALTH_PLACE: Final = "Data shows more."
+
+
+def contradicted(rater: str, question: str, verdicts: Sequence[str]) -> str:
+    """Return how one rater's verdicts on a case followed each other."""
+    return f"{rater} on “{question}”: first {', then '.join(verdicts)}."
+
+
+def verdict_on(verdict: str, answer_a: str, answer_b: str) -> str:
+    """Return a verdict as something a rater did, the preferred answer by its beginning."""
+    answers = {"a": answer_a, "b": answer_b}
+    if verdict in answers:
+        return f"preferred “{answers[verdict]}”"
+    return "found both equally good" if verdict == "tie" else "found both bad"
+
+
+def more_cases(number: int) -> str:
+    """Return how many more there are than are listed."""
+    return f"and {number:,} more"
 
 
 def raters_of(first: str, second: str) -> str:

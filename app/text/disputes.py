@@ -4,8 +4,9 @@ from typing import Final
 
 TITLE: Final = "Disagreements"
 HINT: Final = (
-    "Cases on which raters gave different verdicts, and those that are settled. What you settle "
-    "here is what trains; what each rater said stays in the log and in the figures of agreement."
+    "Cases on which raters gave different verdicts, or prefer the same answer and differ on "
+    "whether it may be used; and those that are settled. What you settle here is what trains; what "
+    "each rater said stays in the log and in the figures of agreement."
 )
 NONE: Final = "No case on which two raters differ. Two raters on the same cases are needed first."
 CASE: Final = "Case"

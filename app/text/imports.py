@@ -6,11 +6,11 @@ from app.text.runs import counted
 
 IMPORT_TITLE: Final = "Import"
 IMPORT_HINT: Final = (
-    "Questions with a better and another answer, or an export of PandaLM, Argilla, Label Studio or "
-    "this studio. You see first what the file would become; nothing is stored before you press "
-    "“Import”."
+    "Questions with a better and another answer or with ranked ones, or an export of PandaLM, "
+    "Argilla, Label Studio or this studio. You see first what the file would become; nothing is "
+    "stored before you press “Import”."
 )
-FILE: Final = "File (.jsonl, .json, .csv, .tsv or .parquet)"
+FILE: Final = "File (.jsonl, .json, .csv, .tsv, .parquet, or a .zip of a “datasets” folder)"
 PLACE: Final = "Or a file or folder on this machine"
 PLACE_HINT: Final = "The whole path; a folder as “datasets” saves it. For files over 100 MB too."
 LOOK: Final = "Look at it"
@@ -24,6 +24,7 @@ FORMATS: Final = {
     "preference pairs": "pairs with a better and another answer",
     "cases to judge": "pairs of answers that nobody has judged yet; they join the queue",
     "judged answers": "pairs of answers with a verdict",
+    "ranked answers": "answers in order; every two answers to a question become a judgement",
     "answers to rank": "questions with several answers that wait for a ranking",
     "questions": "questions alone; name the columns of the answers below, if there are any",
     "graded answers": "answers with grades; every two answers to a question become a judgement",
@@ -87,12 +88,18 @@ COLUMNS: Final = {
     "rationale": "In the rater's words",
     "is_acceptable": "May be used (true or false)",
     "answers": "Answers to rank (a list)",
+    "rank": "Place of a single answer (1 is best)",
+    "ranks": "Places of the answers (a list, 1 is best)",
+    "scores": "Scores of the answers (a list, higher is better)",
 }
 FIRST_COLUMNS: Final = 8  # of them are shown at once, the others in a fold
 
 # --- the import -------------------------------------------------------------------------------
 ACTIVITY: Final = "Importing a file"
-ANOTHER_RUNS: Final = "An import into this project is under way; wait for its end, or stop it."
+ANOTHER_RUNS: Final = (
+    "An import into this project is under way; wait for its end, or stop it while its rows are "
+    "read."
+)
 NO_FILE: Final = "Choose a file first."
 NOT_THERE: Final = "There is no file or folder of that name on this machine."
 STOPPED: Final = "The import was stopped; nothing was stored."
@@ -116,7 +123,10 @@ def rows_read(file: str, rows: int) -> str:
 
 def storing(file: str, done: int, total: int) -> str:
     """Return how far an import is that has read all rows."""
-    return f"Importing {file}: all rows read, {100 * done // total} % stored."
+    return (
+        f"Importing {file}: all rows read, {100 * done // total} % stored. What is stored shows "
+        "already. It cannot be stopped now; if the studio ends, the rest follows at its next start."
+    )
 
 
 def import_summary(imported: int, already_there: int, refused: int) -> str:

@@ -19,8 +19,9 @@ NOTHING_READ: Final = (
 )
 EARLIER_ORDER: Final = "made before the studio was last started"
 
-BY_LABELS: Final = (
-    "first those where what your labels taught leaves it most open which answer is better"
+_MOST_OPEN: Final = "those where what your labels taught leaves it most open which answer is better"
+NO_CONFLICT: Final = (
+    f"first {_MOST_OPEN}, as the entropy order points to another answer than your labels in none"
 )
 BY_ENTROPY: Final = (
     "first those whose two answers score most alike by entropy, as nothing was learned from your "
@@ -32,14 +33,25 @@ def hint(most: int) -> str:
     """Return what pressing the button does."""
     return (
         "A label teaches most where it is hardest to foresee. The model reads up to "
-        f"{counted(most, 'case')} that still need a label, and the Label page then begins with "
-        "those it is least sure of."
+        f"{counted(most, 'case')} that still need a label. The Label page then begins with those "
+        "where the entropy order and what your labels taught point to different answers, and goes "
+        "on with those it is least sure of."
     )
 
 
-def order_made(created_at: str, num_cases: int, is_by_labels: bool, num_unread: int) -> str:
-    """Return when the order was made, for how many cases, and by what."""
-    how = BY_LABELS if is_by_labels else BY_ENTROPY
+def by_labels(num_conflicts: int) -> str:
+    """Return why the first cases of an order by labels come first."""
+    if not num_conflicts:
+        return NO_CONFLICT
+    return (
+        f"first {counted(num_conflicts, 'case')} where the entropy order points to one answer and "
+        f"what your labels taught to the other, so that a label tells which is right; then "
+        f"{_MOST_OPEN}"
+    )
+
+
+def order_made(created_at: str, num_cases: int, how: str, num_unread: int) -> str:
+    """Return when the order was made, for how many cases, and why the first come first."""
     unread = (
         f" {counted(num_unread, 'case')} could not be read and "
         f"{'comes' if num_unread == 1 else 'come'} after them."

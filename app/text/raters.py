@@ -3,6 +3,7 @@
 from typing import Final
 
 from gem_backend.types import Rater
+from storage.raters import ONE_TIME_DAYS
 
 LOGIN_HINT: Final = "Log in with your name and the password you were given."
 LOG_IN_FIRST: Final = "Log in first: your account is not known here any more."
@@ -15,7 +16,7 @@ NEW_PASSWORD: Final = "New password"
 SET_PASSWORD: Final = "Change it"
 PASSWORD_SET: Final = "Your password is changed."
 CHOOSE_PASSWORD: Final = (
-    "You still use the password that came with the invitation. Choose your own."
+    "You logged in with a one-time password: choose one of your own, then the studio opens."
 )
 
 RATERS_TITLE: Final = "Raters"
@@ -39,7 +40,25 @@ RATERS_HEAD: Final = ("Name", "Role", "State")
 
 def invited(rater: Rater, password: str) -> tuple[str, str]:
     """Return the line that hands a one-time password over, and the password."""
-    return f"Give {rater.rater} this one-time password; it is not shown again:", password
+    return (
+        f"Give {rater.rater} this one-time password; it works for {ONE_TIME_DAYS} days and is not "
+        "shown again:"
+    ), password
+
+
+def left_over(count: int, *, is_first: bool) -> str:
+    """Return whose the labels are that were given before there were accounts."""
+    labels = "1 label was" if count == 1 else f"{count:,} labels were"
+    start = f"{labels} given here without an account, under the name “expert”. "
+    if is_first:
+        return start + (
+            "To go on with them, make the first account under the name “expert”, as an admin's. "
+            "Under another name they stay and train as before, but nobody can reopen them."
+        )
+    return start + (
+        "They stay and train as before, but nobody can reopen them: only their own rater can. "
+        "Whoever gave them can be invited as “expert” and then goes on with them."
+    )
 
 
 def removed(rater: Rater) -> str:

@@ -315,9 +315,35 @@ DATA_COUNTS_TITLE = "In this project"
 DATA_EMPTY = "This project is empty. Import a file below, or type pairs on the Label page."
 EXPORT_TITLE = "Export"
 EXPORT_HINT = (
-    "All judged pairs of this project, as one file that this page can read again. The label log "
-    "has every event: who said what and when, and what was taken back."
+    "What this project holds, as one file. Each of them but the first comes back as it was."
 )
+EXPORT_WHAT = "What the file holds"
+EXPORT_CONTENTS = {
+    "trains": "Pairs that train",
+    "labels": "All labels",
+    "unjudged": "Cases without a label",
+    "log": "Label log",
+}
+EXPORT_HOLDS = {
+    "trains": (
+        "Exactly what a run would train on now, under the names that training programs know: "
+        "prompt, chosen, rejected. The better answer of each may be used. Held-out pairs, ties and "
+        "all other verdicts are not in it."
+    ),
+    "labels": (
+        "Every label that holds, of all raters: ties, “both are bad”, “cannot judge” and answers "
+        "that may not be used too, each with its verdict, and what settled a case. Not for "
+        "training as it is. Cases without a label and questions without answers are not in it."
+    ),
+    "unjudged": (
+        "Pairs of answers that nobody has judged yet, and questions without answers, for another "
+        "studio to label."
+    ),
+    "log": (
+        "Every event: who said what and when, and what was taken back, as JSONL. Cases without a "
+        "label and questions without answers are not in it."
+    ),
+}
 EXPORT_BUTTON = "Make the export file"
 EXPORT_FORMAT = "Format"
 EXPORT_FILE = "Your file"

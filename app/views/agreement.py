@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 from html import escape
+from urllib.parse import quote
 
 from app.desks.agreement import AgreementView
 from app.text import agreement as say
-from app.text.runs import percent
+from app.text import shortened
+from app.text.runs import interval, percent
 from app.views import tables
 from gem_backend.agreement import PairAgreement, RaterAgreement
-from gem_backend.label_health import LabelHealth, ShareCheck, TimeCheck
+from gem_backend.consistency import ContradictedCase
+from gem_backend.judged import ShareCheck
+from gem_backend.label_health import LabelHealth, TimeCheck
 from gem_backend.types import Estimate
 
 _DASH = "\N{EN DASH}"
@@ -71,7 +75,73 @@ def health_html(view: AgreementView) -> str:
 
 def _health_table(rater: str, checks: LabelHealth) -> str:
     caption = f"{say.HEALTH_TITLE}: {rater}"
-    return tables.table("gem-health", say.HEALTH_HEAD, _checks(checks), caption)
+    table = tables.table("gem-health", say.HEALTH_HEAD, _checks(checks), caption)
+    return table + _circle(checks) + _contradicted(checks)
+
+
+def _circle(checks: LabelHealth) -> str:
+    example = checks.cycles.example
+    if example is None:
+        return ""
+    answers = "".join(f"<li>{escape(shortened(answer))}</li>" for answer in example.answers)
+    return (
+        f'<h3 class="gem-subtitle">{say.CYCLE_TITLE}</h3>'
+        f'<p class="gem-cases">{say.CYCLE_QUESTION}: “{escape(shortened(example.prompt))}”</p>'
+        f'<ol class="gem-cases">{answers}</ol><p class="gem-quiet">{say.CYCLE_ROUND}</p>'
+    )
+
+
+def _contradicted(checks: LabelHealth) -> str:
+    if not checks.contradicted:
+        return ""
+    lines = "".join(f"<li>{escape(_in_words(one))}</li>" for one in checks.contradicted)
+    number = checks.contradictions.count - len(checks.contradicted)
+    more = f'<p class="gem-quiet">{say.more_cases(number)}</p>' if number else ""
+    return (
+        f'<h3 class="gem-subtitle">{say.CONTRADICTED_TITLE}</h3>'
+        f'<ul class="gem-cases">{lines}</ul>{more}'
+    )
+
+
+def _in_words(one: ContradictedCase) -> str:
+    answers = (shortened(one.answer_a), shortened(one.answer_b))
+    verdicts = [say.verdict_on(verdict, *answers) for verdict in one.verdicts]
+    return say.contradicted(one.rater, shortened(one.prompt), verdicts)
+
+
+def health_sentence(checks: LabelHealth) -> str:
+    """Return what to look at before a run, or that there is nothing, each with n and interval."""
+    consistent = (checks.cycles.share, checks.contradictions)
+    leaning = (checks.side, checks.length)
+    found = [check for check in consistent if check.count]
+    found += [check for check in leaning if check.excludes_half]
+    known = [check for check in (*consistent, *leaning) if check.estimate is not None]
+    if not known:
+        return say.HEALTH_UNKNOWN
+    lead = say.HEALTH_LOOK if found else say.HEALTH_FINE
+    return " ".join([lead, *map(_with_figures, found or known)])
+
+
+def health_paragraph(project_id: str, checks: LabelHealth) -> str:
+    """Return the same with the way to the cases on Data."""
+    address = f"?project={quote(project_id, safe='')}&tab=data#label-health"
+    sentence = _unbroken(health_sentence(checks))
+    return (
+        f'<p class="gem-health-line"><b>{say.HEALTH_TITLE}.</b> {sentence} '
+        f'<a href="{escape(address)}">{say.HEALTH_PLACE}</a></p>'
+    )
+
+
+def _unbroken(sentence: str) -> str:
+    """The sentence as HTML in which no figure is parted from its sign at a line's end."""
+    return escape(sentence).replace(" %", "&nbsp;%").replace("n = ", "n&nbsp;=&nbsp;")
+
+
+def _with_figures(check: ShareCheck) -> str:
+    figure = check.estimate
+    if figure is None:
+        return check.note
+    return f"{check.note.removesuffix('.')} ({percent(figure.value)}, {interval(figure)})."
 
 
 def _checks(checks: LabelHealth) -> Iterator[str]:

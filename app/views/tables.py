@@ -27,9 +27,12 @@ def empty(sentence: str) -> str:
 def table(name: str, head: Iterable[str], rows: Iterable[str], caption: str) -> str:
     """Return a table; its rows are HTML already, head and caption are not."""
     columns = "".join(f'<th scope="col">{escape(column)}</th>' for column in head)
+    title = escape(caption)
+    # On a narrow page a table scrolls in its frame, which the keyboard must reach.
     return (
-        f'<div class="gem-scroll"><table class="gem-table {name}"><caption class="gem-sr">'
-        f"{escape(caption)}</caption><thead><tr>{columns}</tr></thead>"
+        f'<div class="gem-scroll" role="group" aria-label="{title}" tabindex="0">'
+        f'<table class="gem-table {name}"><caption class="gem-sr">'
+        f"{title}</caption><thead><tr>{columns}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 

@@ -15,6 +15,7 @@ from typing import ClassVar
 from app.access import Access
 from app.desks.agreement import AgreementView, agreement_view
 from app.desks.calibration import CONFIG, fitted, gather
+from app.desks.disputes import Said
 from app.desks.imports import look
 from app.desks.priority import QueueOrder
 from app.records import (
@@ -25,6 +26,8 @@ from app.records import (
     Header,
     ImportState,
     LeftOut,
+    LogAsked,
+    LogPart,
     OneVerdict,
     RunView,
     TaskState,
@@ -58,6 +61,7 @@ from gem_backend.types import (
     Split,
 )
 from storage.calibrations import Evidence
+from storage.drafts import DraftKey
 from storage.errors import NotFoundError
 from storage.orders import AnswerOrder
 from storage.pairs import Judgement, Turn
@@ -167,6 +171,21 @@ def make_run(run_id: str = "run-1", config: RunConfig | None = None) -> RunSumma
     )
 
 
+class FakeShelf:
+    """Drafts on a shelf that never writes."""
+
+    def __init__(self) -> None:
+        self.rows: dict[DraftKey, str] = {}
+
+    def load(self, kind: str) -> dict[DraftKey, str]:
+        return {key: content for key, content in self.rows.items() if key.kind == kind}
+
+    def note(self, key: DraftKey, content: str | None) -> None:
+        self.rows.pop(key, None)
+        if content is not None:
+            self.rows[key] = content
+
+
 class NoAccounts(Access):
     """What a studio without accounts says of who is there."""
 
@@ -204,6 +223,7 @@ class FakeStudio(Studio):
     ordering: TaskState = field(default_factory=lambda: TaskState("idle"))
     ordered_for: list[str | None] = field(default_factory=list)
     order: QueueOrder | None = None
+    drafts: FakeShelf = field(default_factory=FakeShelf)  # type: ignore[assignment]
 
     model: ClassVar[str] = "demo"  # type: ignore[misc]
     access: ClassVar[Access] = NoAccounts()  # type: ignore[misc]
@@ -219,8 +239,11 @@ class FakeStudio(Studio):
     def disputes(self, project_id: str) -> list[DisputedCase]:
         return self.disputed
 
-    def settle(self, case: Case, choice: str, strength: int, said: tuple[bool, str]) -> None:
-        final = OneVerdict("expert", choice, (), said[1])
+    def read_log(self, project_id: str, asked: LogAsked, place: int = 0) -> LogPart:
+        return LogPart((), 0, 1, 0, ())
+
+    def settle(self, case: Case, choice: str, strength: int, said: Said) -> None:
+        final = OneVerdict("expert", choice, tuple(said[1]), said[2])
         self.disputed = [
             replace(one, final=final) if one.case == case else one for one in self.disputed
         ]
@@ -235,6 +258,9 @@ class FakeStudio(Studio):
 
     def raters(self) -> list[Rater]:
         return []
+
+    def num_left_over_labels(self) -> int:
+        return 0
 
     def agreement(self, project_id: str) -> AgreementView | None:
         return agreement_view([])
@@ -282,14 +308,20 @@ class FakeStudio(Studio):
         self.all_projects[self.all_projects.index(found)] = changed
         return changed
 
-    def save_label(self, case: Case, judgement: Judgement) -> None:
+    def save_label(self, case: Case, judgement: Judgement) -> bool:
         if self.refuses:
             raise self.refuses
+        if self.is_judged(case):
+            return False
         self._forget(case)
         self.saved.append(StoredLabel(case, judgement, "2026-11-20T10:00:00+00:00"))
+        return True
 
     def is_judged(self, case: Case) -> bool:
-        return any(label.case == case for label in self.saved)
+        """Labels are numbered from 1, as they were saved."""
+        said = [label.case.comparison.pair_id for label in self.saved]
+        numbers = [n for n, one in enumerate(said, start=1) if one == case.comparison.pair_id]
+        return bool(numbers) and numbers[-1] != case.repeats
 
     def answers_to_order(self, case: Case) -> tuple[str, ...]:
         return () if self.is_judged(case) else self.offers
@@ -326,28 +358,20 @@ class FakeStudio(Studio):
     def label_progress(self, project_id: str) -> LabelProgress:
         return LabelProgress(len(self.saved), len(self.skipped), len(self.cases))
 
-    def enter_pair(
-        self, project_id: str, prompt: str, answer_a: str, answer_b: str, preferred: Answer | None
-    ) -> Case:
+    def enter_pair(self, project_id: str, prompt: str, answer_a: str, answer_b: str) -> Case:
         if not (prompt.strip() and answer_a.strip() and answer_b.strip()):
             raise DataError("Write the question and both answers.", "Something is empty")
-        case = Case(
-            Comparison(
-                f"own-{len(self.saved) + len(self.cases)}",
-                project_id,
-                "p-own",
-                prompt,
-                answer_a,
-                answer_b,
-                source="entered",
-            ),
-            "a",
+        texts = {answer_a, answer_b}
+        for case in [*self.cases, *(label.case for label in self.saved)]:
+            given = case.comparison
+            if given.prompt == prompt and {given.answer_a, given.answer_b} == texts:
+                return case
+        key = f"own-{len(self.saved) + len(self.cases)}"
+        comparison = Comparison(
+            key, project_id, "p-own", prompt, answer_a, answer_b, source="entered"
         )
-        if preferred:
-            self.saved.append(StoredLabel(case, Judgement(preferred), ""))
-        else:
-            self.cases.append(case)
-        return case
+        self.cases.append(Case(comparison, "a"))
+        return self.cases[-1]
 
     def start_sampled_case(self, project_id: str, num_answers: int = 2) -> TaskState:
         self.case_task = TaskState("running", 0, 2)
@@ -510,7 +534,7 @@ class FakeStudio(Studio):
             self.importing = replace(self.importing, state="stopping")
         return self.importing
 
-    def export_file(self, project_id: str, file_format: str) -> Path:
+    def export_file(self, project_id: str, file_format: str, contents: str = "labels") -> Path:
         raise DataError("There is nothing to export yet.")
 
 

@@ -349,7 +349,7 @@ class RunsStudio(FakeStudio):
     def label_progress(self, project_id: str) -> LabelProgress:
         return LabelProgress(36, 2, 20) if project_id == "demo" else LabelProgress(0, 0, 0)
 
-    def export_file(self, project_id: str, file_format: str) -> Path:
+    def export_file(self, project_id: str, file_format: str, contents: str = "labels") -> Path:
         if self.export is None:
             raise DataError("There is nothing to export yet.")
         return self.export

@@ -5,6 +5,7 @@ import json
 import socket
 
 from app.main import serve
+from storage.raters import invite, set_password
 
 
 @contextlib.contextmanager
@@ -17,6 +18,13 @@ def serving(studio, blocked=()):
         yield app
     finally:
         app.close()
+
+
+def account(db, name, role="rater"):
+    """Makes an account that has chosen its password, and returns that."""
+    _, given = invite(db, name, role)
+    set_password(db, name, given, f"{name}'s own password")
+    return f"{name}'s own password"
 
 
 def call(client, app, name, data):

@@ -8,12 +8,13 @@ import pytest
 from app.access import ALONE, AccessError
 from app.studio import DATABASE_FILE, Studio
 from app.text import raters as text_raters
+from app.views.raters import left_over_html
 from gem_backend.types import Rater
 from storage.database import Database
 from storage.pairs import Judgement, add_comparison, save_label, show_case
 from storage.projects import create_project
-from storage.raters import deactivate, invite
-from tests.app.serving import call, serving
+from storage.raters import EXPIRED, deactivate, invite
+from tests.app.serving import account, call, serving
 from tests.app.test_past_is_fixed import plausible, upload
 
 # What a rater may ask for; all else is an admin's.
@@ -40,8 +41,8 @@ def passwords(tmp_path_factory):
         create_project(db, "Blind", project_id="blind")
         case = show_case(add_comparison(db, "blind", "Question", "Wait.", "Operate."), "anna")
         save_label(db, case, "anna", Judgement("a", rationale=SECRET))
-        found = {"anna": invite(db, "anna", "admin")[1]}
-        found |= {name: invite(db, name)[1] for name in ("bob", "gone")}
+        found = {"anna": account(db, "anna", "admin")}
+        found |= {name: account(db, name) for name in ("bob", "gone")}
         deactivate(db, "gone")
     return folder, found
 
@@ -85,9 +86,9 @@ def test_nobody_gets_in_without_a_password(client, passwords):
 @pytest.mark.parametrize(("name", "role"), [("anna", "admin"), ("bob", "rater")])
 def test_the_page_knows_who_logged_in(client, app, passwords, name, role):
     assert log_in(client, name, passwords[1][name]) == 200
-    row, line = call(client, app, "values", [])["output"]["data"]
+    row, line, _ = call(client, app, "values", [])["output"]["data"]
     assert row["visible"]
-    assert text_raters.CHOOSE_PASSWORD in line
+    assert text_raters.CHOOSE_PASSWORD not in line
     assert f'data-role="{role}"' in line
     assert client.get("/config").status_code == 200
     client.get("/logout")
@@ -111,8 +112,8 @@ def test_a_rater_may_not_do_what_is_an_admins(monkeypatch, tmp_path):
 
 def test_an_account_that_was_closed_is_refused_at_the_next_press(tmp_path):
     with Database(tmp_path / DATABASE_FILE) as db:
-        invite(db, "anna", "admin")
-        _, password = invite(db, "bob")
+        account(db, "anna", "admin")
+        password = account(db, "bob")
     with Studio(tmp_path, device="cpu") as studio:
         with pytest.raises(AccessError, match="Log in"):
             studio.access.current()  # no event, so nobody
@@ -129,8 +130,8 @@ def test_an_account_that_was_closed_is_refused_at_the_next_press(tmp_path):
 @pytest.mark.parametrize("change", ["remove", "invite"])
 def test_an_account_that_was_closed_or_renewed_is_logged_out(tmp_path, change):
     with Database(tmp_path / DATABASE_FILE) as db:
-        invite(db, "anna", "admin")
-        passwords = {name: invite(db, name)[1] for name in ("bob", "cleo")}
+        account(db, "anna", "admin")
+        passwords = {name: account(db, name) for name in ("bob", "cleo")}
     with Studio(tmp_path, device="cpu") as studio, serving(studio) as app:
         options = {"base_url": app.local_url, "trust_env": False}
         with httpx.Client(**options) as bob, httpx.Client(**options) as cleo:
@@ -158,6 +159,7 @@ def test_no_event_does_a_rater_what_is_an_admins_or_tells_what_others_said(passw
         if text_raters.ADMINS_ONLY in answer:
             refused.add(name)
     assert refused >= {"_create", "invite", "remove", "judged", "export_file", "save", "open_tab"}
+    assert refused >= {"read_log", "read_newer", "read_older"}
     assert any("import" in name for name in refused)
 
 
@@ -171,3 +173,62 @@ def answer_to(client, index, data):
     client.post("/gradio_api/queue/join?project=blind", json=body).raise_for_status()
     with client.stream("GET", "/gradio_api/queue/data?session_hash=bob") as lines:
         return next(line for line in lines.iter_lines() if "process_completed" in line)
+
+
+def test_a_one_time_password_opens_nothing_but_the_choice_of_another(tmp_path):
+    with Database(tmp_path / DATABASE_FILE) as db:
+        account(db, "anna", "admin")
+        _, password = invite(db, "bob")
+    with (
+        Studio(tmp_path, device="cpu") as studio,
+        serving(studio) as app,
+        httpx.Client(base_url=app.local_url, trust_env=False, timeout=20) as client,
+    ):
+        assert log_in(client, "bob", password) == 200
+        _, line, form = call(client, app, "values", [])["output"]["data"]
+        assert text_raters.CHOOSE_PASSWORD in line
+        assert form["visible"]
+        assert not call(client, app, "start", ["demo", 2])["success"]
+        assert not call(client, app, "change", [password, password])["success"]
+        assert call(client, app, "change", [password, "bob's own password"])["success"]
+        assert log_in(client, "bob", password) == 400
+        assert log_in(client, "bob", "bob's own password") == 200
+        assert text_raters.CHOOSE_PASSWORD not in str(call(client, app, "values", []))
+
+
+def test_an_expired_one_time_password_opens_nothing_and_says_so(tmp_path):
+    with Database(tmp_path / DATABASE_FILE) as db:
+        account(db, "anna", "admin")
+        _, password = invite(db, "bob")
+        db.execute("UPDATE raters SET invited_at = '2020-01-01T00:00:00.000000+00:00'")
+    with (
+        Studio(tmp_path, device="cpu") as studio,
+        serving(studio) as app,
+        httpx.Client(base_url=app.local_url, trust_env=False, timeout=20) as client,
+    ):
+        assert log_in(client, "bob", password) == 200
+        assert EXPIRED in str(call(client, app, "values", []))
+        assert not call(client, app, "change", [password, "bob's own password"])["success"]
+        assert log_in(client, "bob", "bob's own password") == 400
+
+
+def test_labels_from_before_there_were_accounts_wait_for_who_takes_their_name(tmp_path):
+    with Studio(tmp_path, device="cpu") as studio:
+        assert studio.num_left_over_labels() == 0
+        project_id = studio.create_project("Alone").project_id
+        case = studio.enter_pair(project_id, "Q", "yes", "no")
+        studio.save_label(case, Judgement("a"))
+        assert studio.num_left_over_labels() == 1
+        studio.invite_rater("anna", "admin")
+        assert studio.num_left_over_labels() == 1
+        studio.invite_rater("expert", "admin")
+        assert studio.num_left_over_labels() == 0
+        studio.remove_rater("expert")
+        assert studio.num_left_over_labels() == 1
+
+
+@pytest.mark.parametrize(("raters", "words"), [((), "first account"), ((ALONE,), "invited as")])
+def test_the_page_says_whose_the_left_over_labels_are(raters, words):
+    assert left_over_html(raters, 0) == ""
+    assert words in left_over_html(raters, 2)
+    assert "2 labels were" in left_over_html(raters, 2)

@@ -1,9 +1,11 @@
 from html import escape
 
+import pytest
+
 from app.desks.agreement import agreement_view
 from app.text import agreement as say
-from app.views.agreement import agreement_html, health_html
-from gem_backend.label_health import JudgedCase
+from app.views.agreement import agreement_html, health_html, health_sentence
+from gem_backend.judged import JudgedCase
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -50,6 +52,69 @@ def test_a_raters_name_is_text_and_nothing_else():
     for html in (agreement_html(view), health_html(view)):
         assert "<img" not in html
         assert "&lt;img" in html
+
+
+def circle(rater="ann", prompt=HOSTILE):
+    """Rest is better than aspirin, which is better than tea, which is better than rest."""
+    around = ("Rest.", "Aspirin.", HOSTILE)
+    for better, worse in zip(around, around[1:] + around[:1], strict=True):
+        yield JudgedCase(better, prompt, better, worse, rater, "a")
+
+
+def again(number, verdicts, rater="bob"):
+    """One case that a rater judged several times."""
+    for verdict in verdicts:
+        yield JudgedCase(f"p{number}", f"Q{number}", "Yes.", HOSTILE, rater, verdict)
+
+
+def test_health_shows_one_circle_from_the_first_answer_round():
+    html = health_html(agreement_view([], [*circle()]))
+    shown = html[html.index(say.CYCLE_TITLE) :]
+    assert "&lt;img src=x onerror=alert(1)&gt;" in shown
+    assert "<img" not in html
+    assert shown.count("<li>") == 3
+    around = "".join(shown.split("<li>")[1:] * 2)
+    assert around.index("Rest.") < around.index("Aspirin.", around.index("Rest."))
+    assert "Rest.</li>Aspirin.</li>&lt;img" in around
+    assert say.CYCLE_ROUND in shown
+    assert say.CYCLE_TITLE not in health_html(agreement_view([], [*again(1, "aa")]))
+
+
+def test_health_lists_ten_contradicted_cases_and_counts_the_others():
+    cases = [one for number in range(12) for one in again(number, ("a", "b", "tie"))]
+    html = health_html(agreement_view([], cases))
+    assert "and 2 more" in html
+    first = say.contradicted(
+        "bob", "Q0", ["preferred “Yes.”", f"preferred “{HOSTILE}”", "found both equally good"]
+    )
+    assert escape(first) in html
+    assert html.count("<li>") == 10
+    assert "and " not in health_html(agreement_view([], [*again(1, "ab")])).split("<ul")[1]
+
+
+@pytest.mark.parametrize(
+    ("cases", "words"),
+    [
+        ([], [say.HEALTH_UNKNOWN]),
+        (
+            [*again(1, "ab"), *again(2, "aa")],
+            ["changed for 1 of 2 pairs", "50 %, 95 % interval 9 to 91 %", say.HEALTH_LOOK],
+        ),
+        ([*circle(prompt="Q")], ["in a circle in 1 of 1 prompts", say.HEALTH_LOOK]),
+        (
+            [JudgedCase(f"{n}", f"{n}", "yes", "no", "ann", "a", left="a") for n in range(20)],
+            ["left was preferred in 20 of 20", "longer answer was preferred in 20 of 20"],
+        ),
+        (
+            [JudgedCase(f"{n}", f"{n}", "yes", "no!", "ann", "ab"[n % 2], left="a")
+             for n in range(20)],
+            [say.HEALTH_FINE, "left was preferred in 10 of 20", "50 %, 95 % interval 30 to 70 %"],
+        ),
+    ],
+)  # fmt: skip
+def test_health_in_a_sentence_says_what_to_look_at_with_n_and_interval(cases, words):
+    sentence = health_sentence(agreement_view([], cases).health.project)
+    assert [word for word in words if word not in sentence] == []
 
 
 def test_health_has_every_check_for_all_and_for_each_rater():

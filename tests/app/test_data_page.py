@@ -1,11 +1,13 @@
 """The Data page: its handlers as plain functions, and the page as it is wired."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import gradio as gr
 import pytest
 
-from app.pages.data import DataHandlers, build_data_page, counts_panel
+from app.pages.data import FORMATS, DataHandlers, build_data_page, counts_panel
+from app.studio import Studio
 from app.text import runs as say
 from gem_backend.errors import DataError
 from tests.app.fakes_runs import RunsStudio
@@ -37,7 +39,7 @@ def test_empty_project_says_what_to_do_next():
 def test_export_offers_a_copy_and_leaves_the_file(handlers, tmp_path):
     handlers.studio.export = tmp_path / "pairs.jsonl"
     handlers.studio.export.write_text("{}\n")
-    offered = handlers.export_file("demo", "jsonl")
+    offered = handlers.export_file("demo", "trains", "jsonl")
     copy = Path(offered.value["path"])
     assert copy != handlers.studio.export
     assert copy.name == "pairs.jsonl"
@@ -47,7 +49,29 @@ def test_export_offers_a_copy_and_leaves_the_file(handlers, tmp_path):
 
 def test_export_of_nothing_tells_the_studios_sentence(handlers):
     with pytest.raises(DataError, match="nothing to export"):
-        handlers.export_file("demo", "csv")
+        handlers.export_file("demo", "labels", "csv")
+
+
+@pytest.mark.parametrize("contents", say.EXPORT_CONTENTS)
+def test_what_a_file_would_hold_is_said(handlers, contents):
+    hint, file_format, download = handlers.choose_contents(contents)
+    assert say.EXPORT_HOLDS[contents] in hint
+    assert (file_format.visible, download.visible) == (contents != "log", False)
+
+
+def test_windows_that_export_at_once_are_each_offered_a_whole_file(tmp_path):
+    asked = [name for _, name in FORMATS] * 3
+    with Studio(tmp_path / "data", device="cpu") as studio:
+        handlers = DataHandlers(studio, str(tmp_path / "cache"))
+
+        def offered(name):
+            return Path(handlers.export_file("demo", "labels", name).value["path"]).read_bytes()
+
+        with ThreadPoolExecutor(len(asked)) as pool:
+            together = list(pool.map(offered, asked))
+        assert together == [offered(name) for name in asked]
+        written = {path.name for path in (tmp_path / "data" / "exports").rglob("*.*")}
+    assert len(written) == len(FORMATS)
 
 
 def test_page_is_wired_private_with_matching_outputs():

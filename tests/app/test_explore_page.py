@@ -304,8 +304,13 @@ def test_asking_first_shows_progress_and_then_what_was_ordered(handlers, studio)
 def test_order_says_when_for_how_many_and_by_what():
     made = QueueOrder(1, "2026-11-20T10:00:00+00:00", is_by_labels=True, num_unread=2)
     assert order_words(made) == (
-        f"Order of 2026-11-20 12:00 for 1 case: {text_priority.BY_LABELS}."
+        f"Order of 2026-11-20 12:00 for 1 case: {text_priority.NO_CONFLICT}."
         " 2 cases could not be read and come after them."
+    )
+    assert order_words(replace(made, num_cases=9, num_conflicts=3, num_unread=0)) == (
+        "Order of 2026-11-20 12:00 for 9 cases: first 3 cases where the entropy order points to one"
+        " answer and what your labels taught to the other, so that a label tells which is right;"
+        " then those where what your labels taught leaves it most open which answer is better."
     )
     assert order_words(QueueOrder(2)) == (
         "2 cases come first, in an order made before the studio was last started."

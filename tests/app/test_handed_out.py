@@ -8,19 +8,19 @@ from gem_backend.types import Case, Comparison, LabelProgress
 from storage.pairs import Turn
 
 
-def case(pair_id):
-    return Case(Comparison(pair_id, "p", "q", "Q", "yes", "no"), "a")
+def case(pair_id, project_id="p"):
+    return Case(Comparison(pair_id, project_id, "q", "Q", "yes", "no"), "a")
 
 
-def turn(pair_id):
-    return Turn(pair_id and case(pair_id), LabelProgress(0, 0, 0))
+def turn(pair_id, project_id="p"):
+    return Turn(pair_id and case(pair_id, project_id), LabelProgress(0, 0, 0))
 
 
 def others(held, project_id, rater):
     """What is said to be on other screens; nothing is handed out."""
     seen = []
-    held.hand_out(project_id, rater, lambda pairs: seen.extend(pairs) or turn(None))
-    return seen
+    held.hand_out(project_id, rater, lambda shown: seen.extend(shown.values()) or turn(None))
+    return [case.comparison.pair_id for case in seen]
 
 
 def test_a_rater_holds_the_last_case_of_each_project_for_others_only():
@@ -31,7 +31,7 @@ def test_a_rater_holds_the_last_case_of_each_project_for_others_only():
         ("p", "bob", "two"),
         ("q", "bob", "three"),
     ):
-        given = turn(pair_id)
+        given = turn(pair_id, project_id)
         assert held.hand_out(project_id, rater, lambda _, given=given: given) is given
     assert others(held, "p", "cleo") == ["two", "two"]
     assert others(held, "p", "ann") == ["two"]
@@ -51,7 +51,7 @@ def test_two_who_ask_at_the_same_moment_are_handed_different_cases():
     def choose(taken):
         if not taken:
             both.wait(20)  # both have seen that nobody holds anything
-        return turn("two" if "one" in taken else "one")
+        return turn("two" if case("one") in taken.values() else "one")
 
     def ask(rater):
         given.append(held.hand_out("p", rater, choose).case.comparison.pair_id)
@@ -67,5 +67,5 @@ def test_two_who_ask_at_the_same_moment_are_handed_different_cases():
 def test_a_case_that_a_rater_went_back_to_is_theirs():
     held = HandedOut()
     held.hand_out("p", "ann", lambda _: turn("two"))
-    held.hold("p", "ann", "one")
+    held.hold("ann", case("one"))
     assert others(held, "p", "bob") == ["one"]

@@ -5,14 +5,15 @@ from dataclasses import replace
 import pytest
 
 from app import text
-from app.actions.label import Choice, Draft, Drafts, Kept, LabelActions, Words
-from app.pages.label import screen_values
+from app.actions.label import Drafts, LabelActions
+from app.actions.label_records import Choice, Draft, Kept, Words
+from app.pages.label_screen import screen_values
 from app.sides import to_verdict
 from app.views.cases import guidelines_markdown
-from gem_backend.errors import DataError
 from gem_backend.types import Rater
 from storage.errors import StorageError
 from storage.pairs import Judgement
+from storage.recent import StoredLabel
 from tests.app.fakes import make_case
 from tests.app.test_label_page import chose
 
@@ -105,6 +106,22 @@ def test_last_ten_say_question_verdict_and_time(actions, studio):
     assert "\n" not in screen.recent[1].question
     assert screen.recent[0].verdict == "left is better, clearly, acceptable to use"
     assert screen.recent[0].time == "2026-11-20 12:00"
+    assert screen.recent[0].source == "Both answers: from a file"
+
+
+@pytest.mark.parametrize(
+    ("source", "models", "words"),
+    [
+        ("entered", ("", ""), "Both answers: entered by hand"),
+        ("sampled", ("", ""), "Both answers: sampled by a model"),
+        ("sampled", ("demo", "/models/large"), "Left: sampled by large · right: sampled by demo"),
+    ],
+)
+def test_last_ten_say_where_the_answers_come_from(actions, studio, source, models, words):
+    given = make_case("1", left="b")
+    case = replace(given, comparison=replace(given.comparison, source=source))
+    studio.saved.append(StoredLabel(case, Judgement("a"), "", models=models))
+    assert actions.show("demo", None).recent[0].source == words
 
 
 def test_reopening_withdraws_that_label_and_keeps_the_case_at_hand(actions, studio):
@@ -168,7 +185,7 @@ def test_what_was_said_meanwhile_comes_back_to_its_case(actions, studio):
 def test_what_was_said_of_a_repeat_comes_back_though_its_first_label_holds(actions, studio):
     case = studio.next_turn("demo").case
     actions.save("demo", case, chose(case, "left"), Words())
-    turned = replace(case, left="b" if case.left == "a" else "a", is_repeat=True)
+    turned = replace(case, left="b" if case.left == "a" else "a", repeats=1)
     screen = actions.restore("demo", turned, kept(turned, rationale="again"))
     assert (screen.case, screen.receipt) == (turned, text.RESTORED)
     assert (screen.draft.verdict, screen.draft.words.rationale) == (
@@ -250,15 +267,19 @@ def test_a_second_rater_sees_nothing_of_the_firsts_draft(studio, monkeypatch):
 def test_a_repeat_is_saved_though_its_case_was_judged_before(actions, studio):
     case = studio.next_turn("demo").case
     studio.save_label(case, Judgement("a"))
-    repeat = replace(case, is_repeat=True)
+    repeat = replace(case, repeats=1)
     screen = actions.save("demo", repeat, chose(repeat, "tie"), Words())
     assert screen.receipt.startswith("Saved")
     assert studio.saved[-1].judgement.verdict == "tie"
 
 
-def test_entered_pair_is_not_judged_without_the_reason_the_project_asks_for(actions, studio):
-    studio.update_project("demo", reasons=["dose"], is_reason_required=True)
-    with pytest.raises(DataError, match="Decide later"):
-        actions.enter("demo", ("Q", "yes", "no"), "a")
-    assert not studio.saved
-    assert actions.enter("demo", ("Q", "yes", "no"), "later").receipt == text.PAIR_ADDED
+def test_a_repeat_that_two_windows_show_is_saved_once(actions, studio):
+    case = studio.next_turn("demo").case
+    studio.save_label(case, Judgement("a"))
+    repeat = replace(case, repeats=1)
+    actions.save("demo", repeat, chose(repeat, "tie"), Words())
+    screen = actions.save("demo", repeat, chose(repeat, "left"), Words("other"))
+    assert screen.receipt == text.LABELLED_ELSEWHERE
+    assert [label.judgement.verdict for label in studio.saved] == ["a", "tie"]
+    again = actions.restore("demo", None, kept(repeat, rationale="lost answer"))
+    assert again.receipt == text.SAVED_BEFORE

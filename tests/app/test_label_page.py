@@ -4,8 +4,10 @@ import gradio as gr
 import pytest
 
 from app import text
-from app.actions.label import Choice, Draft, Drafts, LabelActions, Words
-from app.pages.label import build_label_page, frame_values, refreshed_values, screen_values
+from app.actions.label import Drafts, LabelActions
+from app.actions.label_records import Choice, Draft, Words
+from app.pages.label import build_label_page
+from app.pages.label_screen import frame_values, refreshed_values, screen_values
 from app.records import Header, TaskState
 from app.sides import to_choice, to_verdict
 from app.views.cases import (
@@ -219,36 +221,11 @@ def test_oldest_drafts_go_first():
     assert drafts.get("ann", make_case("500")).words == Words("x")
 
 
-def test_typed_pair_is_stored_with_its_choice(actions, studio):
-    screen = actions.enter("demo", ("Q ", "A", "B"), "b")
-    assert studio.saved[0].judgement.verdict == "b"
-    assert screen.receipt == text.PAIR_LABELLED
-
-
-def test_typed_texts_are_kept_as_they_were_typed(actions, studio):
-    actions.enter("demo", ("  Q\n", "A ", "\tB\n\n"), "later")
-    kept = studio.cases[-1].comparison
-    assert (kept.prompt, kept.answer_a, kept.answer_b) == ("  Q\n", "A ", "\tB\n\n")
-
-
-@pytest.mark.parametrize("texts", [(" ", "A", "B"), ("Q", "\n", "B"), ("Q", "A", "")])
-def test_blank_texts_are_refused(actions, studio, texts):
-    cases = len(studio.cases)
-    with pytest.raises(DataError, match="both answers"):
-        actions.enter("demo", texts, "a")
-    assert (len(studio.cases), studio.saved) == (cases, [])
-
-
-def test_typed_pair_without_choice_waits(actions, studio):
-    actions.enter("demo", ("Q", "A", "B"), "later")
-    assert studio.cases[-1].comparison.source == "entered"
-
-
 # --- the page ---------------------------------------------------------------------------------
 def test_screen_fills_every_output(actions, studio):
     with gr.Blocks():
         page = build_label_page(studio, gr.State("demo"))
-    assert len(page.refresh("demo", None, {})) == len(page.outputs)
+    assert len(page.refresh("demo", None, {}, None)) == len(page.outputs)
 
 
 def test_refresh_leaves_what_is_being_said_about_the_case_alone(actions, studio):

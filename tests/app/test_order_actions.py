@@ -7,11 +7,13 @@ import gradio as gr
 import pytest
 
 from app import text
-from app.actions.label import Draft, Drafts, Kept, LabelActions, Words
+from app.actions.label import Drafts, LabelActions
+from app.actions.label_records import Draft, Kept, Words
 from app.actions.order import OrderActions
 from app.boards import Boards, read_places
 from app.components.order import Order, order_board, order_value
-from app.pages.label import build_label_page, frame_values, refreshed_values, screen_values
+from app.pages.label import build_label_page
+from app.pages.label_screen import frame_values, refreshed_values, screen_values
 from app.text import order as text_order
 from gem_backend.errors import DataError
 from gem_backend.types import Rater

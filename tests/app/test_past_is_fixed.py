@@ -21,7 +21,7 @@ def studio(tmp_path):
     with Studio(tmp_path / "data", device="cpu") as studio:
         project = studio.create_project("Past").project_id
         cases = [
-            studio.enter_pair(project, f"Question {number}", "Wait.", "Operate now.", None)
+            studio.enter_pair(project, f"Question {number}", "Wait.", "Operate now.")
             for number in range(6)
         ]
         for case, verdict in zip(cases, ("a", "tie", "both_bad", "b"), strict=False):
@@ -123,6 +123,8 @@ def test_no_event_of_any_page_changes_what_was_said(
     events = [event for event in app.config["dependencies"] if event["backend_fn"]]
     events.sort(key=lambda event: app.fns[event["id"]].fn.__name__ not in ("arrive", "show"))
     assert len(events) > 40
+    handlers = {app.fns[event["id"]].fn.__name__ for event in events}
+    assert handlers >= {"read_log", "read_newer", "read_older", "settle", "withdraw"}
     worked = set()
     for time in range(4):
         for event in events:

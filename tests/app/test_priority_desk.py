@@ -9,6 +9,7 @@ from app.desks.priority import MOST_CASES, PriorityDesk, QueueOrder
 from app.tasks import Tasks
 from app.text import priority as say
 from gem_backend.errors import DataError, EngineError
+from gem_backend.next_cases import CONFLICT
 from gem_backend.types import Case
 from storage.database import Database
 from storage.pairs import Judgement, add_comparison, next_turn, save_label
@@ -98,6 +99,8 @@ def test_what_labels_taught_the_same_model_decides_where_there_is_any(
     found = [priority for priority in priorities_of(db).values() if priority]
     assert len(found) == 2
     assert all(0 < priority < 1 for priority in found)
+    num_conflicts = sum(priority > CONFLICT for priority in found)
+    assert desk.order(project_id).num_conflicts == num_conflicts
 
 
 def test_prior_alone_is_no_lesson_of_labels(desk, db, calibration, project_id):

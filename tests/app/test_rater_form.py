@@ -11,6 +11,10 @@ HOSTILE = "${alert(1)} {{value}} <img src=x onerror=alert(1)> \\u12"
 
 @pytest.fixture
 def form(studio):
+    return rebuilt(studio)
+
+
+def rebuilt(studio):
     with gr.Blocks():
         return build_rater_form(studio, gr.State("demo"))
 
@@ -28,6 +32,18 @@ def test_saved_words_come_back_as_they_were_typed(form, studio):
     assert (raters_per_case, repeats) == (2, 10)
     assert reasons == f"dose\n{HOSTILE}"
     assert studio.project("demo").reasons == ("dose", HOSTILE)
+
+
+def test_form_is_kept_until_it_is_saved(form, studio):
+    typed = ("half a sent", "dose", True, 2, 10)
+    form.keep("demo", *typed)
+    again = rebuilt(studio)  # another page, or the studio after a restart
+    assert again.values("demo") == (*typed, {"text": text.RATER_FORM_UNSAVED})
+    assert again.values("demo", *typed)[:5] == (gr.skip(),) * 5  # somebody may be typing there
+    assert rebuilt(studio).save("demo", *typed)[-1]["text"] == text.RATER_FORM_SAVED
+    assert rebuilt(studio).values("demo")[-1] == {"text": ""}
+    form.keep("demo", *typed)  # what is stored is no draft
+    assert studio.drafts.rows == {}
 
 
 def test_form_without_a_project_or_with_a_refusal_changes_nothing(form, studio):

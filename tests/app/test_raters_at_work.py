@@ -11,7 +11,7 @@ from app.tasks import Tasks
 from app.text import agreement as say
 from app.views.raters_at_work import raters_at_work_html
 from gem_backend.agreement_counts import Rating
-from gem_backend.label_health import JudgedCase
+from gem_backend.judged import JudgedCase
 from gem_backend.rater_view import rater_rows
 from storage.adjudication import settle
 from storage.database import Database

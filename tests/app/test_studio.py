@@ -15,6 +15,7 @@ from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig, SegaCon
 from gem_backend.errors import EngineError, ModelLoadError, TrainingError
 from gem_backend.run_dir import RunDir
 from gem_backend.types import RunEvent, RunStatus
+from storage.audit import label_log
 from storage.errors import DatabaseInUseError, EntryError, NotFoundError
 from storage.orders import AnswerOrder
 from storage.pairs import Judgement
@@ -61,7 +62,7 @@ def test_label_skip_and_undo_come_back_as_they_were_said(studio):
     assert second.comparison.pair_id != first.comparison.pair_id
     studio.save_label(second, Judgement(second.left, 2, rationale=HOSTILE))
     progress = studio.label_progress("demo")
-    assert (progress.done, progress.skipped, progress.pending) == (33, 1, 22)
+    assert (progress.done, progress.skipped, progress.pending) == (225, 1, 22)
     [label] = studio.recent_labels("demo")
     assert studio.is_judged(second)
     assert studio.undo("demo") == label
@@ -78,8 +79,10 @@ def imported(studio, project_id, path):
 def test_a_typed_pair_keeps_hostile_text_and_which_answer_was_better(studio, tmp_path):
     project = studio.create_project("Typed")
     long = HOSTILE + "ab " * 17_000
-    studio.enter_pair(project.project_id, HOSTILE, long, "plain", "b")
-    studio.enter_pair(project.project_id, HOSTILE, "plain", long, None)  # the same pair, turned
+    case = studio.enter_pair(project.project_id, HOSTILE, long, "plain")
+    studio.save_label(case, Judgement("b"))
+    # the same pair, turned
+    assert studio.enter_pair(project.project_id, HOSTILE, "plain", long) == case
     exported = studio.export_file(project.project_id, "jsonl")
     other = studio.create_project("Copy")
     report = imported(studio, other.project_id, exported)
@@ -87,7 +90,22 @@ def test_a_typed_pair_keeps_hostile_text_and_which_answer_was_better(studio, tmp
     again = studio.export_file(other.project_id, "jsonl")
     assert again.read_bytes() == exported.read_bytes()
     with pytest.raises(EntryError, match="same"):
-        studio.enter_pair(project.project_id, "p", "x", "x", None)
+        studio.enter_pair(project.project_id, "p", "x", "x")
+
+
+def test_zipped_folder_goes_out_and_in_under_the_name_of_who_brought_it(studio):
+    project = studio.create_project("Zipped").project_id
+    studio.save_label(studio.enter_pair(project, "Q", "yes", "no"), Judgement("a"))
+    studio.enter_pair(project, "R", "yes", "no")
+    path = studio.export_file(project, "zip")
+    waiting = studio.export_file(project, "jsonl", "unjudged")
+    assert (path.name, waiting.name) == ("zipped.zip", "zipped-unjudged.jsonl")
+    other = studio.create_project("Copy of it").project_id
+    assert imported(studio, other, path).imported == 1
+    assert imported(studio, other, waiting).imported == 1
+    [event] = label_log(studio._db, other)
+    assert (event.rater, event.imported_by) == ("expert", "expert")
+    assert studio.label_progress(other).pending == 1
 
 
 def test_sampling_keeps_a_scored_group_and_a_case_joins_the_queue(studio):

@@ -1,13 +1,14 @@
 """The coefficients against published examples, hand-made tables and their naive formulas."""
 
 import csv
-import itertools
 import json
-from collections import Counter
 from pathlib import Path
 
+import krippendorff
 import numpy as np
 import pytest
+from sklearn.metrics import cohen_kappa_score
+from statsmodels.stats import inter_rater
 
 from gem_backend.agreement import (
     cohen_kappa,
@@ -144,51 +145,49 @@ def test_alpha_matches_the_three_coder_example():
     assert found.estimate.value == pytest.approx(0.691, abs=5e-4)
 
 
-# --- the naive formulas -----------------------------------------------------------------------
+# --- other people's programs ------------------------------------------------------------------
 
 
-def naive_cohen(rows):
-    n = len(rows)
-    observed = sum(first == second for first, second in rows) / n
-    firsts, seconds = Counter(row[0] for row in rows), Counter(row[1] for row in rows)
-    chance = sum(firsts[c] * seconds[c] for c in firsts) / n**2
-    return (observed - chance) / (1 - chance)
+def codes_of(rows):
+    """Categories as numbers, shape (N, R); NaN is missing."""
+    return np.array([[np.nan if c == "." else float(c) for c in row] for row in rows])
 
 
-def naive_fleiss(rows):
-    shares = Counter(itertools.chain(*rows))
-    total = sum(shares.values())
-    pairs = [first == second for row in rows for first, second in itertools.combinations(row, 2)]
-    chance = sum((times / total) ** 2 for times in shares.values())
-    return (sum(pairs) / len(pairs) - chance) / (1 - chance)
+def fleiss_of_statsmodels(rows):
+    counts, _ = inter_rater.aggregate_raters([list(row) for row in rows])
+    return inter_rater.fleiss_kappa(counts, method="fleiss")
 
 
-def naive_alpha(rows):
-    """Pairs of values within units, weighted 1 / (m - 1), against pairs of any two values."""
-    units = [[c for c in row if c != "."] for row in rows]
-    units = [unit for unit in units if len(unit) > 1]
-    values = list(itertools.chain(*units))
-    observed = sum(
-        sum(first != second for first, second in itertools.permutations(unit, 2)) / (len(unit) - 1)
-        for unit in units
-    )
-    expected = sum(first != second for first, second in itertools.permutations(values, 2))
-    return 1 - (observed / len(values)) / (expected / len(values) / (len(values) - 1))
+def cases_of_three(generator, rows):
+    """Three ratings of each case, by different ones of the raters; "." for the others."""
+    for row in rows:
+        asked = set(generator.choice(len(row), 3, replace=False))
+        yield [category if place in asked else "." for place, category in enumerate(row)]
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_coefficients_match_their_naive_formulas(seed):
+@pytest.mark.parametrize("seed", range(20))
+def test_coefficients_match_scikit_learn_statsmodels_and_krippendorff(seed):
     generator = np.random.default_rng(seed)
-    rows = simulated(generator, 25, 2 + seed)
-    thinned = [[c if generator.random() < 0.7 else "." for c in row] for row in rows]
-    first_two = [row[:2] for row in rows]
-    found = cohen_kappa(table_of(first_two), "rater 0", "rater 1")
-    assert found.estimate.value == pytest.approx(naive_cohen(first_two))
-    assert krippendorff_alpha(table_of(thinned)).estimate.value == pytest.approx(
-        naive_alpha(thinned)
-    )
-    if seed:
-        assert fleiss_kappa(table_of(rows)).estimate.value == pytest.approx(naive_fleiss(rows))
+    shares = generator.dirichlet(np.ones(2 + seed % 4))
+    rows = simulated(generator, 60, 4 + seed % 3, generator.random(), shares)
+    thinned = [[c if generator.random() < 0.6 else "." for c in row] for row in rows]
+
+    table = table_of(thinned)
+    common = [row[:2] for row in thinned if "." not in row[:2]]
+    found = cohen_kappa(table, "rater 0", "rater 1")
+    firsts, seconds = zip(*common, strict=True)
+    assert found.n == len(common)
+    assert found.estimate.value == pytest.approx(cohen_kappa_score(firsts, seconds), abs=1e-12)
+
+    expected = krippendorff.alpha(codes_of(thinned).T, level_of_measurement="nominal")
+    assert krippendorff_alpha(table).estimate.value == pytest.approx(expected, abs=1e-12)
+
+    of_three = [*cases_of_three(generator, rows)]
+    ratings = [[category for category in row if category != "."] for row in of_three]
+    expected = fleiss_of_statsmodels(ratings)
+    found = fleiss_kappa(table_of(of_three))
+    assert found.n == len(rows)
+    assert found.estimate.value == pytest.approx(expected, abs=1e-12)
 
 
 # --- properties -------------------------------------------------------------------------------
@@ -306,7 +305,7 @@ def test_fleiss_says_which_cases_it_leaves_out():
     """Three ratings are the commonest number; the cases with two and with one are left out."""
     rows = ["aab", "bbb", "aaa", "ab.", "a.."]
     found = fleiss_kappa(table_of(rows))
-    assert found.estimate.value == pytest.approx(naive_fleiss(rows[:3]))
+    assert found.estimate.value == pytest.approx(fleiss_of_statsmodels(rows[:3]))
     assert (found.n, found.num_left_out) == (3, 2)
     assert found.note.endswith("; 2 of 5 cases, without exactly 3 ratings, are not counted.")
 
@@ -331,7 +330,7 @@ def test_pairs_of_raters_by_hand():
     first, apart, lonely = pairwise_agreement(table_of(["aa.", "ab.", "bb.", ".aa"]))
     assert (first.first, first.second, first.n) == ("rater 0", "rater 1", 3)
     assert first.raw == wilson(2, 3)
-    assert first.kappa.estimate.value == pytest.approx(naive_cohen(["aa", "ab", "bb"]))
+    assert first.kappa.estimate.value == pytest.approx(cohen_kappa_score([*"aab"], [*"abb"]))
     assert (apart.n, apart.raw, apart.kappa.estimate) == (0, None, None)
     assert (lonely.n, lonely.raw) == (1, wilson(1, 1))
     assert lonely.kappa.note.startswith("rater 1 and rater 2 share fewer than two cases")
@@ -362,7 +361,7 @@ def test_pandalms_three_annotators():
     rows = [[str(pair[f"annotator{place}"]) for place in (1, 2, 3)] for pair in pairs]
     found = fleiss_kappa(table_of(rows))
     assert round(found.estimate.value, 2) == 0.86
-    assert found.estimate.value == pytest.approx(naive_fleiss(rows))
+    assert found.estimate.value == pytest.approx(fleiss_of_statsmodels(rows))
     assert found.estimate.low < 0.86 < found.estimate.high
 
 

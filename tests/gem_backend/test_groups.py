@@ -110,16 +110,17 @@ def test_each_label_is_looked_at_by_a_policy_warmed_up_on_other_prompts_only(
         taught[:] = [pair.prompt for pair in pairs]
         yield from sft_pass(trainer, optimizer, pairs, order)
 
-    def watched_look(trainer, pairs):
-        looked_at.extend(pair.prompt for pair in pairs)
-        parts.append((set(taught), {pair.prompt for pair in pairs}))
-        return look(trainer, pairs)
+    def watched_look(trainer, answers):
+        looked_at.extend(answers)
+        parts.append((set(taught), {prompt for prompt, _ in answers}))
+        return look(trainer, answers)
 
     monkeypatch.setattr(fusion, "sft_pass", watched_pass)
     monkeypatch.setattr(fusion, "judged_candidates", watched_look)
     before = {name: p.clone() for name, p in trainer.model.named_parameters() if "lora" in name}
     gather_evidence(trainer)
-    assert sorted(looked_at) == sorted(pair.prompt for pair in PAIRS)
+    judged = [(pair.prompt, text) for pair in PAIRS for text in (pair.chosen, pair.rejected)]
+    assert sorted(looked_at) == sorted(judged)
     assert len(parts) == CONFIG.calibration.folds
     for taught_prompts, seen in parts:
         assert taught_prompts == {pair.prompt for pair in PAIRS} - seen
@@ -138,3 +139,49 @@ def test_a_likeness_says_nothing_of_the_label_it_is_about(make_trainer):
     for one, other in own:
         assert one["expert_likeness"] == pytest.approx(other["expert_likeness"], abs=1e-6)
     assert first.direction != pytest.approx(second.direction)
+
+
+def test_several_raters_of_a_case_speak_of_the_same_two_answers(make_trainer):
+    """Four of five prefer the second answer: it is the better one, and stands in its group once."""
+    trainer = make_trainer(group_labels=True)
+    first, *rest = PAIRS
+    against = dataclasses.replace(first, chosen=first.rejected, rejected=first.chosen)
+    raters = [dataclasses.replace(against, rater=name) for name in ("ann", "ben", "cid", "dora")]
+    judged = (*raters, dataclasses.replace(first, rater="eve"), *rest)
+    trainer = dataclasses.replace(trainer, data=dataclasses.replace(trainer.data, judged=judged))
+    evidence = gather_evidence(trainer)
+    assert len(evidence.items) == 2 * len(PAIRS)
+    assert len(evidence.orders) == len(evidence.groups) == len(judged)
+    assert evidence.orders[0].order == ((0,), (1,))
+    assert evidence.orders[4].order == ((1,), (0,))
+    ranking = fuse(trainer)
+    skill = ranking.judged_skill
+    assert skill[first.prompt, first.rejected] > skill[first.prompt, first.chosen]
+    groups, _, _ = sample_groups(trainer, 1, [first.prompt], ranking)
+    assert len(groups[0].sequences_K) == K + 2
+
+
+def test_likeness_has_one_zero_in_every_part(make_trainer):
+    """Each part has a direction of its own, whose offset says nothing of its answers."""
+    trainer = make_trainer()
+    evidence = gather_evidence(trainer)
+    likeness = [item["expert_likeness"] for item in evidence.items]
+    for part in ((0, 1, 4, 5), (2, 3, 6, 7)):  # prompts by turns, two answers each
+        assert sum(likeness[place] for place in part) == pytest.approx(0, abs=1e-9)
+    assert max(likeness) > 0
+
+
+def test_parts_are_warmed_up_as_long_as_so_many_labels_are(make_trainer, monkeypatch):
+    """Two batches of two pairs reach 3 steps in two passes; one part's two pairs need three."""
+    trainer = make_trainer()
+    sft = trainer.config.sft.model_copy(update={"epochs": 2, "min_steps": 3})
+    config = trainer.config.model_copy(update={"sft": sft})
+    passes, sft_pass = [], fusion.sft_pass
+
+    def counted(trainer, optimizer, pairs, order):
+        passes.append(len(pairs))
+        yield from sft_pass(trainer, optimizer, pairs, order)
+
+    monkeypatch.setattr(fusion, "sft_pass", counted)
+    gather_evidence(dataclasses.replace(trainer, config=config))
+    assert passes == [2] * 6

@@ -4,13 +4,12 @@ from statistics import median
 import numpy as np
 import pytest
 
+from gem_backend.consistency import contradicted_cases, contradictions, preference_cycles
+from gem_backend.judged import JudgedCase
 from gem_backend.label_health import (
-    JudgedCase,
     case_time,
-    contradictions,
     label_health,
     length_preference,
-    preference_cycles,
     side_preference,
     style_only_rationales,
 )
@@ -113,6 +112,24 @@ def test_contradictions_by_hand():
         "The verdict changed for 2 of 3 pairs that the same rater judged again; "
         "for 1 of them it turned round."
     )
+
+
+def test_contradicted_cases_are_named_the_first_ones_first():
+    """p1 is judged alike; ann turns p2 round, and bo changes to a tie on p3."""
+    said = [("p1", "ann", "aa"), ("p2", "ann", "aba"), ("p3", "bo", "b"), ("p2", "bo", "a")]
+    cases = [
+        judged(one, pair_id=pair, rater=who, prompt=pair)
+        for pair, who, all_ in said
+        for one in all_
+    ]
+    cases.append(judged("tie", pair_id="p3", rater="bo", prompt="p3"))
+    first, second = contradicted_cases(cases, 10)
+    assert (first.prompt, first.rater, first.verdicts) == ("p2", "ann", ("a", "b", "a"))
+    assert (first.answer_a, first.answer_b) == ("Rest.", "Aspirin.")
+    assert (second.prompt, second.rater, second.verdicts) == ("p3", "bo", ("b", "tie"))
+    assert contradicted_cases(cases, 1) == (first,)
+    assert label_health(cases).project.contradicted == (first, second)
+    assert label_health(cases).raters["ann"].contradicted == (first,)
 
 
 def test_raters_may_contradict_each_other_and_the_nameless_anyone():

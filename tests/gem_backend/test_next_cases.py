@@ -4,8 +4,15 @@ import pytest
 
 from gem_backend.calibration import fit_calibration
 from gem_backend.config import CalibrationConfig, ScoringConfig
-from gem_backend.next_cases import LEAST, case_priorities, nearness, unsureness
-from gem_backend.types import ExpertOrder
+from gem_backend.next_cases import (
+    CONFLICT,
+    LEAST,
+    case_priorities,
+    conflict_first,
+    nearness,
+    unsureness,
+)
+from gem_backend.types import Calibration, Estimate, ExpertOrder, FeatureWeight
 
 
 def item(confidence, fork):
@@ -51,10 +58,58 @@ def test_with_a_calibration_what_the_labels_taught_decides():
     cases = [balanced, (same, same), (same, item(-0.6, 1.2))]
     assert case_priorities(cases, None)[0] > case_priorities(cases, None)[2]
     found = case_priorities(cases, calibration)
-    assert found[1] == pytest.approx(1.0)
-    assert 0 < found[0] < found[2] < 1
+    assert found[1] == pytest.approx(CONFLICT)  # equal answers: no lead to differ on
+    assert 0 < found[0] < CONFLICT < found[2] < 1  # S says the surer one, the labels the other
     turned = case_priorities([(b, a) for a, b in cases], calibration)
     assert turned == pytest.approx(found)
+
+
+def test_where_score_and_labels_point_to_different_answers_comes_first():
+    """Labels taught that forking counts against: skill = confidence - fork, where S adds it. With
+    nothing unknown P is the sigmoid of the difference of skills.
+
+    A: S leads by 1, the skill by -1: they differ; P = 0.2689, so 1 - |2P - 1| = 0.5379.
+    B: both lead by 3; P = 0.9526, so 0.0949. C: both lead by 0.1; P = 0.5250, so 0.9500.
+    D: S leads by 3, the skill by -3: they differ as in A, only surer; 0.0949.
+    """
+    known = [
+        FeatureWeight(feature, 1.0, Estimate(weight, weight, weight, 9), 0.0, 1.0)
+        for feature, weight in (("final_confidence", 1.0), ("fork_entropy", -1.0))
+    ]
+    nothing = ((0.0, 0.0), (0.0, 0.0))
+    learned = Calibration(tuple(known), nothing, 0.0, 0.0, 9, 1, None, None)
+    cases = [
+        (item(-1.0, 3.0), item(-1.0, 2.0)),
+        (item(-1.0, 3.0), item(-4.0, 3.0)),
+        (item(-1.0, 1.0), item(-1.1, 1.0)),
+        (item(-1.0, 4.0), item(-1.0, 1.0)),
+    ]
+    found = case_priorities(cases, learned)
+    assert found == pytest.approx(
+        [0.5 + 0.5379 / 2, 0.0949 / 2, 0.9500 / 2, 0.5 + 0.0949 / 2], abs=1e-4
+    )
+    assert [one > CONFLICT for one in found] == [True, False, False, True]
+    assert case_priorities([(b, a) for a, b in cases], learned) == pytest.approx(found)
+
+
+@pytest.mark.parametrize(
+    ("score_lead", "probability", "priority"),
+    [
+        (1.0, 0.4, 0.9),
+        (-1.0, 0.6, 0.9),
+        (1.0, 0.6, 0.4),
+        (0.0, 0.6, 0.4),  # a score that leads nowhere contradicts nobody
+        (1e-12, 0.4, 0.4),  # rounding is no lead
+        (1.0, 0.5, 0.5),
+        (1.0, 0.0, 0.5 + LEAST / 2),
+        (1.0, 1.0, LEAST),
+    ],
+)
+def test_a_case_is_in_the_upper_half_only_where_the_two_differ(score_lead, probability, priority):
+    """1 - |2P - 1| over two, and 1/2 more where they differ."""
+    found = conflict_first(score_lead, probability)
+    assert found == pytest.approx(priority, abs=1e-12)
+    assert (found > CONFLICT) == (priority > CONFLICT)
 
 
 def _pairs(answers):

@@ -224,10 +224,10 @@ def test_the_round_that_did_best_on_the_validation_part_is_kept(finished):
     assert finished.result().best_round == max(merits, key=merits.get)
 
 
-def test_few_labels_are_passed_over_until_the_steps_are_taken():
-    """Batches of 8: up to 8 pairs are one step a pass, 20 pairs are three."""
+def test_few_labels_are_passed_over_more_often_up_to_twice():
+    """Batches of 8: up to 8 pairs are one step a pass, 20 pairs are three; 40 steps are wanted."""
     sft = SftConfig(epochs=10, batch_size=8, min_steps=40)
-    assert [sft.num_passes(n) for n in (4, 8, 16, 20, 32, 128)] == [40, 40, 20, 14, 10, 10]
+    assert [sft.num_passes(n) for n in (4, 8, 16, 20, 32, 128)] == [20, 20, 20, 14, 10, 10]
     assert SftConfig(epochs=0, min_steps=40).num_passes(8) == 0
 
 

@@ -39,6 +39,25 @@ def test_only_cases_with_different_verdicts_are_disputed(db, project_id, dispute
     assert dispute.final is None
 
 
+@pytest.mark.parametrize(
+    ("verdict", "is_acceptable", "is_disputed"),
+    [
+        ("a", (True, False), True),
+        ("a", (False, False), False),
+        ("tie", (True, False), False),  # a tie trains alike, acceptable or not
+        ("both_bad", (True, False), False),
+    ],
+)
+def test_raters_who_differ_on_whether_the_better_answer_may_be_used_are_disputed(
+    db, project_id, verdict, is_acceptable, is_disputed
+):
+    comparison = add_comparison(db, project_id, "Q", "yes", "no")
+    for rater, may_be_used in zip(("ann", "bob"), is_acceptable, strict=True):
+        said = Judgement(verdict, is_acceptable=may_be_used)
+        save_label(db, show_case(comparison, rater), rater, said)
+    assert bool(disputes(db, project_id)) == is_disputed
+
+
 def test_settled_case_is_listed_when_its_raters_have_come_to_agree(db, project_id, disputed):
     settle(db, show_case(disputed, "dora"), "dora", Judgement("tie"))
     save_label(db, show_case(disputed, "bob"), "bob", Judgement("a"))

@@ -9,8 +9,8 @@ from gem_backend.types import SkippedRow
 from storage.errors import ImportFileError
 from storage.exchange import import_file
 from storage.import_formats import CLAIM_FAILS, CLAIM_HOLDS
-from storage.import_grades import MAX_ANSWERS
 from storage.import_preview import preview
+from storage.import_rankings import MAX_ANSWERS
 from storage.orders import answers_to_order
 from storage.pairs import label_progress, next_turn, training_pairs
 from storage.projects import list_prompts
@@ -340,9 +340,9 @@ def test_answers_beside_a_pair_are_left_alone(db, load, said):
     assert (report.imported, db.count("SELECT count(*) FROM pairs")) == (1, 1)
 
 
-@pytest.mark.parametrize("name", ["ranks", "grades", "scores"])
+@pytest.mark.parametrize("name", ["rank", "grade", "score"])
 def test_ranks_of_answers_are_not_lost_without_a_word(db, load, name):
-    rows = ({"prompt": "Q", "answers": ["1", "2"], name: [1, 2]}, {"prompt": "R", "split": "pool"})
+    rows = ({"prompt": "Q", "answers": ["1", "2"], name: 1}, {"prompt": "R", "split": "pool"})
     report, _ = load(*rows)
     assert (len(report.skipped), db.count("SELECT count(*) FROM pairs")) == (1, 0)
 

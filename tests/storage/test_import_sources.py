@@ -8,9 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from storage.adjudication import settle
 from storage.errors import ImportFileError
 from storage.exchange import import_file
-from storage.export import export_pairs
+from storage.export import export_label_log, export_pairs
+from storage.import_events import CANNOT_ADD, CANNOT_SETTLE
 from storage.import_staging import stagings
 from storage.import_store import _next_size
 from storage.opening import open_database
@@ -282,6 +284,36 @@ def test_others_label_between_the_parts_and_their_word_holds(
     assert len(report.skipped) == (stage < 3)
 
 
+@pytest.mark.parametrize("is_final", [False, True])
+def test_event_of_a_log_gives_way_to_what_is_said_while_it_is_stored(
+    db, project_id, tmp_path, is_final
+):
+    """Of ann a log says that she prefers "yes", or that she settled the case; bob or she speaks."""
+    other = create_project(db, "Other").project_id
+    case = show_case(add_comparison(db, other, "Q", "yes", "no"), "ann")
+    if is_final:
+        settle(db, case, "ann", Judgement("a"))
+    else:
+        save_label(db, case, "ann", Judgement("a"))
+    log = tmp_path / "log.jsonl"
+    export_label_log(db, other, log)
+    [line] = [json.loads(text) for text in log.read_text().splitlines()]
+    log.write_text(json.dumps({**line, "event_id": "e" * 32}) + "\n")
+    speaker = "bob" if is_final else "ann"
+    here = show_case(add_comparison(db, project_id, "Q", "yes", "no"), speaker)
+
+    def label_meanwhile(done, total):
+        if total and not done:
+            said = threading.Thread(target=save_label, args=(db, here, speaker, Judgement("b")))
+            said.start()
+            said.join()
+
+    report = import_file(db, project_id, log, on_progress=label_meanwhile)
+    assert (report.imported, report.already_there) == (0, 0)
+    assert [one.reason for one in report.skipped] == [CANNOT_SETTLE if is_final else CANNOT_ADD]
+    assert [pair.chosen for pair in training_pairs(db, project_id)] == ["no"]
+
+
 def test_labels_that_are_stored_in_parts_are_there_once(db, project_id, tmp_path, monkeypatch):
     monkeypatch.setattr("storage.import_store._LABELS", 2)
     rows = [row(number % 4, rater=f"r{number % 3}") for number in range(20)]
@@ -399,7 +431,7 @@ def test_killed_import_is_there_as_a_whole_or_not_at_all(run_python, tmp_path, w
             assert len(found) == len(list_prompts(db, "large")) == expected
             assert len({pair.prompt for pair in found}) == expected
             queued = db.count("SELECT count(*) FROM queue WHERE num_labels = 1")
-            assert queued == sum(pair.split == "train" for pair in found)
+            assert queued == expected
             assert stagings(db) == []
             report = import_file(db, "large", tmp_path / "many.jsonl") if expected else None
             assert report is None or report.imported == 0

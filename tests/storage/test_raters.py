@@ -1,3 +1,5 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from storage.errors import EntryError, NotFoundError
@@ -5,6 +7,7 @@ from storage.raters import (
     MAX_PASSWORD,
     deactivate,
     get_rater,
+    has_expired,
     invite,
     list_raters,
     log_in,
@@ -96,3 +99,20 @@ def test_unknown_account_is_named(db):
         get_rater(db, "zoe")
     with pytest.raises(NotFoundError, match="zoe"):
         deactivate(db, "zoe")
+
+
+def test_a_one_time_password_expires_and_a_chosen_one_does_not(db):
+    _, password = invite(db, "anna", "admin")
+    _, kept = invite(db, "bob")
+    set_password(db, "bob", kept, OWN)
+    assert not has_expired(db, "anna")
+    eight_days_ago = (datetime.now(UTC) - timedelta(days=8)).isoformat(timespec="microseconds")
+    db.execute("UPDATE raters SET invited_at = ?", [eight_days_ago])
+    assert has_expired(db, "anna")
+    assert not has_expired(db, "bob")
+    with pytest.raises(EntryError, match="expired after 7 days"):
+        set_password(db, "anna", password, OWN)
+    _, newer = invite(db, "anna", "admin")
+    assert not has_expired(db, "anna")
+    with pytest.raises(EntryError, match="another password"):
+        set_password(db, "anna", newer, newer)

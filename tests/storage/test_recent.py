@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from gem_backend.training_data import split_training_data
 from gem_backend.types import LabelProgress
 from storage.audit import label_log
+from storage.candidates import save_group
 from storage.errors import EntryError
 from storage.pairs import (
     Judgement,
@@ -15,7 +18,7 @@ from storage.pairs import (
     skip,
     training_pairs,
 )
-from storage.projects import create_project
+from storage.projects import create_project, upsert_prompt
 from storage.recent import median_elapsed_s, recent_labels, undo
 from storage.standing import stand_project
 
@@ -164,3 +167,20 @@ def test_answer_that_is_not_acceptable_does_not_train(db, project_id, twelve):
     data = split_training_data(training_pairs(db, project_id))
     assert data.train == ()
     assert data.left_out == (("the better answer is not acceptable to use", 1),)
+
+
+def test_labels_name_the_models_that_wrote_the_answers(db, project_id, make_candidate):
+    prompt = upsert_prompt(db, project_id, "Q", "train")
+    sampled = [make_candidate(f"c{n}", "Q", n) for n in (1, 2)]
+    save_group(db, prompt.prompt_id, sampled[:1])
+    new = replace(sampled[1], provenance=replace(sampled[1].provenance, model="large"))
+    save_group(db, prompt.prompt_id, [new])
+    for answers, source in (
+        ((sampled[0].text, new.text), "sampled"),
+        ((sampled[0].text, "elsewhere"), "sampled"),
+        (("yes", "no"), "entered"),
+    ):
+        pair = add_comparison(db, project_id, "Q", *answers, source)
+        save_label(db, show_case(pair, "ann"), "ann", Judgement("a"))
+    models = [label.models for label in recent_labels(db, project_id, "ann")]
+    assert models == [("", ""), ("demo", ""), ("demo", "large")]

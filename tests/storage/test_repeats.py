@@ -6,7 +6,15 @@ from gem_backend.label_health import label_health
 from storage.errors import EntryError
 from storage.judgements import judged_cases
 from storage.orders import AnswerOrder, save_order
-from storage.pairs import Judgement, add_comparison, next_turn, save_label, show_case, skip
+from storage.pairs import (
+    Judgement,
+    add_comparison,
+    is_judged,
+    next_turn,
+    save_label,
+    show_case,
+    skip,
+)
 from storage.projects import update_project
 from storage.recent import undo
 from storage.repeats import MIN_DISTANCE, due_repeat
@@ -89,3 +97,13 @@ def test_an_order_of_answers_is_not_asked_for_again(db, project_id, cases):
     save_order(db, show_case(cases[0], "ann"), "ann", AnswerOrder((("yes",), ("no",), ("maybe",))))
     label(db, cases[1 : MIN_DISTANCE + 2])
     assert due_repeat(db, project_id, "ann").comparison == cases[1]
+
+
+def test_a_repeat_counts_as_judged_once_it_has_a_label_of_its_own(db, project_id, cases):
+    label(db, cases[: MIN_DISTANCE + 1])
+    repeat = due_repeat(db, project_id, "ann")
+    assert not is_judged(db, repeat, "ann")
+    save_label(db, repeat, "ann", Judgement("b"))
+    assert is_judged(db, repeat, "ann")  # in another window it may still be on screen
+    undo(db, project_id, "ann", repeat.comparison.pair_id)
+    assert not is_judged(db, repeat, "ann")

@@ -27,20 +27,22 @@ SELECT pair_id, rater, is_final,
     bool_or(kind = 'label' AND part_of IS NULL AND NOT is_imported AND NOT EXISTS (
         FROM label_events AS later WHERE later.pair_id = said.pair_id AND later.rater = said.rater
             AND later.is_final = said.is_final
-            AND later.seq > said.seq AND later.kind <> 'skip'))
+            AND later.seq > said.seq AND later.kind <> 'skip')),
+    arg_min("left", seq) FILTER ("left" IS NOT NULL)
 FROM label_events AS said GROUP BY pair_id, rater, is_final ORDER BY ALL
 """
 CASES_OF_THE_LOG = """
 SELECT pair_id, source <> 'imported',
     (SELECT count(DISTINCT rater) FROM labels WHERE labels.pair_id = pairs.pair_id
         AND NOT is_final)
-FROM pairs JOIN prompts USING (prompt_id) WHERE split = 'train' AND NOT is_written ORDER BY ALL
+FROM pairs WHERE NOT is_written ORDER BY ALL
 """
 
 
 def assert_stands(db):
     standing = (
-        "SELECT pair_id, rater, is_final, label_seq, skip_seq, is_own FROM standing ORDER BY ALL"
+        'SELECT pair_id, rater, is_final, label_seq, skip_seq, is_own, "left" FROM standing'
+        " ORDER BY ALL"
     )
     assert db.query(standing) == db.query(FROM_THE_LOG)
     queue = "SELECT pair_id, is_first, num_labels FROM queue ORDER BY ALL"

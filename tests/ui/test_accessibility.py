@@ -1,5 +1,7 @@
 """Every page by axe-core's rules, in light and dark, wide and narrow; and Label without a mouse."""
 
+from pathlib import Path
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
@@ -7,13 +9,22 @@ from playwright.sync_api import expect
 from app import text
 from app.desks.agreement import AgreementView, agreement_view
 from app.studio import DATABASE_FILE, Studio
-from gem_backend.types import Rater
+from app.text import agreement as text_agreement
+from app.text import audit as text_audit
+from app.text import raters as text_raters
+from app.text import runs as text_runs
+from gem_backend.types import Project, Rater
+from storage.adjudication import settle
 from storage.database import Database
+from storage.pairs import Judgement, add_comparison, save_label, show_case
+from storage.projects import create_project, update_project
 from storage.raters import invite
 from tests.app.fakes import demo_studio
 from tests.app.fakes_runs import RunsStudio, calibrated, done_view, rival_view
 from tests.app.serving import serving
+from tests.ui.test_connection_browser import HereStudio
 from tests.ui.test_label_browser import press, ready, say
+from tests.ui.test_raters_browser import log_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -98,6 +109,97 @@ def test_every_page(page, url, trouble):
     assert found == []
 
 
+EMPTY = {
+    "Explore": text.NO_CANDIDATES,
+    "Align": text_runs.NO_RUN_YET,
+    "Results": text_runs.HISTORY_EMPTY,
+    "Data": text_runs.DATA_EMPTY,
+}
+
+
+def test_a_project_without_anything(page, trouble):
+    with serving(RunsStudio(all_projects=[Project("new", "New")])) as app:
+        page.goto(f"{app.local_url}?project=new")
+        expect(page.get_by_text(text.NO_CASES)).to_be_visible()
+        found = check(page, "Label without cases")
+        for tab, sign in EMPTY.items():
+            page.get_by_role("tab", name=tab).click()
+            expect(page.get_by_text(sign).first).to_be_visible()
+            if tab == "Data":
+                page.locator("#audit button.label-wrap").click()
+                expect(page.get_by_text(text_audit.NONE)).to_be_visible()
+            page.wait_for_timeout(1000)
+            found += check(page, f"{tab} without anything")
+    assert trouble == []
+    assert found == []
+
+
+@pytest.fixture
+def here(tmp_path):
+    """A studio with accounts: raters who differ, contradict themselves and go round in a circle."""
+    with Database(tmp_path / DATABASE_FILE) as db:
+        create_project(db, "Crowd", project_id="crowd")
+        update_project(
+            db,
+            "crowd",
+            guidelines="",
+            reasons=["dose"],
+            is_reason_required=False,
+            raters_per_case=3,
+        )
+        around = ("Rest.", "Aspirin.", "Tea.")
+        for first, second in zip(around, around[1:] + around[:1], strict=True):
+            pair = add_comparison(db, "crowd", "A cold?", first, second)
+            preferred = "a" if pair.answer_a == first else "b"
+            save_label(db, show_case(pair, "anna"), "anna", Judgement(preferred))
+        pair = add_comparison(db, "crowd", "Fever?", "Wait.", "Operate now.")
+        for rater, is_acceptable in (("anna", True), ("bert", False), ("bert", True)):
+            said = Judgement("ab"[is_acceptable], 2, is_acceptable, "Too late.", reasons=("dose",))
+            save_label(db, show_case(pair, rater), rater, said)
+        settle(db, show_case(pair, "dora"), "dora", Judgement("tie"))
+        save_label(db, show_case(pair, "anna"), "anna", Judgement("both_bad"))
+        password = invite(db, "dora", "admin")[1]
+    studio = HereStudio(tmp_path)
+    yield studio, password
+    studio.close()
+
+
+def test_accounts_board_import_dispute_log_and_a_lost_connection(
+    page, here, tmp_path, leaving, trouble
+):
+    studio, password = here
+    page.goto(f"{studio.app.local_url}?project=crowd")
+    log_in(page, "dora", password)
+    ready(page)
+    page.locator("#account-more").click()
+    expect(page.get_by_label(text_raters.NEW_PASSWORD)).to_be_visible()
+    if not page.locator("#label-order .gs-order").is_visible():
+        press(page, "k")
+    expect(page.locator("#label-order [data-grip]")).to_have_count(3)
+    found = check(page, "Account and board")
+    page.get_by_role("tab", name="Data").click()
+    expect(page.locator("#dispute-case .gs-answers")).to_be_visible()
+    page.locator("#audit button.label-wrap").click()
+    page.locator("#audit-log summary").first.click()
+    expect(page.get_by_text(text_agreement.CYCLE_TITLE).first).to_be_visible()
+    rows = tmp_path / "rows.csv"
+    rows.write_text("question,chosen,rejected\nQ,yes,no\nQ,same,same\n")
+    page.locator("#page-data input[type=file]").first.set_input_files(rows)
+    expect(page.locator("#import-preview .gem-preview")).to_be_visible()
+    page.locator("#rater-name").locator("input, textarea").fill("cleo")
+    page.locator("#rater-invite").click()
+    expect(page.locator("#raters-said code")).to_be_visible()
+    found += check(page, "Data, all open")
+    with leaving():
+        studio.close()
+        expect(page.get_by_role("alert").filter(has_text=text.CONNECTION_LOST)).to_be_visible()
+        found += check(page, "Connection lost")
+        page.close()
+        studio.open()
+    assert trouble == []
+    assert found == []
+
+
 def test_login_page(page, tmp_path, trouble):
     with Database(tmp_path / DATABASE_FILE) as db:
         invite(db, "dora", "admin")
@@ -115,8 +217,11 @@ def test_login_page(page, tmp_path, trouble):
 
 # --- Label by keyboard alone ------------------------------------------------------------------
 SEEN = """() => {
-  const style = getComputedStyle(document.activeElement);
-  return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
+  // the frame of a list is three elements around its field
+  const near = [document.activeElement];
+  while (near.length < 4) near.push(near.at(-1).parentElement);
+  return near.map((element) => getComputedStyle(element)).some(
+    (style) => style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2);
 }"""
 
 
@@ -133,7 +238,7 @@ def tab_to(page, place):
 def test_a_case_is_labelled_reopened_and_entered_without_a_mouse(browser, watch, tmp_path, trouble):
     with Studio(tmp_path, device="cpu") as studio, serving(studio) as app:
         project = studio.create_project("Keys").project_id
-        studio.enter_pair(project, "Question 00", "Wait.", "Operate now.", None)
+        studio.enter_pair(project, "Question 00", "Wait.", "Operate now.")
         page = watch(browser.new_page(reduced_motion="reduce"))
         page.goto(f"{app.local_url}?project={project}")
         ready(page)
@@ -170,3 +275,32 @@ def enter_a_pair(page):
     tab_to(page, "#label-add")
     press(page, "Enter")
     say(page, text.PAIR_ADDED)
+
+
+# --- Data by keyboard alone -------------------------------------------------------------------
+def test_a_rater_is_invited_and_labels_exported_without_a_mouse(browser, watch, tmp_path, trouble):
+    with Studio(tmp_path, device="cpu") as studio, serving(studio) as app:
+        project = studio.create_project("Keys").project_id
+        studio.enter_pair(project, "Question", "Wait.", "Operate now.", "b")
+        page = watch(browser.new_page(reduced_motion="reduce"))
+        page.goto(f"{app.local_url}?project={project}&tab=data")
+        expect(page.locator("#page-data .gem-tiles")).to_be_visible()
+        tab_to(page, "#export-format [value=csv]")
+        press(page, "Space")
+        tab_to(page, "#export")
+        press(page, "Enter")
+        expect(page.locator("#export-file a").first).to_be_visible()
+        tab_to(page, "#export-file a")
+        with page.expect_download() as download:
+            press(page, "Enter")
+        assert download.value.suggested_filename == "keys.csv"
+        assert "Operate now." in Path(download.value.path()).read_text("utf-8")
+        tab_to(page, "#rater-name :is(input, textarea)")
+        page.keyboard.type("dora")
+        tab_to(page, "#rater-role input")
+        press(page, "ArrowDown", "Enter")
+        tab_to(page, "#rater-invite")
+        press(page, "Enter")
+        expect(page.locator("#raters-said code")).to_be_visible()
+        assert [(one.rater, one.role) for one in studio.raters()] == [("dora", "admin")]
+    assert trouble == []

@@ -59,11 +59,11 @@ def test_label_explore_align_and_see_the_verdict(studio, open_page, leaving, tro
 
 
 def label_three_by_keyboard(page):
-    expect(page.locator("#label-progress")).to_contain_text("32 of 56")
-    for count, keys in enumerate((["1", "Enter"], ["2", "Enter"], ["3", "Enter"]), start=33):
+    expect(page.locator("#label-progress")).to_contain_text("224 of 248")
+    for count, keys in enumerate((["1", "Enter"], ["2", "Enter"], ["3", "Enter"]), start=225):
         for key in keys:
             page.keyboard.press(key)
-        expect(page.locator("#label-progress")).to_contain_text(f"{count} of 56")
+        expect(page.locator("#label-progress")).to_contain_text(f"{count} of 248")
 
 
 def read_chains(page):
@@ -143,16 +143,16 @@ def visit_every_page(studio, open_page, color_scheme):
 
 def test_a_saved_label_survives_kill_9(studio, open_page, leaving, trouble):
     page = open_page(studio.url)
-    expect(page.locator("#label-progress")).to_contain_text("32 of 56")
+    expect(page.locator("#label-progress")).to_contain_text("224 of 248")
     page.keyboard.press("1")
     page.keyboard.press("Enter")
-    expect(page.locator("#label-progress")).to_contain_text("33 of 56")
+    expect(page.locator("#label-progress")).to_contain_text("225 of 248")
     with leaving():
         studio.kill()
         page.close()
     studio.start()
     page = open_page(studio.url)
-    expect(page.locator("#label-progress")).to_contain_text("33 of 56")
+    expect(page.locator("#label-progress")).to_contain_text("225 of 248")
     assert trouble == []
 
 

@@ -30,7 +30,7 @@ def studio(tmp_path):
 def project_id(studio):
     project_id = studio.create_project("Keys").project_id
     for number in range(COUNT):
-        studio.enter_pair(project_id, f"Question {number:02}", "Wait.", "Operate now.", None)
+        studio.enter_pair(project_id, f"Question {number:02}", "Wait.", "Operate now.")
     return project_id
 
 

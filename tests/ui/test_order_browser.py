@@ -29,8 +29,8 @@ def project_id(studio):
     """Six pairs of four answers, then another case."""
     project_id = studio.create_project("Order").project_id
     for pair in itertools.combinations(ANSWERS, 2):
-        studio.enter_pair(project_id, "Question 00", *pair, None)
-    studio.enter_pair(project_id, "Question 01", "Wait.", "Operate now.", None)
+        studio.enter_pair(project_id, "Question 00", *pair)
+    studio.enter_pair(project_id, "Question 01", "Wait.", "Operate now.")
     return project_id
 
 

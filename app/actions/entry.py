@@ -1,0 +1,123 @@
+"""Free entry: a pair that a rater types themselves, judged at once or for later."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app import text
+from app.actions.label import LabelActions, read_strength
+from app.actions.label_records import Choice, Draft, LabelScreen, Words
+from app.drafts import DraftStore
+from app.studio import Studio
+from gem_backend.errors import DataError
+from gem_backend.types import Answer, Case
+from storage.pairs import Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What stands in the form; all but the three texts counts where A or B is preferred."""
+
+    prompt: str = ""
+    answer_a: str = ""
+    answer_b: str = ""
+    preferred: str = "later"
+    strength: int = 1
+    is_acceptable: bool = True
+    reasons: tuple[str, ...] = ()
+    rationale: str = ""
+
+    @property
+    def answer(self) -> Answer | None:
+        """Which of the form's answers is better, None for later."""
+        return "a" if self.preferred == "a" else "b" if self.preferred == "b" else None
+
+
+def read_entry(said: Sequence[object]) -> Entry:
+    """Take what came from the form's fields, in the order of an entry's; nonsense is left out."""
+    prompt, answer_a, answer_b, preferred, strength, is_acceptable, reasons, rationale = said
+    return Entry(
+        str(prompt or ""),
+        str(answer_a or ""),
+        str(answer_b or ""),
+        str(preferred or "later"),
+        read_strength(strength),
+        is_acceptable is not False,
+        tuple(str(word) for word in reasons) if isinstance(reasons, list | tuple) else (),
+        str(rationale or ""),
+    )
+
+
+class EntryActions:
+    """The form: what stands in it, and its button."""
+
+    def __init__(self, studio: Studio, labels: LabelActions) -> None:
+        """Act on a studio, beside the buttons that judge a pair."""
+        self._studio = studio
+        self._labels = labels
+        self._drafts = DraftStore(Entry(), "entry", studio.drafts)
+
+    @property
+    def _rater(self) -> str:
+        return self._studio.access.current().rater
+
+    def entry(self, project_id: str) -> Entry:
+        """Return what the rater has typed and not added."""
+        return self._drafts.get(self._rater, project_id)
+
+    def reasons(self, project_id: str) -> list[str]:
+        """Return the reasons to tick."""
+        return list(self._studio.project(project_id).reasons) if project_id else []
+
+    def keep(self, project_id: str, entry: Entry) -> None:
+        """Keep what is being typed."""
+        if project_id:
+            self._drafts.put(self._rater, project_id, entry)
+
+    def enter(self, project_id: str, entry: Entry) -> LabelScreen:
+        """Store a pair as it was typed, labelled or for later; the form is empty then.
+
+        One that the rater has judged before is opened with what they said, as by undo.
+
+        Raises:
+            DataError: a reason is missing, or the rater's label on that pair cannot be opened.
+            StorageError: a text is empty, or the answers are the same.
+        """
+        self.keep(project_id, entry)
+        chosen, reasons = entry.answer, self._known(project_id, entry.reasons)
+        if chosen and self._labels.lacks_reason(project_id, Draft(chosen, reasons=reasons)):
+            raise DataError(text.REASON_FIRST)
+        case = self._studio.enter_pair(project_id, entry.prompt, entry.answer_a, entry.answer_b)
+        if self._studio.is_judged(case):
+            screen = self._open(project_id, case)
+        elif chosen is None:
+            screen = self._labels.next(project_id, text.PAIR_ADDED)
+        else:
+            said = Judgement(
+                _stored_answer(case, entry.answer_a, chosen),
+                entry.strength,
+                entry.is_acceptable,
+                entry.rationale.strip(),
+                reasons=reasons,
+            )
+            self._studio.save_label(case, said)
+            screen = self._labels.next(project_id, text.PAIR_LABELLED)
+        self._drafts.drop(self._rater, project_id)
+        return screen
+
+    def _known(self, project_id: str, ticked: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(word for word in self.reasons(project_id) if word in ticked)
+
+    def _open(self, project_id: str, case: Case) -> LabelScreen:
+        """Withdraw the rater's label and show the pair with it; labels of other kinds stay."""
+        pair_id = case.comparison.pair_id
+        screen = self._labels.reopen(project_id, None, Choice(), Words(), pair_id)
+        if screen.case is None or screen.case.comparison.pair_id != pair_id:
+            raise DataError(text.ENTERED_IN_ANOTHER_WAY)
+        return self._labels.screen(project_id, screen.case, text.ENTERED_BEFORE)
+
+
+def _stored_answer(case: Case, answer_a: str, chosen: Answer) -> Answer:
+    """Return which stored answer was chosen: the pair may be there the other way round."""
+    if case.comparison.answer_a == answer_a:
+        return chosen
+    return "b" if chosen == "a" else "a"
