@@ -20,6 +20,7 @@ from gem_backend.types import Estimate, Preset, RunResult
 from storage import exchange, export, projects, runs
 from storage.database import Database
 from storage.errors import ExportError, ImportFileError, NotFoundError
+from storage.opening import open_database
 
 Say = Callable[[str], None]
 Json = dict[str, object]
@@ -35,7 +36,7 @@ def demo(data_dir: Path, seed: int, on_progress: Say) -> Json:
         StorageError: the data folder is in use or cannot be opened.
     """
     started = time.monotonic()
-    with Database(data_dir / DATABASE_FILE) as db:
+    with open_database(data_dir / DATABASE_FILE) as db:
         project = ensure_demo_project(db)
         config = preset_config("quick", "demo", seed)
         spec = new_run_spec(config, project, *snapshot(db, project.project_id))
@@ -92,7 +93,7 @@ def import_file(data_dir: Path, file: Path, project: str, mapping: Mapping[str, 
         ImportFileError: nothing of the file can be used; nothing is stored.
         StorageError: the data folder is in use or cannot be opened.
     """
-    with Database(data_dir / DATABASE_FILE) as db, db.transaction():
+    with open_database(data_dir / DATABASE_FILE) as db, db.transaction():
         ensure_demo_project(db)
         found = projects.find_project(db, project) or projects.create_project(db, project)
         report = exchange.import_file(db, found.project_id, file, mapping, imported_by=COMMAND_LINE)
@@ -134,7 +135,7 @@ def export_file(
     """
     if file_format == "log" and contents is not None:
         raise ExportError("The log always holds every event; leave out --what, or choose a format.")
-    with Database(data_dir / DATABASE_FILE) as db:
+    with open_database(data_dir / DATABASE_FILE) as db:
         ensure_demo_project(db)
         found = projects.find_project(db, project)
         if found is None:

@@ -38,7 +38,6 @@ from app.text.priority import ACTIVITY as ORDERING
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig
 from gem_backend.engine import BUSY, Device, Engine, EngineConfig
 from gem_backend.errors import EngineError
-from gem_backend.label_health import LabelHealth
 from gem_backend.model_folder import find_model
 from gem_backend.types import (
     BeforeAfter,
@@ -53,18 +52,21 @@ from gem_backend.types import (
     Rater,
     Role,
     RunSummary,
+    Split,
 )
 from storage import branches, candidates, export, orders, pairs, projects, recent, repeats, runs
 from storage.branches import Origin
-from storage.database import Database
 from storage.errors import NotFoundError
+from storage.opening import open_database
 from storage.orders import AnswerOrder
 from storage.pairs import Judgement
+from storage.projects import FoundPrompts
 from storage.recent import StoredLabel
 from storage.runs import RunTraits
 from storage.sides import case_for
 
 DATABASE_FILE = "studio.duckdb"
+MOST_PROMPTS = 200  # ours: in one list to choose from
 
 
 class Studio:
@@ -93,16 +95,16 @@ class Studio:
         is_folder = model != "demo" and isinstance(source, Path)
         self._model = str(Path(model).expanduser().resolve()) if is_folder else model
         self._exports_dir = data_dir / "exports"
-        self._db = Database(data_dir / DATABASE_FILE)
+        self._db = open_database(data_dir / DATABASE_FILE)
         ensure_demo_project(self._db)
         self.access = Access(self._db)
         self.drafts = DraftsDesk(self._db)
         self._handed_out = HandedOut()
         self._raters = RatersDesk(self._db, self.access)
-        self._agreement = AgreementDesk(self._db)
         self._disputes = DisputesDesk(self._db, self.access)
         self._engine = Engine(EngineConfig(self._model, device, trust_remote_code))
         self._tasks = Tasks()
+        self._agreement = AgreementDesk(self._db, self._tasks)
         self._supervisor = Supervisor(self._db, on_idle=self._take_device_back)
         self._runs = RunsDesk(
             self._db,
@@ -300,9 +302,21 @@ class Studio:
 
     # --- explore ---
 
-    def prompts(self, project_id: str) -> list[Prompt]:
-        """Return the project's prompts, held-out ones last."""
-        return projects.list_prompts(self._db, project_id)
+    @for_admins
+    def find_prompts(self, project_id: str, words: str = "") -> FoundPrompts:
+        """Return a list of prompts that have these words to choose from, and how many there are."""
+        return projects.find_prompts(self._db, project_id, words, MOST_PROMPTS)
+
+    @for_admins
+    def prompt(self, project_id: str, prompt_id: str) -> Prompt | None:
+        """Return a prompt of the project; None where it has no such prompt."""
+        prompt = projects.find_prompt(self._db, prompt_id)
+        return prompt if prompt is not None and prompt.project_id == project_id else None
+
+    @for_admins
+    def prompt_counts(self, project_id: str) -> dict[Split, int]:
+        """Return how many prompts the project has in each split."""
+        return projects.count_prompts(self._db, project_id)
 
     def adapters(self, project_id: str) -> list[RunSummary]:
         """Return the runs whose adapter may be used on the studio's model, newest first."""
@@ -529,19 +543,32 @@ class Studio:
     # --- raters ---
 
     @for_admins
-    def agreement(self, project_id: str) -> AgreementView:
-        """Return what the raters agree on, and what the labels give away."""
+    def agreement(self, project_id: str) -> AgreementView | None:
+        """Return what the raters agree on, and what the labels give away.
+
+        Of many labels it is worked out in the background: meanwhile what is known, None at first.
+        """
         return self._agreement.view(project_id)
 
     @for_admins
-    def label_health(self, project_id: str) -> LabelHealth:
-        """Return what the labels give away, for all raters together."""
-        return self._agreement.health(project_id)
+    def known_agreement(self, project_id: str) -> AgreementView | None:
+        """Return the figures that were worked out last."""
+        return self._agreement.known(project_id)
+
+    @for_admins
+    def is_agreement_busy(self, project_id: str) -> bool:
+        """Whether they are being worked out now."""
+        return self._agreement.is_busy(project_id)
 
     @for_admins
     def disputes(self, project_id: str) -> list[DisputedCase]:
-        """Return the cases on which raters differ, those that nobody settled first."""
+        """Return some cases on which raters differ, those that nobody settled first."""
         return self._disputes.cases(project_id)
+
+    @for_admins
+    def count_disputes(self, project_id: str) -> tuple[int, int]:
+        """Return how many of all such cases are settled, and how many there are."""
+        return self._disputes.counts(project_id)
 
     @for_admins
     def settle(self, case: Case, choice: str, strength: int, said: Said) -> None:

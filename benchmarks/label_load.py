@@ -1,11 +1,13 @@
 """Many raters labelling at once, over real HTTP: is a label lost or doubled, how long is a save?
 
 Usage: python -m benchmarks.label_load [--raters 50] [--labels 100000] [--pace 5] [--seconds 60]
+       [--data-page] [--require-p95-ms 150]
 
 Fills a data folder with stored labels, starts the studio on it as a process of its own, and lets
 each rater log in and do what the page does: poll, judge the case on screen, save. A
-save takes from the request to the answer with the next case. In the end the log is compared with
-what was acknowledged. Prints one JSON object.
+save takes from the request to the answer with the next case. With ``--data-page`` an admin opens
+Data again and again meanwhile. In the end the log is compared with what was acknowledged. Prints
+one JSON object; exits with 1 where a label was lost, doubled or refused, or a save took too long.
 """
 
 import argparse
@@ -21,15 +23,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
 import pyarrow as pa
 
 from app.studio import DATABASE_FILE
+from benchmarks.page_client import Client
 from storage.database import Database
 from storage.identity import new_id, pair_id, prompt_id, utc_now
 from storage.projects import create_project, update_project
@@ -37,6 +38,8 @@ from storage.raters import invite, set_password
 from storage.standing import stand_project
 
 PROJECT = "load"
+OWNER = "owner"  # the admin
+DATA_PAUSE_S = 2.0  # between two looks at Data
 RATERS_PER_CASE = 3
 LABELS_PER_CASE = 2  # stored: each case still needs one more
 ANSWERS = ("Yes, in most cases. " * 20, "No, only in some cases. " * 20)  # ours: 400 characters
@@ -52,22 +55,32 @@ def main() -> None:
     parser.add_argument("--labels", type=int, default=100_000, help="stored before the start")
     parser.add_argument("--pace", type=float, default=5.0, help="seconds between a rater's saves")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long they label")
+    parser.add_argument("--data-page", action="store_true", help="an admin opens Data meanwhile")
+    parser.add_argument("--require-p95-ms", type=float, help="the most that 95 % of saves may take")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data_dir = Path(folder)
         passwords = fill(data_dir, options.raters, options.labels)
         with studio_on(data_dir) as url:
-            clients = asyncio.run(label(url, passwords, options.pace, options.seconds))
+            owner = passwords.pop(OWNER)
+            admin = owner if options.data_page else None
+            clients, opened_s = asyncio.run(
+                label(url, passwords, options.pace, options.seconds, admin)
+            )
         found = compare(data_dir, clients, options.labels)
+    if opened_s:
+        found["data_page_ms"] = quantiles(opened_s)
     setting = {"raters": options.raters, "stored_labels": options.labels, "pace_s": options.pace}
     print(json.dumps(setting | found | {"cores": os.cpu_count()}))
+    if wrong := faults(found, options.require_p95_ms):
+        sys.exit("\n".join(wrong))
 
 
 # --- the data folder and the studio on it -----------------------------------------------------
 
 
 def fill(data_dir: Path, num_raters: int, num_labels: int) -> dict[str, str]:
-    """Store a project with that many labels and raters; return the raters' passwords."""
+    """Store a project with that many labels and raters; return their and the admin's passwords."""
     names = [f"rater {number}" for number in range(num_raters)]
     with Database(data_dir / DATABASE_FILE) as db, db.transaction():
         create_project(db, "Load", project_id=PROJECT)
@@ -79,10 +92,10 @@ def fill(data_dir: Path, num_raters: int, num_labels: int) -> dict[str, str]:
             is_reason_required=False,
             raters_per_case=RATERS_PER_CASE,
         )
-        invite(db, "owner", "admin")
-        passwords = {name: f"{name}'s own password" for name in names}
+        passwords = {name: f"{name}'s own password" for name in (OWNER, *names)}
         for name, password in passwords.items():
-            set_password(db, name, invite(db, name)[1], password)
+            invited = invite(db, name, "admin" if name == OWNER else "rater")
+            set_password(db, name, invited[1], password)
         for start in range(0, num_labels // LABELS_PER_CASE, _PART):
             stop = min(start + _PART, num_labels // LABELS_PER_CASE)
             _fill_part(db, range(start, stop), names)
@@ -151,125 +164,46 @@ def _wait_until_open(url: str, studio: "subprocess.Popen[bytes]") -> None:
 # --- raters -----------------------------------------------------------------------------------
 
 
-@dataclass
-class Client:
-    """One rater's page: what its components hold, and what was saved from it."""
+async def label(
+    url: str, passwords: dict[str, str], pace_s: float, seconds: float, admin: str | None = None
+) -> tuple[list[Client], list[float]]:
+    """Let all raters label at the same time.
 
-    http: httpx.AsyncClient
-    rater: str
-    session: str = field(default_factory=new_id)
-    values: dict[int, object] = field(default_factory=dict)
-    events: dict[int, dict[str, Any]] = field(default_factory=dict)
-    ids: dict[str, int] = field(default_factory=dict)
-    saves_s: list[float] = field(default_factory=list)
-    polls_s: list[float] = field(default_factory=list)
-    saved: list[str] = field(default_factory=list)
-    refused: int = 0
+    Args:
+        url: the studio's address.
+        passwords: each rater's.
+        pace_s: seconds between a rater's saves.
+        seconds: how long they label.
+        admin: the password of an admin who opens Data again and again meanwhile; None for nobody.
 
-    async def open(self, password: str) -> None:
-        """Log in, read the page's description, and do what the page does when it loads."""
-        answer = await self.http.post("/login", data={"username": self.rater, "password": password})
-        answer.raise_for_status()
-        config = (await self.http.get("/config")).json()
-        for part in config["components"]:
-            self.values[part["id"]] = part["props"].get("value")
-            self.ids[part["props"].get("elem_id") or part["type"]] = part["id"]
-        self.events = {event["id"]: event for event in config["dependencies"]}
-        for event in self._started_by("load"):
-            await self.send(event)
-            for after, one in self.events.items():
-                if one["trigger_after"] == event and one["backend_fn"]:
-                    await self.send(after)
-
-    def _started_by(self, trigger: str, part: int | None = None) -> list[int]:
-        """Return the events that a trigger (of one component) starts on the server."""
-        return [
-            key
-            for key, event in self.events.items()
-            if event["backend_fn"]
-            and any(name == trigger and part in (None, one) for one, name in event["targets"])
-        ]
-
-    async def send(self, event: int) -> None:
-        """Run an event as the browser does, and take its outputs over."""
-        inputs, outputs = self.events[event]["inputs"], self.events[event]["outputs"]
-        body = {
-            "fn_index": event,
-            "data": [self.values.get(part) for part in inputs],
-            "session_hash": self.session,
-            "event_data": None,
-            "trigger_id": None,
-        }
-        join = f"/gradio_api/queue/join?project={PROJECT}"
-        (await self.http.post(join, json=body)).raise_for_status()
-        address = f"/gradio_api/queue/data?session_hash={self.session}"
-        async with self.http.stream("GET", address) as lines:
-            async for line in lines.aiter_lines():
-                message = json.loads(line.removeprefix("data: ")) if line else {}
-                if message.get("msg") == "process_completed":
-                    if not message["success"]:
-                        raise RuntimeError(str(message["output"]))
-                    self._take(outputs, message["output"]["data"])
-                    await self._follow(message["output"].get("changed_state_ids") or [])
-                    return
-        raise RuntimeError("the studio closed the stream before it answered")
-
-    async def _follow(self, changed: list[int]) -> None:
-        """Run what the page runs when states have changed."""
-        for part in changed:
-            for event in self._started_by("change", part):
-                await self.send(event)
-
-    def _take(self, outputs: list[int], data: list[object]) -> None:
-        for part, value in zip(outputs, data, strict=True):
-            if isinstance(value, dict) and value.get("__type__") == "update":
-                if "value" in value:
-                    self.values[part] = value["value"]
-            else:
-                self.values[part] = value
-
-    @property
-    def pace_s(self) -> float:
-        """The seconds between two ticks of the page's timer."""
-        return float(str(self.values[self.ids["timer"]]))
-
-    async def poll(self) -> None:
-        """Let the page's timer tick."""
-        started = time.perf_counter()
-        for event in self._started_by("tick"):
-            await self.send(event)
-        self.polls_s.append(time.perf_counter() - started)
-
-    async def save(self) -> None:
-        """Judge the case on screen and save; only what the page calls saved counts as saved."""
-        choice = dict(self.values[self.ids["label-choice"]])  # type: ignore[call-overload]
-        case = choice["case"]
-        verdict = random.choice(("left", "right", "tie"))
-        self.values[self.ids["label-choice"]] = choice | {"choice": verdict, "elapsed_s": 5.0}
-        event = self._started_by("click", self.ids["label-save"])[0]
-        started = time.perf_counter()
-        await self.send(event)
-        self.saves_s.append(time.perf_counter() - started)
-        if "Saved" in str(self.values[self.ids["label-receipt"]]):
-            self.saved.append(case)
-        else:
-            self.refused += 1
-            print(self.values[self.ids["label-receipt"]], file=sys.stderr)
-
-
-async def label(url: str, passwords: dict[str, str], pace_s: float, seconds: float) -> list[Client]:
-    """Let all raters label at the same time."""
-    clients = []
-    for rater, password in passwords.items():
-        http = httpx.AsyncClient(base_url=url, timeout=60.0, follow_redirects=True)
-        client = Client(http, rater)
-        await client.open(password)
-        clients.append(client)
+    Returns:
+        The raters' pages, and the seconds that each opening of Data took.
+    """
+    clients = [await _client(url, rater, password) for rater, password in passwords.items()]
+    owner = await _client(url, OWNER, admin) if admin else None
+    opened_s: list[float] = []
     until = time.monotonic() + seconds
-    await asyncio.gather(*(_work(client, pace_s, until) for client in clients))
-    for client in clients:
+    work = [_work(client, pace_s, until) for client in clients]
+    looks = [_look(owner, until, opened_s)] if owner else []
+    await asyncio.gather(*work, *looks)
+    for client in (*clients, *([owner] if owner else [])):
         await client.http.aclose()
-    return clients
+    return clients, opened_s
+
+
+async def _client(url: str, rater: str, password: str) -> Client:
+    http = httpx.AsyncClient(base_url=url, timeout=60.0, follow_redirects=True)
+    client = Client(http, rater, PROJECT)
+    await client.open(password)
+    return client
+
+
+async def _look(owner: Client, until: float, opened_s: list[float]) -> None:
+    while time.monotonic() < until:
+        started = time.perf_counter()
+        await owner.open_tab("data")
+        opened_s.append(time.perf_counter() - started)
+        await asyncio.sleep(DATA_PAUSE_S)
 
 
 async def _work(client: Client, pace_s: float, until: float) -> None:
@@ -306,12 +240,39 @@ def compare(data_dir: Path, clients: list[Client], stored: int) -> Json:
         "not_acknowledged": (logged - saved).total(),
         "refused": sum(client.refused for client in clients),
         "cases_with_too_many_raters": crowded,
-        "save_ms": _quantiles(saves),
-        "poll_ms": _quantiles(polls),
+        "save_ms": quantiles(saves),
+        "poll_ms": quantiles(polls),
     }
 
 
-def _quantiles(seconds: list[float]) -> dict[str, float]:
+def faults(found: Json, most_p95_ms: float | None = None) -> list[str]:
+    """Return in words what may not be, each fault of its own.
+
+    Args:
+        found: what ``compare`` returns.
+        most_p95_ms: what 95 % of the saves may take; None for any time.
+    """
+    wrong = [
+        f"{found[name]} labels: {words}"
+        for name, words in (
+            ("lost", "acknowledged, and not in the log"),
+            ("doubled", "in the log twice"),
+            ("refused", "refused"),
+        )
+        if found[name]
+    ]
+    if not found["saves"]:
+        wrong.append("nothing was saved")
+    p95 = dict(found["save_ms"]).get("p95", 0.0)  # type: ignore[call-overload]
+    if most_p95_ms is not None and p95 > most_p95_ms:
+        wrong.append(f"5 % of the saves took over {p95:.0f} ms; {most_p95_ms:.0f} ms are allowed")
+    return wrong
+
+
+def quantiles(seconds: list[float]) -> dict[str, float]:
+    """Return the median, the 95th percentile and the longest, in milliseconds."""
+    if not seconds:
+        return {}
     p50, p95, most = (1000 * float(np.quantile(seconds, share)) for share in (0.5, 0.95, 1.0))
     return {"p50": round(p50, 1), "p95": round(p95, 1), "max": round(most, 1)}
 

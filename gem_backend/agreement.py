@@ -26,7 +26,6 @@ Castell, Morawietz, Karch, BMC Med. Res. Methodol. 16 (2016) 93, and Efron, JASA
 """
 
 import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -34,16 +33,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from gem_backend.agreement_counts import Integers, RatingCounts, RatingTable, counts_of_table
 from gem_backend.errors import DataError
 from gem_backend.statistics import CONFIDENCE, wilson
 from gem_backend.types import Estimate
 
 Floats: TypeAlias = NDArray[np.float64]
-Integers: TypeAlias = NDArray[np.int64]
 
 NUM_DRAWS = 2000  # ours: the limits then move by about 2 % of the interval's width
 CELLS = 4_000_000  # ours: numbers drawn at a time, 32 MB
-MISSING = -1
 LANDIS_KOCH = (  # Landis, Koch, Biometrics 33 (1977) 159-174: up to and including
     (0.20, "slight"),
     (0.40, "fair"),
@@ -51,22 +49,6 @@ LANDIS_KOCH = (  # Landis, Koch, Biometrics 33 (1977) 159-174: up to and includi
     (0.80, "substantial"),
     (1.00, "almost perfect"),
 )
-
-
-class Rating(NamedTuple):
-    """What one rater said of one case."""
-
-    case_id: str
-    rater: str
-    category: str
-
-
-class RatingTable(NamedTuple):
-    """The ratings as places in ``categories``, shape (N, R), ``MISSING`` where there is none."""
-
-    code_NR: Integers
-    raters: tuple[str, ...]
-    categories: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,24 +81,6 @@ class PairAgreement:
     kappa: RaterAgreement
 
 
-def rating_table(ratings: Iterable[tuple[str, str, str]]) -> RatingTable:
-    """Lay ratings out by case and rater; raters and categories come in alphabetical order.
-
-    Args:
-        ratings: case, rater, category, as in ``Rating``; a later rating of a case by the same rater
-            replaces the earlier.
-    """
-    rows = list(ratings)
-    cases = {case_id: place for place, case_id in enumerate({row[0]: None for row in rows})}
-    raters = {rater: place for place, rater in enumerate(sorted({row[1] for row in rows}))}
-    categories = {name: place for place, name in enumerate(sorted({row[2] for row in rows}))}
-    code_NR = np.full((len(cases), len(raters)), MISSING, dtype=np.int64)
-    case_rows = np.array([cases[row[0]] for row in rows], dtype=np.int64)
-    rater_rows = np.array([raters[row[1]] for row in rows], dtype=np.int64)
-    code_NR[case_rows, rater_rows] = [categories[row[2]] for row in rows]
-    return RatingTable(code_NR, tuple(raters), tuple(categories))
-
-
 def cohen_kappa(table: RatingTable, first: str, second: str, seed: int = 0) -> RaterAgreement:
     """Return Cohen's kappa of two raters over the cases that both judged.
 
@@ -129,20 +93,37 @@ def cohen_kappa(table: RatingTable, first: str, second: str, seed: int = 0) -> R
     Raises:
         DataError: a rater has no rating in the table.
     """
-    pair_N2 = table.code_NR[:, [_place(table, first), _place(table, second)]]
-    common_N2 = pair_N2[np.all(pair_N2 != MISSING, axis=1)]
-    num_left_out = len(pair_N2) - len(common_N2)
-    if len(common_N2) < 2:
+    for rater in (first, second):
+        if rater not in table.raters:
+            raise DataError(f"{rater} has judged none of these cases.")
+    return _cohen(counts_of_table(table), first, second, seed)
+
+
+def _cohen(counts: RatingCounts, first: str, second: str, seed: int) -> RaterAgreement:
+    cell_CC = _cells(counts, first, second)
+    n = int(cell_CC.sum())
+    num_left_out = int(counts.times_P.sum()) - n
+    if n < 2:
         note = f"{first} and {second} share fewer than two cases, so there is nothing to compare."
-        return RaterAgreement(None, len(common_N2), 2, num_left_out, note)
-    estimate = _estimate(_rater_patterns(common_N2, len(table.categories)), seed)
+        return RaterAgreement(None, n, 2, num_left_out, note)
+    estimate = _estimate(_rater_patterns(cell_CC), seed)
     note = _reading(estimate)
-    if estimate is not None and np.any(np.all(common_N2 == common_N2[0], axis=0)):
+    is_constant = any(np.count_nonzero(cell_CC.sum(axis=axis)) == 1 for axis in (0, 1))
+    if estimate is not None and is_constant:
         note = "One rater gave every case the same verdict, which makes kappa 0 by definition."
-    return RaterAgreement(estimate, len(common_N2), 2, num_left_out, note)
+    return RaterAgreement(estimate, n, 2, num_left_out, note)
 
 
-def fleiss_kappa(table: RatingTable, seed: int = 0) -> RaterAgreement:
+def _cells(counts: RatingCounts, first: str, second: str) -> Integers:
+    """How often which categories of two raters met, the first one's down."""
+    if (second, first) in counts.cells:
+        return counts.cells[second, first].T
+    num_categories = len(counts.categories)
+    none = np.zeros((num_categories, num_categories), dtype=np.int64)
+    return counts.cells.get((first, second), none)
+
+
+def fleiss_kappa(table: RatingTable | RatingCounts, seed: int = 0) -> RaterAgreement:
     """Return Fleiss' kappa over the cases that have the same number of ratings, two or more.
 
     That number is the one that most cases have, the larger of two that are equally common. Raters
@@ -152,71 +133,85 @@ def fleiss_kappa(table: RatingTable, seed: int = 0) -> RaterAgreement:
         table: ratings by three raters or more.
         seed: of the interval's draws.
     """
-    size_N = np.sum(table.code_NR != MISSING, axis=1)
-    sizes, num_cases = np.unique(size_N[size_N >= 2], return_counts=True)
-    size = max(zip(num_cases, sizes, strict=True), default=(0, 0))[1]
-    used_N = (size_N == size) & (size_N >= 2)
-    if len(table.raters) < 3:
+    counts = _counts(table)
+    size_P = counts.count_PC.sum(axis=1)
+    num_cases = {int(size): int(counts.times_P[size_P == size].sum()) for size in size_P}
+    size = max(((n, size) for size, n in num_cases.items() if size >= 2), default=(0, 0))[1]
+    used_P = (size_P == size) & (size_P >= 2)
+    if len(counts.raters) < 3:
         note = "Fleiss' kappa is for three raters or more; Cohen's kappa compares two."
-        return _undefined(table, used_N, note)
-    found = _agreement_of_counts(table, used_N, False, seed)
+        return _undefined(counts, used_P, note)
+    found = _agreement_of_counts(counts, used_P, False, seed)
     if not found.num_left_out:
         return found
-    left_out = f"{found.num_left_out:,} of {len(used_N):,} cases"
+    left_out = f"{found.num_left_out:,} of {found.n + found.num_left_out:,} cases"
     note = f"{found.note[:-1]}; {left_out}, without exactly {size} ratings, are not counted."
     return RaterAgreement(found.estimate, found.n, found.num_raters, found.num_left_out, note)
 
 
-def krippendorff_alpha(table: RatingTable, seed: int = 0) -> RaterAgreement:
+def krippendorff_alpha(table: RatingTable | RatingCounts, seed: int = 0) -> RaterAgreement:
     """Return Krippendorff's alpha for nominal categories over all cases with two ratings or more.
 
     Args:
         table: ratings by any number of raters; any may be missing.
         seed: of the interval's draws.
     """
-    used_N = np.sum(table.code_NR != MISSING, axis=1) >= 2
-    return _agreement_of_counts(table, used_N, True, seed)
+    counts = _counts(table)
+    return _agreement_of_counts(counts, counts.count_PC.sum(axis=1) >= 2, True, seed)
 
 
-def pairwise_agreement(table: RatingTable, seed: int = 0) -> tuple[PairAgreement, ...]:
-    """Return raw agreement, with Wilson's interval, and Cohen's kappa of every two raters."""
-    pairs = itertools.combinations(table.raters, 2)
-    return tuple(_pair(table, first, second, seed) for first, second in pairs)
+def pairwise_agreement(
+    table: RatingTable | RatingCounts, seed: int = 0, most: int | None = None
+) -> tuple[PairAgreement, ...]:
+    """Return raw agreement, with Wilson's interval, and Cohen's kappa of every two raters.
+
+    Args:
+        table: ratings by any number of raters.
+        seed: of the intervals' draws.
+        most: only so many pairs, those with most cases in common; None for all.
+    """
+    counts = _counts(table)
+    pairs = list(itertools.combinations(counts.raters, 2))
+    if most is not None and len(pairs) > most:
+        by_common = sorted(pairs, key=lambda pair: -int(_cells(counts, *pair).sum()))[:most]
+        pairs = sorted(by_common)
+    return tuple(_pair(counts, first, second, seed) for first, second in pairs)
 
 
-def _pair(table: RatingTable, first: str, second: str, seed: int) -> PairAgreement:
-    first_N = table.code_NR[:, _place(table, first)]
-    second_N = table.code_NR[:, _place(table, second)]
-    common_N = (first_N != MISSING) & (second_N != MISSING)
-    n = int(np.sum(common_N))
-    raw = wilson(int(np.sum(first_N[common_N] == second_N[common_N])), n) if n else None
-    return PairAgreement(first, second, n, raw, cohen_kappa(table, first, second, seed))
+def _pair(counts: RatingCounts, first: str, second: str, seed: int) -> PairAgreement:
+    cell_CC = _cells(counts, first, second)
+    n = int(cell_CC.sum())
+    raw = wilson(int(np.trace(cell_CC)), n) if n else None
+    return PairAgreement(first, second, n, raw, _cohen(counts, first, second, seed))
 
 
-def _place(table: RatingTable, rater: str) -> int:
-    if rater not in table.raters:
-        raise DataError(f"{rater} has judged none of these cases.")
-    return table.raters.index(rater)
+def _counts(table: RatingTable | RatingCounts) -> RatingCounts:
+    return counts_of_table(table) if isinstance(table, RatingTable) else table
 
 
 def _agreement_of_counts(
-    table: RatingTable, used_N: NDArray[np.bool_], is_corrected: bool, seed: int
+    counts: RatingCounts, used_P: NDArray[np.bool_], is_corrected: bool, seed: int
 ) -> RaterAgreement:
     """Fleiss' kappa of the used cases, or, corrected, Krippendorff's alpha."""
-    used_NR = table.code_NR[used_N]
-    if len(used_NR) < 2:
+    n = int(counts.times_P[used_P].sum())
+    if n < 2:
         note = "Fewer than two cases have two ratings, so there is nothing to compare."
-        return _undefined(table, used_N, note)
-    estimate = _estimate(_count_patterns(used_NR, len(table.categories), is_corrected), seed)
-    num_raters = int(np.sum(np.any(used_NR != MISSING, axis=0)))
-    num_left_out = len(used_N) - len(used_NR)
-    return RaterAgreement(estimate, len(used_NR), num_raters, num_left_out, _reading(estimate))
+        return _undefined(counts, used_P, note)
+    estimate = _estimate(_count_patterns(counts, used_P, is_corrected), seed)
+    num_left_out = int(counts.times_P.sum()) - n
+    num_raters = _num_raters(counts, used_P)
+    return RaterAgreement(estimate, n, num_raters, num_left_out, _reading(estimate))
 
 
-def _undefined(table: RatingTable, used_N: NDArray[np.bool_], note: str) -> RaterAgreement:
-    num_raters = int(np.sum(np.any(table.code_NR[used_N] != MISSING, axis=0)))
-    n = int(np.sum(used_N))
-    return RaterAgreement(None, n, num_raters, len(used_N) - n, note)
+def _undefined(counts: RatingCounts, used_P: NDArray[np.bool_], note: str) -> RaterAgreement:
+    n = int(counts.times_P[used_P].sum())
+    num_left_out = int(counts.times_P.sum()) - n
+    return RaterAgreement(None, n, _num_raters(counts, used_P), num_left_out, note)
+
+
+def _num_raters(counts: RatingCounts, used_P: NDArray[np.bool_]) -> int:
+    sizes = set(counts.count_PC[used_P].sum(axis=1).tolist())
+    return len({rater for rater, size in counts.rater_sizes if size in sizes})
 
 
 # --- the coefficient --------------------------------------------------------------------------
@@ -235,27 +230,23 @@ class _Patterns(NamedTuple):
     is_corrected: bool
 
 
-def _rater_patterns(common_N2: Integers, num_categories: int) -> _Patterns:
+def _rater_patterns(cell_CC: Integers) -> _Patterns:
     """For two raters who keep their own habits."""
-    cell_N = common_N2[:, 0] * num_categories + common_N2[:, 1]
-    cell_P, times_P = np.unique(cell_N, return_counts=True)
-    first_P, second_P = np.divmod(cell_P, num_categories)
-    one_CC = np.eye(num_categories)
+    first_P, second_P = np.nonzero(cell_CC)
+    one_CC = np.eye(len(cell_CC))
     sum_PS = np.column_stack([first_P != second_P, one_CC[first_P], one_CC[second_P]])
-    return _Patterns(times_P, sum_PS, False)
+    return _Patterns(cell_CC[first_P, second_P], sum_PS, False)
 
 
-def _count_patterns(used_NR: Integers, num_categories: int, is_corrected: bool) -> _Patterns:
+def _count_patterns(
+    counts: RatingCounts, used_P: NDArray[np.bool_], is_corrected: bool
+) -> _Patterns:
     """For interchangeable raters: of a case only the number of ratings in each category counts."""
-    case_rows, rater_rows = np.nonzero(used_NR != MISSING)
-    cells = case_rows * num_categories + used_NR[case_rows, rater_rows]
-    count_N = np.bincount(cells, minlength=len(used_NR) * num_categories)
-    count_NC = count_N.reshape(len(used_NR), num_categories)
-    count_PC, times_P = np.unique(count_NC, axis=0, return_counts=True)
+    count_PC = counts.count_PC[used_P]
     size_P = count_PC.sum(axis=1)
     disagreement_P = (size_P**2 - (count_PC**2).sum(axis=1)) / (size_P - 1)
     sum_PS = np.column_stack([disagreement_P, count_PC, count_PC])
-    return _Patterns(times_P, sum_PS, is_corrected)
+    return _Patterns(counts.times_P[used_P], sum_PS, is_corrected)
 
 
 def _coefficient(sum_BS: Floats, is_corrected: bool) -> Floats:

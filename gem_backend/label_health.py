@@ -192,7 +192,12 @@ def case_time(cases: Iterable[JudgedCase]) -> TimeCheck:
 
     Source: Conover, Practical Nonparametric Statistics (3rd ed. 1999), section 3.2.
     """
-    times = np.sort([case.elapsed_s for case in cases if case.elapsed_s is not None])
+    return time_check([case.elapsed_s for case in cases if case.elapsed_s is not None])
+
+
+def time_check(times_s: Sequence[float]) -> TimeCheck:
+    """Return the same for known times, in seconds."""
+    times = np.sort(times_s)
     n = len(times)
     if not n:
         return TimeCheck(None, None, None, 0, "No judgement says how long it took.")

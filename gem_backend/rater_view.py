@@ -7,14 +7,17 @@ what the others overlook disagrees as much as one who guesses.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from gem_backend.agreement import Rating
+from gem_backend.agreement_counts import Rating, Said
 from gem_backend.judged import JudgedCase
-from gem_backend.label_health import TimeCheck, case_time
+from gem_backend.label_health import TimeCheck, time_check
 from gem_backend.statistics import wilson
 from gem_backend.types import Estimate
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,57 +50,80 @@ def rater_rows(
         cases: every judgement that was not taken back, with its time.
         last_active: when a rater last said something here.
     """
-    given, timed = defaultdict(list), defaultdict(list)
-    for rating in ratings:
-        given[rating.rater].append(rating)
+    times_s = defaultdict(list)
     for case in cases:
-        timed[case.rater].append(case)
-    votes = _votes(ratings)
+        if case.elapsed_s is not None:
+            times_s[case.rater].append(case.elapsed_s)
+    categories = sorted({rating.category for rating in ratings})
+    return rows_of_said(categories, _counted(ratings, categories), times_s, last_active)
+
+
+def rows_of_said(
+    categories: Sequence[str],
+    said: Iterable[Said],
+    times_s: Mapping[str, Sequence[float]],
+    last_active: Mapping[str, str],
+) -> tuple[RaterRow, ...]:
+    """Return the same rows from counts.
+
+    Args:
+        categories: of ``Said.counts``.
+        said: how often each rater gave each category to which cases.
+        times_s: how long each rater took for cases, as far as that is known.
+        last_active: when a rater last said something here.
+    """
+    given: dict[str, list[Said]] = defaultdict(list)
+    verdicts: dict[str, Counter[str]] = defaultdict(Counter)
+    for one in said:
+        given[one.rater].append(one)
+        verdicts[one.rater][categories[one.place]] += one.times
+    rows = (_row(rater, given[rater], verdicts[rater]) for rater in sorted(given))
     return tuple(
-        _row(rater, given[rater], timed[rater], votes, last_active.get(rater, ""))
-        for rater in sorted(given)
+        replace(
+            row,
+            time=time_check(times_s.get(row.rater, ())),
+            last_active=last_active.get(row.rater, ""),
+        )
+        for row in rows
     )
 
 
-def _row(
-    rater: str,
-    given: Sequence[Rating],
-    timed: Sequence[JudgedCase],
-    votes: Mapping[str, Counter[str]],
-    last_active: str,
-) -> RaterRow:
-    said = Counter(rating.category for rating in given)
-    agrees, num_split = [], 0
-    for rating in given:
-        others = votes[rating.case_id] - Counter([rating.category])
-        if not others:
-            continue
-        shared = majority(others)
-        if shared is None:
-            num_split += 1
-        else:
-            agrees.append(shared == rating.category)
-    return RaterRow(
-        rater=rater,
-        num_judged=len(given),
-        time=case_time(timed),
-        cannot_judge=wilson(said["cannot_judge"], len(given)),
-        both_bad=wilson(said["both_bad"], len(given)),
-        with_others=wilson(sum(agrees), len(agrees)) if agrees else None,
-        num_split=num_split,
-        last_active=last_active,
-    )
-
-
-def majority(votes: Counter[str]) -> str | None:
-    """Return the category that more than half of the votes share, None where there is none."""
-    category, number = votes.most_common(1)[0]
-    return category if 2 * number > votes.total() else None
-
-
-def _votes(ratings: Sequence[Rating]) -> dict[str, Counter[str]]:
-    """How often each category was given to each case."""
+def _counted(ratings: Sequence[Rating], categories: Sequence[str]) -> list[Said]:
     votes: dict[str, Counter[str]] = defaultdict(Counter)
     for rating in ratings:
         votes[rating.case_id][rating.category] += 1
-    return votes
+    counts = {key: tuple(vote[name] for name in categories) for key, vote in votes.items()}
+    cases = ((one.rater, categories.index(one.category), counts[one.case_id]) for one in ratings)
+    return [Said(rater, place, found, n) for (rater, place, found), n in Counter(cases).items()]
+
+
+def _row(rater: str, given: Sequence[Said], said: Counter[str]) -> RaterRow:
+    compared: Counter[bool | None] = Counter()
+    for one in given:
+        if sum(one.counts) > 1:
+            compared[_agrees(one)] += one.times
+    num_compared = compared[True] + compared[False]
+    return RaterRow(
+        rater=rater,
+        num_judged=said.total(),
+        time=time_check(()),
+        cannot_judge=wilson(said["cannot_judge"], said.total()),
+        both_bad=wilson(said["both_bad"], said.total()),
+        with_others=wilson(compared[True], num_compared) if num_compared else None,
+        num_split=compared[None],
+        last_active="",
+    )
+
+
+def _agrees(one: Said) -> bool | None:
+    """Whether most of the others say the same; None where they have no majority."""
+    others = list(one.counts)
+    others[one.place] -= 1
+    shared = majority(dict(enumerate(others)))
+    return None if shared is None else shared == one.place
+
+
+def majority(votes: Mapping[T, int]) -> T | None:
+    """Return the category that more than half of the votes share, None where there is none."""
+    category, number = max(votes.items(), key=lambda one: one[1])
+    return category if 2 * number > sum(votes.values()) else None

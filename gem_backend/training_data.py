@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gem_backend.run_dir import PoolPrompt
-from gem_backend.types import ExpertOrder, PreferencePair
+from gem_backend.types import ExpertOrder, PairVerdict, PreferencePair
 
 VALIDATION_SHARE = 1 / 3  # ours
 MIN_HELD_OUT_TO_SPLIT = 24  # ours: with fewer, all measure and none choose
@@ -59,16 +59,37 @@ class TrainingData:
                 "Too few pairs are short enough for this run: choose a model that reads longer "
                 "texts, raise 'max_length', or shorten the answers."
             )
-        if len(self.train) < MIN_TRAIN_PAIRS:
-            return (
-                f"Label at least {MIN_TRAIN_PAIRS} pairs with a clear preference first; "
-                f"there {'is' if len(self.train) == 1 else 'are'} {len(self.train)} so far."
-            )
-        if not self.test:
-            return "Label a few more pairs on other prompts: none is left to measure the result on."
-        if not self.prompts:
-            return "Add prompts that are not held out: none is left for the model to answer."
-        return ""
+        return obstacle(len(self.train), len(self.test), len(self.prompts))
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingCounts:
+    """How large the parts of a run would be, before it is known what the model has room for."""
+
+    num_train: int
+    num_held_out: int
+    num_prompts: int
+    left_out: tuple[tuple[str, int], ...]
+
+    @property
+    def obstacle(self) -> str:
+        """Why a run cannot start on this, in one sentence; empty if it can."""
+        # Of held-out pairs at least two thirds of the prompts measure, so one pair is enough.
+        return obstacle(self.num_train, self.num_held_out, self.num_prompts)
+
+
+def obstacle(num_train: int, num_test: int, num_prompts: int) -> str:
+    """Return why a run cannot start on so much, in one sentence; empty if it can."""
+    if num_train < MIN_TRAIN_PAIRS:
+        return (
+            f"Label at least {MIN_TRAIN_PAIRS} pairs with a clear preference first; "
+            f"there {'is' if num_train == 1 else 'are'} {num_train} so far."
+        )
+    if not num_test:
+        return "Label a few more pairs on other prompts: none is left to measure the result on."
+    if not num_prompts:
+        return "Add prompts that are not held out: none is left for the model to answer."
+    return ""
 
 
 def split_training_data(
@@ -156,14 +177,19 @@ def _is_comparison(pair: PreferencePair) -> bool:
 def _reason_to_leave_out(pair: PreferencePair) -> str:
     if pair.verdict == "preferred" and pair.chosen == pair.rejected:
         return "both answers are the same"
-    if pair.verdict == "preferred" and not pair.is_acceptable:
+    return reason_to_leave_out(pair.verdict, pair.is_acceptable)
+
+
+def reason_to_leave_out(verdict: PairVerdict, is_acceptable: bool) -> str:
+    """Return why a label trains nothing, empty where it trains."""
+    if verdict == "preferred" and not is_acceptable:
         return "the better answer is not acceptable to use"
     return {
         "preferred": "",
         "tie": "judged a tie",
         "both_bad": "both answers judged bad",
         "cannot_judge": "could not be judged",
-    }[pair.verdict]
+    }[verdict]
 
 
 def _count_left_out(pairs: Iterable[PreferencePair]) -> tuple[tuple[str, int], ...]:

@@ -4,6 +4,7 @@ A final label stands beside what raters said: it alone trains, they keep theirs,
 worked out without it.
 """
 
+import sys
 from dataclasses import dataclass
 
 from gem_backend.types import Case, CaseSource, Comparison, Split, Verdict
@@ -12,22 +13,27 @@ from storage.pairs import SETTLED, Judgement, append_event
 from storage.standing import held_label
 
 # Whether the better answer may be used decides whether a pair trains; beside a tie it does not.
-_DISPUTED = f"""
+_WHICH = f"""
 WITH settled AS ({SETTLED}), disputed AS (
-    SELECT pair_id FROM labels JOIN pairs USING (pair_id) LEFT JOIN settled USING (pair_id)
+    SELECT
+        pair_id, bool_or(final_seq IS NOT NULL) AS is_settled, min(pairs.seq) AS place
+    FROM labels JOIN pairs USING (pair_id) LEFT JOIN settled USING (pair_id)
     WHERE pairs.project_id = ?
     GROUP BY pair_id
-    HAVING bool_or(final_seq IS NOT NULL)
+    HAVING is_settled
         OR count(DISTINCT verdict) FILTER (NOT is_final) > 1
         OR count(DISTINCT is_acceptable) FILTER (NOT is_final AND verdict IN ('a', 'b')) > 1
 )
+"""  # noqa: S608 - our own text
+_COUNT = f"{_WHICH} SELECT count(*) FILTER (is_settled), count(*) FROM disputed"  # noqa: S608
+_DISPUTED = f"""{_WHICH}
 SELECT
     pair_id, pairs.project_id, prompt_id, prompt, answer_a, answer_b, split, pairs.source, rater,
     verdict, strength, is_acceptable, rationale, reasons, is_final
 FROM labels
 JOIN pairs USING (pair_id)
 JOIN prompts USING (prompt_id)
-SEMI JOIN disputed USING (pair_id)
+SEMI JOIN (FROM disputed ORDER BY is_settled, place LIMIT ?) AS listed USING (pair_id)
 WHERE NOT is_final OR labels.seq IN (SELECT final_seq FROM settled)
 ORDER BY pairs.seq, labels.seq
 """  # noqa: S608 - our own text
@@ -50,15 +56,22 @@ class Dispute:
     final: RaterJudgement | None = None
 
 
-def disputes(db: Database, project_id: str) -> list[Dispute]:
+def disputes(db: Database, project_id: str, most: int = sys.maxsize) -> list[Dispute]:
     """Return the cases on which raters differ, and all settled ones, the oldest first.
 
     They differ where their verdicts do, or where only some say that the better answer may be used.
+    Of more than ``most`` the oldest that nobody settled are returned.
     """
     cases: dict[str, list[_Row]] = {}
-    for row in db.records(_Row, _DISPUTED, [project_id]):
+    for row in db.records(_Row, _DISPUTED, [project_id, most]):
         cases.setdefault(row.pair_id, []).append(row)
     return [_dispute(rows) for rows in cases.values()]
+
+
+def count_disputes(db: Database, project_id: str) -> tuple[int, int]:
+    """Return how many of those cases are settled, and how many there are."""
+    [(num_settled, num_all)] = db.query(_COUNT, [project_id])
+    return int(str(num_settled)), int(str(num_all))
 
 
 def settle(db: Database, case: Case, rater: str, judgement: Judgement) -> None:

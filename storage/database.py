@@ -74,24 +74,46 @@ class Database:
         """Close the file."""
         self.close()
 
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether this thread is in a transaction."""
+        return self._own_cursor() is not None
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Make everything inside happen together or not at all; nested ones join the outermost."""
-        with self._write_lock:
-            if self._own_cursor() is not None:
+        if self._own_cursor() is not None:
+            yield
+            return
+        with self._write_lock, self._one_transaction():
+            yield
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Make everything inside one transaction for which nobody waits, however long it takes.
+
+        It reads what was there when it began, and may write only tables that nobody else writes.
+        Inside another transaction it is a part of that.
+        """
+        if self._own_cursor() is not None:
+            yield
+            return
+        with self._one_transaction():
+            yield
+
+    @contextlib.contextmanager
+    def _one_transaction(self) -> Iterator[None]:
+        with self._our_errors(), self._cursor() as cursor:
+            self._thread.cursor = cursor.begin()
+            try:
                 yield
-                return
-            with self._our_errors(), self._cursor() as cursor:
-                self._thread.cursor = cursor.begin()
-                try:
-                    yield
-                    cursor.commit()
-                except BaseException:
-                    with contextlib.suppress(duckdb.Error):  # a failed commit rolls itself back
-                        cursor.rollback()
-                    raise
-                finally:
-                    self._thread.cursor = None
+                cursor.commit()
+            except BaseException:
+                with contextlib.suppress(duckdb.Error):  # a failed commit rolls itself back
+                    cursor.rollback()
+                raise
+            finally:
+                self._thread.cursor = None
 
     @contextlib.contextmanager
     def temporary_tables(self) -> Iterator[None]:

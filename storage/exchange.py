@@ -1,8 +1,9 @@
-"""Importing files: rows are staged in a temporary table, then stored in one go or not at all.
+"""Importing files: rows are staged in a table of their own, then stored, all of them or none.
 
 What is there already is left as it is, so importing a file twice adds nothing.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,13 +12,14 @@ import pyarrow as pa
 
 from gem_backend.types import ImportReport
 from storage.database import Database
-from storage.errors import ImportFileError
-from storage.identity import is_held_out, pair_id, prompt_id
+from storage.errors import ImportFileError, StorageError
+from storage.identity import is_held_out, pair_id, prompt_id, utc_now
 from storage.import_files import NOT_JSON, NOT_NAMED
 from storage.import_names import check_mapping, missing_columns
 from storage.import_rows import NO_PROMPT, Refused
 from storage.import_source import CheckedRow, checked_rows
-from storage.import_store import CREATE_STAGED, Owner, store_staged
+from storage.import_staging import Owner, drop_staging, enter_staging, new_staging, stagings
+from storage.import_store import plan_storing, store_staged
 from storage.projects import get_project
 
 _BATCH = 500  # rows; the most that is in memory at once
@@ -76,7 +78,8 @@ def import_file(  # noqa: PLR0913 - the last three only the page and the command
         mapping: from their column names to ours; the other columns keep their names.
         on_progress: told now and then how many rows are read and 0; while they are stored, how
             much is done and of how much.
-        is_cancelled: asked as often whether to stop.
+        is_cancelled: asked whether to stop, as often while rows are read; once they are being
+            stored the import is certain.
         imported_by: who brings the file; every label that comes of it says so for ever.
 
     Raises:
@@ -86,26 +89,44 @@ def import_file(  # noqa: PLR0913 - the last three only the page and the command
     """
     progress = _Progress(on_progress, is_cancelled)
     renames = check_mapping(mapping or {})
-    # Reading may take minutes, in which others label: only storing makes them wait.
+    owner = Owner(project_id, imported_by, utc_now())
+    skipped = Refused()
     with db.temporary_tables():
-        get_project(db, project_id)
-        db.execute_script(CREATE_STAGED)
-        columns: dict[str, None] = {}
-        skipped = Refused()
-        rows = checked_rows(path, renames, columns, skipped, progress.on_row)
-        for batch in _batches(_staged_rows(project_id, rows)):
+        # Reading may take minutes, in which others label: nobody waits for it.
+        with new_staging(db, owner) as staging:
+            get_project(db, project_id)
+            columns: dict[str, None] = {}
+            rows = checked_rows(path, renames, columns, skipped, progress.on_row)
+            for batch in _batches(_staged_rows(project_id, rows)):
+                progress.report()
+                db.insert("staged", batch)
             progress.report()
-            db.insert("staged", batch)
-        progress.report()
-        if missing := missing_columns(renames, columns):
-            raise ImportFileError(f"The file has no column '{missing[0]}' to map.")
-        _refuse_unreadable(db, skipped)
-        with db.transaction():
-            return store_staged(db, Owner(project_id, imported_by), skipped, progress.tell)
+            if missing := missing_columns(renames, columns):
+                raise ImportFileError(f"The file has no column '{missing[0]}' to map.")
+            _refuse_unreadable(db, skipped)
+        try:
+            plan = plan_storing(db, skipped)
+            progress.report()
+        except Exception:
+            with contextlib.suppress(StorageError):
+                drop_staging(db, staging)
+            raise
+        report = store_staged(db, owner, plan, on_progress)
+        drop_staging(db, staging)
+        return report
+
+
+def finish_imports(db: Database) -> None:
+    """Store what a killed program had staged; before anybody else uses the database."""
+    for name in stagings(db):
+        with db.temporary_tables():
+            owner = enter_staging(db, name)
+            store_staged(db, owner, plan_storing(db, Refused()))
+            drop_staging(db, name)
 
 
 class _Progress:
-    """Counts the rows that are read; tells and asks now and then, while storing too."""
+    """Counts the rows that are read; tells and asks now and then."""
 
     def __init__(
         self, on_progress: Callable[[int, int], object], is_cancelled: Callable[[], bool]
@@ -120,12 +141,9 @@ class _Progress:
             self.report()
 
     def report(self) -> None:
-        self.tell(self._rows, 0)
-
-    def tell(self, done: int, total: int) -> None:
         if self._is_cancelled():
             raise ImportFileError("The import was stopped; nothing was stored.", "Import stopped")
-        self._on_progress(done, total)
+        self._on_progress(self._rows, 0)
 
 
 def _staged_rows(project_id: str, rows: Iterator[CheckedRow]) -> Iterator[dict[str, object]]:

@@ -109,14 +109,14 @@ WHERE {_NEW}
     )
 """  # noqa: S608 - our own text
 
+CANNOT_ADD = (
+    "This rater has said something about this case here; a file cannot add to it or change it."
+)
 CANNOT_SETTLE = "Somebody has said something about this case here; a file cannot settle it."
 _REFUSED = (
     (_FOREIGN, "This event is in the log of another project or case already."),
     (_CHANGED, "This event is in the log here and says something else; it is left as it is."),
-    (
-        _SAID_HERE,
-        "This rater has said something about this case here; a file cannot add to it or change it.",
-    ),
+    (_SAID_HERE, CANNOT_ADD),
     (_SETTLES, CANNOT_SETTLE),
     (_PART_OF_OWN, "This event would be part of a label of this studio."),
     (_OUTDATED, "This rater has said something newer about this case here."),

@@ -1,29 +1,24 @@
-"""Storing staged rows: prompts with their splits, pairs, and labels, all at once.
+"""Storing staged rows: prompts with their splits, pairs, and labels.
 
-What is there already is left as it is.
+What is there already is left as it is, so storing may be broken off and done again. It goes part by
+part, each a short transaction, for others label meanwhile; a label counts from the moment when the
+last parts say that it stands.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 from gem_backend.types import ImportReport, SkippedRow
 from storage.database import Database
-from storage.identity import monotonic_s, utc_now
-from storage.import_events import CANNOT_SETTLE, SAVE_EVENTS, refuse_events
+from storage.identity import monotonic_s
+from storage.import_events import CANNOT_ADD, CANNOT_SETTLE, SAVE_EVENTS, refuse_events
 from storage.import_rows import Refused
-from storage.standing import stand_project
+from storage.import_staging import Owner
+from storage.standing import stand_touched
 
-CREATE_STAGED = """
-CREATE TEMP TABLE staged (
-    place BIGINT, line BIGINT, prompt_id VARCHAR, pair_id VARCHAR, is_held_out BOOLEAN,
-    kind VARCHAR, prompt VARCHAR, answer_a VARCHAR, answer_b VARCHAR, verdict VARCHAR,
-    strength INTEGER, is_acceptable BOOLEAN, rationale VARCHAR, rater VARCHAR, split VARCHAR,
-    gold_answer VARCHAR, reasons VARCHAR[], event_id VARCHAR, event_kind VARCHAR, "left" VARCHAR,
-    elapsed_s DOUBLE, is_imported BOOLEAN, logged_at VARCHAR, monotonic_s DOUBLE, source VARCHAR,
-    part_of VARCHAR, is_written BOOLEAN, is_final BOOLEAN
-)
-"""
+Part: TypeAlias = dict[str, int]  # the first and the last place of it
 
 # One split for each prompt: the one it has, or the first that a row names, or one by its hash.
 _DECIDE_SPLITS = """
@@ -33,12 +28,13 @@ WITH asked AS (
         prompt_id,
         min(place) AS place,
         arg_min(split, place) FILTER (split <> 'pool') AS named,
+        arg_min(gold_answer, place) AS gold_answer,
         bool_and(kind = 'prompt') AS is_pool,
         bool_and(kind <> 'case') AND bool_and(is_held_out) AS is_held_out
     FROM staged GROUP BY prompt_id
 )
 SELECT
-    prompt_id, place,
+    prompt_id, place, asked.gold_answer,
     prompts.prompt_id IS NULL AS is_new,
     CASE
         WHEN prompts.split <> 'pool' THEN prompts.split
@@ -65,13 +61,22 @@ WHERE staged.prompt_id = decided.prompt_id
 
 _SAVE_PROMPTS = """
 INSERT INTO prompts (prompt_id, project_id, prompt, split, gold_answer, created_at)
-SELECT
-    prompt_id, $project, any_value(prompt), any_value(decided.split),
-    arg_min(gold_answer, staged.place), $now
-FROM staged JOIN decided USING (prompt_id)
-GROUP BY prompt_id ORDER BY min(staged.place)
-ON CONFLICT (prompt_id) DO UPDATE SET
-    split = excluded.split, gold_answer = coalesce(gold_answer, excluded.gold_answer)
+SELECT prompt_id, $project, prompt, decided.split, decided.gold_answer, $now
+FROM staged JOIN decided USING (prompt_id, place)
+WHERE place BETWEEN $start AND $end AND is_new ORDER BY place
+ON CONFLICT DO NOTHING
+"""
+
+_UPDATE_PROMPTS = """
+UPDATE prompts SET
+    split = if(prompts.split = 'pool', decided.split, prompts.split),
+    gold_answer = coalesce(prompts.gold_answer, decided.gold_answer)
+FROM decided
+WHERE prompts.prompt_id = decided.prompt_id AND place BETWEEN $start AND $end
+    AND (
+        (prompts.split = 'pool' AND decided.split <> 'pool')
+        OR (prompts.gold_answer IS NULL AND decided.gold_answer IS NOT NULL)
+    )
 """
 
 _COUNT_PROMPTS = """
@@ -94,11 +99,15 @@ SELECT
     coalesce(is_written, false), $now
 FROM staged JOIN new_pairs USING (pair_id, place)
 WHERE place BETWEEN $start AND $end ORDER BY place
+ON CONFLICT DO NOTHING
 """
 # Rows, fewer than DuckDB's row group of 122,880: DuckDB 2.0 shows none of the rows of a larger
 # insert that follows an empty one into the same table in one transaction, until it is opened again.
 _PART = 10_000
-_LABELS = 50_000  # rows: each part looks through the whole log
+_LABELS = 10_000  # rows: each part looks through the whole log
+_LEAST = 5_000  # rows of a part, where the machine is slow
+_PART_S = 0.2  # ours: after a longer part the next one is smaller, for others wait so long
+_PAUSE_S = 0.01  # between parts, in which those who wait for the lock get it
 
 # A written answer's pair, or one of an order, was no case so far.
 _MAKE_CASES = """
@@ -169,96 +178,171 @@ WITH own AS (
         is_imported
     FROM label_events WHERE kind = 'label' AND pair_id IN (SELECT pair_id FROM said)
 )
-SELECT place, line, is_final FROM said
+SELECT place, line, 'label', is_final FROM said
 ANTI JOIN (
     SELECT * FROM known WHERE is_imported OR seq IN (SELECT label_seq FROM standing)
 ) USING (pair_id, rater, verdict, strength, is_acceptable, rationale, reasons, is_final)
 """  # noqa: S608 - our own text
 _SAID_HERE = "This rater has judged this case here, in other words; reopen that label to change it."
 
+# What was said here since the plan was made is newer too; a skip says nothing of a case.
+_SAID_SINCE = """
+SELECT pair_id, rater FROM label_events
+WHERE seq > $newest AND NOT is_imported AND kind <> 'skip'
+"""
+_OVERTAKEN = f"""
+WITH said AS ({_SAID_SINCE})
+SELECT place, line, kind, is_final FROM staged
+WHERE kind IN ('label', 'event') AND if(
+    is_final IS TRUE,
+    pair_id IN (SELECT pair_id FROM said),
+    (pair_id, rater) IN (SELECT (pair_id, rater) FROM said)
+)
+"""  # noqa: S608 - our own text
+
+# The pairs of which a row speaks; what stands on them is worked out anew.
+_TOUCHED = """
+CREATE TEMP TABLE touched AS
+SELECT pair_id, row_number() OVER (ORDER BY min(place)) - 1 AS place FROM staged
+WHERE kind <> 'prompt' GROUP BY pair_id
+"""
+
 _SPLIT_WORDS = {"train": "training", "held_out": "evaluation"}
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
-    """Where rows go, and who brings them."""
+class StoringPlan:
+    """What was decided about the staged rows: ``num_new`` prompts and cases come of them.
 
-    project_id: str
-    imported_by: str
+    ``newest`` is the number of the newest event that it takes into account.
+    """
+
+    num_new: int
+    newest: int
+    skipped: Refused
+
+
+def plan_storing(db: Database, skipped: Refused) -> StoringPlan:
+    """Decide what is stored and how, in temporary tables; nobody waits for it.
+
+    Args:
+        db: the open database.
+        skipped: the rows that were refused before; rows refused here join them.
+    """
+    with db.aside():
+        newest = db.count("SELECT max(seq) FROM label_events")
+        db.execute_script(_DECIDE_SPLITS)
+        for line, split in db.query(_CONFLICTS):
+            skipped.add(SkippedRow(int(str(line)), _conflict(str(split))))
+        db.execute(_DROP_CONFLICTS)
+        skipped.add(*refuse_events(db), *_unstage(db, db.query(_OVERRULING)))
+        db.execute_script(_NEW_PAIRS)
+        db.execute_script(_TOUCHED)
+        num_new = db.count(_COUNT_PROMPTS) + db.count(_COUNT_CASES)
+    return StoringPlan(num_new, newest, skipped)
 
 
 def store_staged(
     db: Database,
     owner: Owner,
-    skipped: Refused,
+    plan: StoringPlan,
     on_part: Callable[[int, int], object] = lambda *_: None,
 ) -> ImportReport:
-    """Store what is staged, drop the staging tables, and say what became of every row.
+    """Store what is staged and say what became of every row.
 
     Args:
-        db: the open database, in a transaction.
+        db: the open database.
         owner: the project that gets the rows, and who brings them.
-        skipped: the rows that were refused before; rows refused here join them.
-        on_part: told before each part how much is done, and of how much; an error it raises ends
-            the work.
+        plan: what was decided.
+        on_part: told before each part how much is done, and of how much.
     """
-    project_id, now = owner.project_id, utc_now()
-    where = {"project": project_id, "now": now}
-    db.execute_script(_DECIDE_SPLITS)
-    for line, split in db.query(_CONFLICTS):
-        skipped.add(SkippedRow(int(str(line)), _conflict(str(split))))
-    db.execute(_DROP_CONFLICTS)
-    skipped.add(*refuse_events(db), *_refuse_overruling(db))
-    rows = db.count("SELECT count(*) FROM staged")
-    imported = db.count(_COUNT_PROMPTS)
-    db.execute(_SAVE_PROMPTS, where)
-    db.execute_script(_NEW_PAIRS)
-    imported += db.count(_COUNT_CASES)
     db.execute(_MAKE_CASES)
-    imported += _save_in_parts(db, where, owner.imported_by, on_part)
-    stand_project(db, project_id)
-    db.execute_script("DROP TABLE staged; DROP TABLE decided; DROP TABLE new_pairs")
+    skipped = plan.skipped
+    imported = plan.num_new + _save_in_parts(db, owner, plan, on_part)
+    rows = db.count("SELECT count(*) FROM staged")
+    db.execute_script("DROP TABLE decided; DROP TABLE new_pairs; DROP TABLE touched")
     listed = tuple(sorted(skipped.rows, key=lambda row: row.line))
     return ImportReport(imported, rows - imported, listed, skipped.num_unlisted)
 
 
 def _save_in_parts(
     db: Database,
-    where: dict[str, str],
-    importer: str,
+    owner: Owner,
+    plan: StoringPlan,
     on_part: Callable[[int, int], object],
 ) -> int:
-    """Store the pairs, then judgements and events; return how many of these are new."""
-    brought = {"now": where["now"], "importer": importer}
-    stages: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
-        ("new_pairs", _SAVE_PAIRS, _PART, where),
-        (
-            "staged WHERE kind = 'label'",
-            _SAVE_LABELS,
-            _LABELS,
-            {**brought, "monotonic": monotonic_s()},
-        ),
-        ("staged WHERE kind = 'event'", SAVE_EVENTS, _PART, brought),
+    """Store everything; return how many judgements and events are new."""
+    where = {"project": owner.project_id, "now": owner.now}
+    brought = {"importer": owner.imported_by, "now": owner.now}
+    monotonic = monotonic_s()
+
+    def save_prompts(part: Part) -> int:
+        db.execute(_UPDATE_PROMPTS, part)
+        db.execute(_SAVE_PROMPTS, {**part, **where})
+        return 0
+
+    def save_pairs(part: Part) -> int:
+        db.execute(_SAVE_PAIRS, {**part, **where})
+        return 0
+
+    def save_labels(part: Part) -> int:
+        plan.skipped.add(*_refuse_overtaken(db, plan.newest))
+        return db.execute(_SAVE_LABELS, {**part, **brought, "monotonic": monotonic})
+
+    def save_events(part: Part) -> int:
+        plan.skipped.add(*_refuse_overtaken(db, plan.newest))
+        return db.execute(SAVE_EVENTS, {**part, **brought})
+
+    def stand(part: Part) -> int:
+        stand_touched(db, part)
+        return 0
+
+    stages: tuple[tuple[str, Callable[[Part], int], int], ...] = (
+        ("decided", save_prompts, _PART),
+        ("new_pairs", save_pairs, _PART),
+        ("staged WHERE kind = 'label'", save_labels, _LABELS),
+        ("staged WHERE kind = 'event'", save_events, _PART),
+        ("touched", stand, _PART),
     )
-    last = [db.count(f"SELECT max(place) FROM {of}") for of, *_ in stages]  # noqa: S608 - ours
-    done, saved = 0, []
-    for end, (_, sql, size, values) in zip(last, stages, strict=True):
-        saved.append(0)
-        for start in range(0, end + 1, size):
-            on_part(done + start, sum(last) + 1)
-            saved[-1] += db.execute(sql, {**values, "start": start, "end": start + size - 1})
+    ends = [db.count(f"SELECT max(place) + 1 FROM {of}") for of, *_ in stages]  # noqa: S608 - ours
+    done, saved = 0, 0
+    for end, (_, save, size) in zip(ends, stages, strict=True):
+        start, rows = 0, size
+        while start < end:
+            on_part(done + start, sum(ends))
+            with db.transaction():
+                began = time.perf_counter()
+                saved += save({"start": start, "end": start + rows - 1})
+            start += rows
+            rows = _next_size(rows, size, time.perf_counter() - began)
+            time.sleep(_PAUSE_S)
         done += end
-    return sum(saved[1:])
+    return saved
 
 
-def _refuse_overruling(db: Database) -> list[SkippedRow]:
-    """Unstage the judgements that would replace what their raters said here."""
-    rows = [
-        (int(str(place)), int(str(line)), final) for place, line, final in db.query(_OVERRULING)
-    ]
-    places = [place for place, *_ in rows]
+def _next_size(rows: int, most: int, took_s: float) -> int:
+    """How many rows the next part gets, after one of so many took so long."""
+    if took_s > _PART_S:
+        return max(rows // 2, min(_LEAST, rows))
+    return min(rows * 2, most) if took_s < _PART_S / 4 else rows
+
+
+def _refuse_overtaken(db: Database, newest: int) -> list[SkippedRow]:
+    """Unstage the rows on which their raters have said something since."""
+    since = {"newest": newest}
+    if not db.query(f"{_SAID_SINCE} LIMIT 1", since):
+        return []
+    return _unstage(db, db.query(_OVERTAKEN, since))
+
+
+def _unstage(db: Database, found: list[tuple[object, ...]]) -> list[SkippedRow]:
+    """Leave rows out, (place, line, kind, is final), that people here have spoken about."""
+    places = [place for place, *_ in found]
     db.execute("DELETE FROM staged WHERE place IN (SELECT unnest(CAST(? AS BIGINT[])))", [places])
-    reasons = {line: CANNOT_SETTLE if final else _SAID_HERE for _, line, final in rows}
+    reasons = {
+        int(str(line)): CANNOT_SETTLE if is_final else CANNOT_ADD if kind == "event" else _SAID_HERE
+        for _, line, kind, is_final in found
+    }
     return [SkippedRow(line, reasons[line]) for line in sorted(reasons)]
 
 

@@ -1,6 +1,9 @@
 """What raters said, as the statistics of agreement and label health take it."""
 
-from gem_backend.agreement import Rating
+from dataclasses import dataclass
+from typing import Any
+
+from gem_backend.agreement_counts import Rating, RatingCounts, Said, counts_of_said
 from gem_backend.judged import JudgedCase
 from storage.database import Database
 
@@ -21,7 +24,27 @@ _RATINGS = f"{_RATED} ORDER BY labels.seq"
 
 # What follows from a better answer that a rater wrote was not compared; an order of answers was.
 _FOLLOWS = "SELECT event_id FROM label_events WHERE verdict = 'both_bad'"
-_OWN_RATINGS = f"{_RATED} AND (part_of IS NULL OR part_of NOT IN ({_FOLLOWS})) ORDER BY labels.seq"
+_IS_OWN = f"(part_of IS NULL OR part_of NOT IN ({_FOLLOWS}))"
+_OWN_RATINGS = f"{_RATED} AND {_IS_OWN} ORDER BY labels.seq"
+
+# The same with every rating once, for counting it in several ways.
+_CREATE_RATED = f"""
+CREATE TEMP TABLE rated AS
+{_RATED.replace("AS category", f"AS category, {_IS_OWN} AS is_own")}
+"""
+_CATEGORIES = ("both_bad", "cannot_judge", "first", "second", "tie")
+_COUNTS = ", ".join(f"count(*) FILTER (category = '{name}')" for name in _CATEGORIES)
+_SAID = f"""
+WITH own AS (FROM rated WHERE is_own OR $is_all), cases AS (
+    SELECT case_id, [{_COUNTS}] AS counts FROM own GROUP BY case_id
+)
+SELECT rater, category, counts, count(*) FROM own JOIN cases USING (case_id) GROUP BY ALL
+"""  # noqa: S608 - our own text
+_MET = """
+SELECT one.rater, other.rater, one.category, other.category, count(*)
+FROM rated AS one JOIN rated AS other USING (case_id)
+WHERE one.rater < other.rater GROUP BY ALL
+"""
 
 # An import tells when its file was read, not when its raters were at work.
 _LAST_ACTIVE = """
@@ -42,13 +65,47 @@ FROM (
     FROM label_events WHERE kind <> 'skip' AND NOT is_final
 ) AS said JOIN pairs USING (pair_id) JOIN prompts USING (prompt_id)
 WHERE pairs.project_id = ? AND kind = 'label' AND next_kind IS DISTINCT FROM 'undo'
-    AND (part_of IS NULL OR part_of NOT IN ({_FOLLOWS}))
+    AND {_IS_OWN}
 ORDER BY said.seq
 """  # noqa: S608 - our own text
 
-_LAST = """
-SELECT max(label_events.seq) FROM label_events JOIN pairs USING (pair_id) WHERE project_id = ?
+_TIMES = f"""
+SELECT rater, list(elapsed_s) FROM ({_JUDGED}) WHERE elapsed_s IS NOT NULL GROUP BY rater
+"""  # noqa: S608 - our own text
+
+_NEWEST = """
+SELECT
+    (SELECT max(label_events.seq) FROM label_events JOIN pairs USING (pair_id)
+        WHERE project_id = $project) AS last_event,
+    count(label_seq) AS num_labels,
+    sum(label_seq) AS sum_of_labels
+FROM standing WHERE project_id = $project
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """What tells one state of a project's labels from the next: every event and import changes it.
+
+    ``num_labels`` hold now.
+    """
+
+    last_event: int | None
+    num_labels: int
+    sum_of_labels: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RatedCounts:
+    """How often raters said what; ``own`` without what follows from a written answer."""
+
+    all: RatingCounts
+    own: tuple[Said, ...]
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories of both."""
+        return self.all.categories
 
 
 def ratings(db: Database, project_id: str) -> list[Rating]:
@@ -67,11 +124,37 @@ def last_active(db: Database, project_id: str) -> dict[str, str]:
     return {str(rater): str(moment) for rater, moment in rows}
 
 
+def times(db: Database, project_id: str) -> dict[str, list[float]]:
+    """Return how long each rater took for their cases, in seconds, as far as that is known."""
+    rows: list[tuple[Any, ...]] = db.query(_TIMES, [project_id])
+    return dict(rows)
+
+
 def judged_cases(db: Database, project_id: str) -> list[JudgedCase]:
     """Return every judgement that was not taken back, the oldest first."""
     return db.records(JudgedCase, _JUDGED, [project_id])
 
 
-def last_event(db: Database, project_id: str) -> int:
-    """Return the number of a project's newest event; it grows with every event."""
-    return db.count(_LAST, [project_id])
+def rated_counts(db: Database, project_id: str) -> RatedCounts:
+    """Return how often raters said what of the project's cases, counted in the database."""
+    with db.aside():
+        db.execute(_CREATE_RATED, [project_id])
+        everything = _said(db, is_all=True)
+        met = [(str(a), str(b), str(c), str(d), int(str(n))) for a, b, c, d, n in db.query(_MET)]
+        own = _said(db, is_all=False)
+        db.execute_script("DROP TABLE rated")
+    return RatedCounts(counts_of_said(_CATEGORIES, everything, met), own)
+
+
+def _said(db: Database, is_all: bool) -> tuple[Said, ...]:
+    rows: list[tuple[Any, ...]] = db.query(_SAID, {"is_all": is_all})
+    return tuple(
+        Said(rater, _CATEGORIES.index(category), tuple(counts), times)
+        for rater, category, counts, times in rows
+    )
+
+
+def newest(db: Database, project_id: str) -> Newest:
+    """Return what changes with every event of a project."""
+    found = db.one(Newest, _NEWEST, {"project": project_id})
+    return found or Newest(None, 0, None)

@@ -1,6 +1,8 @@
 """Projects and their prompts."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from gem_backend.types import Project, Prompt, Split
 from storage.database import Database
@@ -18,6 +20,19 @@ _PROJECT = (
     " raters_per_case, repeat_percent FROM projects"
 )
 _PROMPT = "SELECT prompt_id, project_id, prompt, split, gold_answer FROM prompts"
+
+_FOUND = "FROM prompts WHERE project_id = $project AND contains(lower(prompt), lower($words))"
+_PROMPT_AS_FOUND = f"SELECT prompt_id, project_id, prompt, split, gold_answer {_FOUND}"
+_AS_LISTED = "ORDER BY split = 'held_out', seq"
+_BY_USE = """
+ORDER BY
+    prompt_id NOT IN (SELECT prompt_id FROM candidates WHERE prompt_id IS NOT NULL),
+    prompt_id NOT IN (
+        SELECT prompt_id FROM standing JOIN pairs USING (pair_id)
+        WHERE standing.project_id = $project AND label_seq IS NOT NULL
+    ),
+    split = 'held_out', seq
+"""
 
 
 def create_project(
@@ -176,16 +191,51 @@ def list_prompts(db: Database, project_id: str) -> list[Prompt]:
     return db.records(Prompt, _PROMPT + order, [project_id])
 
 
+@dataclass(frozen=True, slots=True)
+class FoundPrompts:
+    """Some prompts of ``num_found`` that have what was looked for, of ``num_prompts`` in all."""
+
+    prompts: tuple[Prompt, ...]
+    num_found: int
+    num_prompts: int
+
+
+def find_prompts(db: Database, project_id: str, words: str, most: int) -> FoundPrompts:
+    """Return the first prompts whose text has some words, in whatever case.
+
+    They come as in ``list_prompts``; of more than ``most`` those come first to which answers were
+    sampled, then those with a label.
+    """
+    where = {"project": project_id, "words": " ".join(words.split())}
+    num_found = db.count(f"SELECT count(*) {_FOUND}", where)
+    order = _BY_USE if num_found > most else _AS_LISTED
+    found = db.records(Prompt, f"{_PROMPT_AS_FOUND} {order} LIMIT {most}", where)
+    num_prompts = sum(count_prompts(db, project_id).values())
+    return FoundPrompts(tuple(found), num_found, num_prompts)
+
+
+def count_prompts(db: Database, project_id: str) -> dict[Split, int]:
+    """Return how many prompts a project has in each split that has any."""
+    counts = "SELECT split, count(*) FROM prompts WHERE project_id = ? GROUP BY split"
+    rows: list[tuple[Any, ...]] = db.query(counts, [project_id])
+    return dict(rows)
+
+
 def get_prompt(db: Database, prompt_id: str) -> Prompt:
     """Return a prompt.
 
     Raises:
         NotFoundError: there is none with that id.
     """
-    prompt = db.one(Prompt, _PROMPT + " WHERE prompt_id = ?", [prompt_id])
+    prompt = find_prompt(db, prompt_id)
     if prompt is None:
         raise NotFoundError("This question is no longer there; choose another one.")
     return prompt
+
+
+def find_prompt(db: Database, prompt_id: str) -> Prompt | None:
+    """Return a prompt, None where there is none with that id."""
+    return db.one(Prompt, _PROMPT + " WHERE prompt_id = ?", [prompt_id])
 
 
 def next_pool_prompt(db: Database, project_id: str) -> Prompt | None:

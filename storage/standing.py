@@ -5,6 +5,7 @@ Two tables, so that the next case and a label that holds are found without readi
 with the number of raters who have a label on each. Both are worked out from the log alone.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gem_backend.types import Answer, Comparison, LabelKind
@@ -53,6 +54,11 @@ WHERE NOT pairs.is_written AND {_PROJECT}
 ON CONFLICT (pair_id) DO UPDATE
 SET is_first = excluded.is_first, num_labels = excluded.num_labels
 """  # noqa: S608 - our own text
+
+# The same for a part of the pairs that an import speaks of, see storage.import_store.
+_PART = "pair_id IN (SELECT pair_id FROM touched WHERE place BETWEEN $start AND $end)"
+_STAND_PART = _STAND_PROJECT.replace(_PROJECT, _PART)
+_QUEUE_PART = _QUEUE_PROJECT.replace(_PROJECT, _PART)
 
 _STAND_FIRST = """
 INSERT INTO standing (pair_id, rater, project_id, is_final, label_seq, skip_seq, is_own, "left")
@@ -162,3 +168,9 @@ def stand_project(db: Database, project_id: str) -> None:
     """Bring all pairs of a project up to date, after many rows at once."""
     db.execute(_STAND_PROJECT, {"project": project_id})
     db.execute(_QUEUE_PROJECT, {"project": project_id})
+
+
+def stand_touched(db: Database, part: Mapping[str, int]) -> None:
+    """Bring a part of the pairs in the table ``touched`` up to date: places start to end."""
+    db.execute(_STAND_PART, part)
+    db.execute(_QUEUE_PART, part)

@@ -13,9 +13,10 @@ from app.records import CalibrationView, TaskState
 from app.studio import Studio
 from app.text import calibration as say
 from app.text import priority as text_priority
+from app.text import prompts as say_prompts
 from gem_backend.config import SamplingConfig, ScoringConfig
 from gem_backend.errors import ConfigError
-from gem_backend.types import Candidate, Ranking
+from gem_backend.types import Candidate, Prompt, Ranking
 
 _LONGEST_LABEL = 110
 _IDLE = TaskState("idle")
@@ -69,6 +70,18 @@ class ExploreScreen:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptList:
+    """Prompts to choose from, as labels of one line with their ids.
+
+    ``can_search``: there are more of them; ``words`` then says so.
+    """
+
+    choices: Choices
+    can_search: bool = False
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Lesson:
     """What the labels say to the model that is shown, which ``model`` names."""
 
@@ -84,14 +97,20 @@ class ExploreActions:
         """Act on a studio."""
         self._studio = studio
 
-    def prompt_choices(self, project_id: str) -> Choices:
-        """Return the project's prompts as labels of one line with their ids."""
+    def prompt_list(self, project_id: str, words: str, prompt_id: str | None) -> PromptList:
+        """Return the prompts that have these words, and the one that is chosen in any case."""
         if not project_id:
-            return []
-        return [
-            (_label(prompt.prompt, prompt.split == "held_out"), prompt.prompt_id)
-            for prompt in self._studio.prompts(project_id)
-        ]
+            return PromptList([])
+        found = self._studio.find_prompts(project_id, words)
+        prompts = list(found.prompts)
+        if prompt_id and all(prompt.prompt_id != prompt_id for prompt in prompts):
+            chosen = self._studio.prompt(project_id, prompt_id)
+            prompts[:0] = [chosen] if chosen else []
+        choices = [(_label(one.prompt, one.split == "held_out"), one.prompt_id) for one in prompts]
+        is_part = found.num_prompts > len(found.prompts)
+        say_listed = say_prompts.listed(len(found.prompts), found.num_prompts) if is_part else ""
+        say_found = say_prompts.found(found.num_found, len(found.prompts))
+        return PromptList(choices, is_part or bool(words), say_found if words else say_listed)
 
     def model_choices(self, project_id: str) -> Choices:
         """Return the base model and the adapters that fit it."""
@@ -106,9 +125,7 @@ class ExploreActions:
 
     def screen(self, project_id: str, prompt_id: str | None, model: str | None) -> ExploreScreen:
         """Show a prompt with its newest candidates; the project's first one if it is not known."""
-        prompts = self._studio.prompts(project_id) if project_id else []
-        found = next((p for p in prompts if p.prompt_id == prompt_id), None)
-        prompt = found or next(iter(prompts), None)
+        prompt = self._prompt(project_id, prompt_id) if project_id else None
         if prompt is None:
             return ExploreScreen(None)
         # The state first: a group that comes in between is then drawn, or fetched by the next poll.
@@ -117,6 +134,10 @@ class ExploreActions:
         learning = self._studio.calibration_state(project_id, reader(group, model))
         tasks = Watched(sampling, learning, self._studio.ordering_state(project_id))
         return ExploreScreen(prompt.prompt_id, prompt.prompt, group, tasks)
+
+    def _prompt(self, project_id: str, prompt_id: str | None) -> Prompt | None:
+        known = self._studio.prompt(project_id, prompt_id) if prompt_id else None
+        return known or next(iter(self._studio.find_prompts(project_id).prompts), None)
 
     def sample(self, prompt_id: str | None, config: SamplingConfig, adapter: str) -> TaskState:
         """Begin sampling; an empty ``adapter`` means the base model.

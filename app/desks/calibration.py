@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from app.records import CalibrationView, TaskState
@@ -16,7 +16,7 @@ from gem_backend.run_dir import labels_hash
 from gem_backend.scoring import gem_score
 from gem_backend.training_data import expert_order, split_training_data
 from gem_backend.types import Calibration, Feature, PreferencePair
-from storage import calibrations, projects
+from storage import calibrations, judgements, projects
 from storage.calibrations import STORED_FEATURES, CalibrationRecord, Evidence, JudgedAnswer
 from storage.database import Database
 
@@ -45,6 +45,7 @@ class CalibrationDesk:
     engine: Engine
     tasks: Tasks
     model: str
+    _known: dict[str, tuple[object, int, str]] = field(default_factory=dict)
 
     def start(self, project_id: str, adapter: str | None, adapter_dir: str | None) -> TaskState:
         """Begin to score what was compared, fit the weights to it, and store them."""
@@ -60,16 +61,30 @@ class CalibrationDesk:
 
     def view(self, project_id: str, adapter: str | None, scoring: ScoringConfig) -> CalibrationView:
         """Return the newest calibration, fitted anew where the score's weights are others."""
-        labels = comparisons(self.db, project_id)
         stored = calibrations.latest_calibration(self.db, project_id, self.model, adapter)
+        num_labels, found_hash = self._compared(project_id, needs_hash=stored is not None)
         if stored is None:
-            return CalibrationView(None, len(labels))
+            return CalibrationView(None, num_labels)
         return CalibrationView(
             calibration=self._under(stored, scoring),
-            num_labels=len(labels),
-            is_stale=stored.labels_hash != labels_hash(tuple(labels)),
+            num_labels=num_labels,
+            is_stale=stored.labels_hash != found_hash,
             num_left_out=stored.num_left_out,
         )
+
+    def _compared(self, project_id: str, needs_hash: bool) -> tuple[int, str]:
+        """How many comparisons there are, and their hash; once for each state of the labels."""
+        state = (
+            judgements.newest(self.db, project_id),
+            projects.count_prompts(self.db, project_id),
+            needs_hash,
+        )
+        known = self._known.get(project_id)
+        if known is None or known[0] != state:
+            labels = tuple(comparisons(self.db, project_id))
+            known = (state, len(labels), labels_hash(labels) if needs_hash else "")
+            self._known[project_id] = known
+        return known[1], known[2]
 
     def _learn(
         self, project_id: str, adapter: str | None, adapter_dir: str | None, on_progress: OnProgress

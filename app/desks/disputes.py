@@ -1,6 +1,7 @@
 """Cases on which raters disagree: listed for an admin, and settled."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from app import text
@@ -9,13 +10,14 @@ from app.records import DisputedCase, OneVerdict
 from app.sides import to_choice, to_verdict
 from gem_backend.errors import DataError
 from gem_backend.types import Case
-from storage import adjudication, projects
+from storage import adjudication, judgements, projects
 from storage.adjudication import Dispute, RaterJudgement
 from storage.database import Database
 from storage.pairs import Judgement, show_case
 
 # Whether the better one may be used, the reasons that were ticked, and why in words.
 Said: TypeAlias = tuple[bool, Sequence[str], str]
+MOST_CASES = 200  # ours: in one list to choose from
 
 
 class DisputesDesk:
@@ -29,11 +31,26 @@ class DisputesDesk:
     def __init__(self, db: Database, access: Access) -> None:
         self._db = db
         self._access = access
+        self._known: dict[str, _Known] = {}
 
     def cases(self, project_id: str) -> list[DisputedCase]:
-        """Return the cases on which raters differ, those that nobody settled first."""
-        found = adjudication.disputes(self._db, project_id)
+        """Return some cases on which raters differ, those that nobody settled first."""
+        found = self._found(project_id).disputes
         return [self._seen(one) for one in sorted(found, key=lambda one: one.final is not None)]
+
+    def counts(self, project_id: str) -> tuple[int, int]:
+        """Return how many of all such cases are settled, and how many there are."""
+        return self._found(project_id).counts
+
+    def _found(self, project_id: str) -> "_Known":
+        """Return a project's disagreements, sought once for each state of its labels."""
+        newest = judgements.newest(self._db, project_id)
+        known = self._known.get(project_id)
+        if known is None or known.newest != newest:
+            found = adjudication.disputes(self._db, project_id, MOST_CASES)
+            counts = adjudication.count_disputes(self._db, project_id)
+            known = self._known[project_id] = _Known(newest, found, counts)
+        return known
 
     def settle(self, case: Case, choice: str, strength: int, said: Said) -> None:
         """Store a final label on a case.
@@ -72,6 +89,15 @@ class DisputesDesk:
         case = show_case(dispute.comparison, self._access.current().rater)
         final = _in_words(dispute.final, case) if dispute.final else None
         return DisputedCase(case, tuple(_in_words(one, case) for one in dispute.said), final)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The disagreements at one state of the labels, and how many are settled of how many."""
+
+    newest: judgements.Newest
+    disputes: list[Dispute]
+    counts: tuple[int, int]
 
 
 def _in_words(one: RaterJudgement, case: Case) -> OneVerdict:

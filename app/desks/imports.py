@@ -26,6 +26,7 @@ class _Job:
     file: str
     stop: threading.Event = field(default_factory=threading.Event)
     report: ImportReport | None = None
+    is_certain: bool = False  # its rows are being stored, and nothing stops it any more
 
 
 class ImportDesk:
@@ -53,12 +54,16 @@ class ImportDesk:
         job = _Job(path.name)
 
         def work(on_progress: OnProgress) -> None:
+            def tell(done: int, total: int) -> None:
+                job.is_certain = job.is_certain or total > 0
+                on_progress(done, total)
+
             job.report = exchange.import_file(
                 self._db,
                 project_id,
                 path,
                 mapping,
-                on_progress=on_progress,
+                on_progress=tell,
                 is_cancelled=job.stop.is_set,
                 imported_by=imported_by,
             )
@@ -77,7 +82,7 @@ class ImportDesk:
             if job is None:
                 return ImportState("idle")
             task = self._tasks.state(_task(project_id))
-            if job.stop.is_set() and task.state in ("running", "failed"):
+            if job.stop.is_set() and not job.is_certain and task.state in ("running", "failed"):
                 is_ended = task.state == "failed"
                 return ImportState("stopped" if is_ended else "stopping", job.file)
             return ImportState(
@@ -85,7 +90,10 @@ class ImportDesk:
             )
 
     def stop(self, project_id: str) -> ImportState:
-        """Ask a project's import to stop and store nothing; return how it stands."""
+        """Ask a project's import to stop and store nothing; return how it stands.
+
+        Where its rows are being stored already it goes on.
+        """
         with self._lock:
             if self.state(project_id).is_under_way:
                 self._jobs[project_id].stop.set()

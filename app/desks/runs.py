@@ -18,8 +18,9 @@ from gem_backend.model_folder import has_chat_template, weight_bytes
 from gem_backend.run_dir import RunDir
 from gem_backend.training_data import TrainingData, split_training_data
 from gem_backend.types import BeforeAfter, Preset, RunSummary
-from storage import projects, runs
+from storage import judgements, projects, runs
 from storage.database import Database
+from storage.training_counts import CountedTraining, count_training
 
 LOG_TAIL_BYTES = 8000
 MOST_MEASURED_RUNS = 9
@@ -46,6 +47,7 @@ class RunsDesk:
     runs_dir: Path
     _start_lock: threading.Lock = field(default_factory=threading.Lock)
     _expected: dict[str, float | None] = field(default_factory=dict)
+    _known: dict[str, tuple[object, CountedTraining]] = field(default_factory=dict)
 
     # --- before a run ---
 
@@ -60,29 +62,41 @@ class RunsDesk:
 
     def plan(self, project_id: str, config: RunConfig) -> AlignPlan:
         """Return in numbers what a run with these settings would do."""
-        data = self._training_data(project_id)
+        found = self._counted(project_id)
+        counts = found.counts
         walls = self._measured_walls(project_id, config)
         return AlignPlan(
             config=config,
-            num_train=len(data.train),
-            num_held_out=len(data.validation) + len(data.test),
-            num_pool=len(data.prompts),
-            left_out=tuple(LeftOut(reason, count) for reason, count in data.left_out),
+            num_train=counts.num_train,
+            num_held_out=counts.num_held_out,
+            num_pool=counts.num_prompts,
+            left_out=tuple(LeftOut(reason, count) for reason, count in counts.left_out),
             model_bytes=weight_bytes(self.model.source),
             device=device_words(config.device),
-            example=self._example(data),
+            example=self._example(found.example),
             expected_s=statistics.median(walls) if walls else None,
             expected_from_runs=len(walls),
-            obstacle=data.obstacle or self._busy_sentence(),
+            obstacle=counts.obstacle or self._busy_sentence(),
         )
+
+    def _counted(self, project_id: str) -> CountedTraining:
+        """The parts of a run in numbers, worked out once for each state of the labels."""
+        state = (
+            judgements.newest(self.db, project_id),
+            projects.count_prompts(self.db, project_id),
+        )
+        known = self._known.get(project_id)
+        if known is None or known[0] != state:
+            known = self._known[project_id] = (state, count_training(self.db, project_id))
+        return known[1]
 
     def _training_data(self, project_id: str) -> TrainingData:
         return split_training_data(*snapshot(self.db, project_id))
 
-    def _example(self, data: TrainingData) -> str:
-        if not data.train:
+    def _example(self, pair: tuple[str, str] | None) -> str:
+        if pair is None:
             return ""
-        text = f"{data.train[0].prompt}\n{data.train[0].chosen}"
+        text = "\n".join(pair)
         source = self.model.source
         if isinstance(source, Path) and has_chat_template(source):
             return f"(inside the model's own chat format)\n\n{text}"

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from gradio.blocks import Block
 
 from app import run_facts
+from app.desks.agreement import AgreementView
 from app.events import listen
 from app.pages import PageHandles
 from app.pages.align_form import FormParts, build_form
@@ -22,7 +23,7 @@ from app.run_options import Value, option_values, place_of, with_options
 from app.studio import Studio
 from app.text import runs as say
 from app.views import charts, runs
-from app.views.agreement import health_paragraph
+from app.views.agreement import health_paragraph, state_html
 from app.views.calibration import run_calibration
 from gem_backend.config import RunConfig
 from gem_backend.errors import ConfigError, GemError
@@ -169,14 +170,25 @@ class AlignHandlers:
             return drawn
         return tuple(gr.skip() if place in _PLOTS else part for place, part in enumerate(drawn))
 
-    def health(self, project_id: str, drawn_at: float) -> str:
-        """Say what the labels give away; with many of them that takes longer than the plan.
+    def health(self, project_id: str, drawn_at: float) -> tuple[str, bool]:
+        """Say what the labels give away, and whether that is still being worked out.
 
         ``drawn_at`` is 0 where the page was never drawn: for somebody who may not see it.
         """
         if not project_id or not drawn_at:
-            return ""
-        return health_paragraph(project_id, self.studio.label_health(project_id))
+            return "", False
+        return _health(project_id, self.studio.agreement(project_id), True)
+
+    def health_at_last(self, project_id: str, told_at: float) -> tuple[str, bool]:
+        """Say what was being worked out; labels that came since wait for the next look."""
+        if not project_id or not told_at:
+            return "", False
+        return _health(project_id, self.studio.known_agreement(project_id), False)
+
+    def poll_health(self, project_id: str, is_waiting: bool) -> object:
+        """Return a new value, for an event to follow, when the health has been worked out."""
+        is_there = is_waiting and not self.studio.is_agreement_busy(project_id)
+        return time.monotonic() if is_there else gr.skip()
 
     def replan(
         self, project_id: str, preset: Preset, seed: float | None, *values: Value | None
@@ -217,6 +229,13 @@ class AlignHandlers:
         if view is not None and view.summary.status.state in RESUMABLE:
             self.studio.resume_run(view.summary.run_id)
         return _run_updates(align_screen(project_id, current_run(self.studio, project_id)))
+
+
+def _health(project_id: str, view: AgreementView | None, is_busy: bool) -> tuple[str, bool]:
+    state = state_html(view, is_busy)
+    if view is None:
+        return state, is_busy
+    return health_paragraph(project_id, view.health.project) + state, view.is_outdated
 
 
 def _run_updates(screen: AlignScreen) -> tuple[object, ...]:
@@ -264,15 +283,33 @@ def build_align_page(studio: Studio, project_id: gr.State) -> PageHandles:
     shown: list[Block] = [*now, *plots, lesson, form.column]
     _wire(handlers, project_id, shown, parts, form)
     drawn = gr.State(0.0)  # when the page was; the labels are looked through after that
-    listen(drawn.change, handlers.health, [project_id, drawn], [form.health], mode="always_last")
+    is_waiting, worked_out = gr.State(False), gr.State(0.0)
+    health = [form.health, is_waiting]
+    listen(drawn.change, handlers.health, [project_id, drawn], health, mode="always_last")
+    listen(worked_out.change, handlers.health_at_last, [project_id, worked_out], health)
     outputs = [*shown, *form.plan, drawn]
+
+    def poll(
+        project_id: str,
+        is_waiting: bool,
+        seen: Seen,
+        preset: Preset,
+        seed: float | None,
+        *values: Value | None,
+    ) -> object:
+        page = handlers.poll(project_id, seen, preset, seed, *values)
+        turn = handlers.poll_health(project_id, is_waiting)
+        if isinstance(page, tuple):
+            return *page, turn
+        return page if turn == gr.skip() else (*(page for _ in outputs), turn)
+
     return PageHandles(
         refresh=handlers.refresh,
         outputs=outputs,
         refresh_inputs=form.settings,
-        poll=handlers.poll,
-        poll_inputs=[parts.seen, *form.settings],
-        poll_outputs=outputs,
+        poll=poll,
+        poll_inputs=[is_waiting, parts.seen, *form.settings],
+        poll_outputs=[*outputs, worked_out],
     )
 
 

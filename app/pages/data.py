@@ -1,5 +1,6 @@
 """The Data page: what the project holds, a file in, a file out."""
 
+import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,20 +10,19 @@ from gradio.processing_utils import save_file_to_cache
 
 from app.events import listen
 from app.pages import PageHandles
+from app.pages.agreement import AgreementCard
 from app.pages.audit import AuditFold
 from app.pages.disputes import DisputesCard
 from app.pages.import_form import Chosen, build_import_card
 from app.pages.rater_form import build_rater_form
 from app.pages.raters import RatersCard
+from app.records import ImportState
 from app.studio import Studio
-from app.text import agreement as text_agreement
 from app.text import disputes as text_disputes
 from app.text import imports as text_import
 from app.text import raters as text_raters
 from app.text import runs as say
-from app.views import agreement as views
 from app.views import tables
-from app.views.raters_at_work import raters_at_work_html
 from gem_backend.errors import DataError
 
 Format = Literal["jsonl", "csv", "parquet", "zip"]
@@ -39,13 +39,12 @@ def counts_panel(studio: Studio, project_id: str) -> str:
     """Return the project's counts: prompts by split, pairs and labels."""
     if not project_id:
         return tables.empty(say.NO_PROJECT)
-    prompts = studio.prompts(project_id)
+    prompts = studio.prompt_counts(project_id)
     labels = studio.label_progress(project_id)
     if not prompts and not labels.total:
         return tables.empty(say.DATA_EMPTY)
     plan = studio.plan(project_id, studio.preset("quick", 0))
     left_out = sum(group.count for group in plan.left_out)
-    splits = [prompt.split for prompt in prompts]
     return tables.tiles(
         [
             (plan.num_train, "pairs that train"),
@@ -53,7 +52,7 @@ def counts_panel(studio: Studio, project_id: str) -> str:
             (left_out, "judged pairs left out"),
             (labels.done, "cases labelled"),
             (labels.pending + labels.skipped, "cases still to label"),
-            (splits.count("pool"), "prompts without a pair"),
+            (prompts.get("pool", 0), "prompts without a pair"),
         ]
     )
 
@@ -72,13 +71,6 @@ class DataHandlers:
     def counts(self, project_id: str) -> str:
         """Draw the counts alone."""
         return counts_panel(self.studio, project_id)
-
-    def judged(self, project_id: str) -> tuple[str, ...]:
-        """Draw what the raters agree on, how each works, and what the labels give away."""
-        if not project_id:
-            return "", "", ""
-        view = self.studio.agreement(project_id)
-        return views.agreement_html(view), raters_at_work_html(view), views.health_html(view)
 
     def choose_contents(self, contents: Contents) -> tuple[object, ...]:
         """Say what the file would hold; a log has one format only."""
@@ -114,39 +106,48 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
             _heading(text_raters.RATERS_TITLE, text_raters.RATERS_HINT)
             accounts = RatersCard(studio)
         with gr.Column(elem_classes="gem-card"):
-            judged_parts = _judged_parts()
+            agreement = AgreementCard(studio, project_id)
         with gr.Column(elem_classes="gem-card"):
             _heading(text_disputes.TITLE, text_disputes.HINT)
             disputes = DisputesCard(studio, project_id)
         with gr.Column(elem_classes="gem-card"):
             audit = AuditFold(studio, project_id)
-    listen(imports.ended.change, handlers.counts, [project_id], [counts])
-    listen(imports.ended.change, handlers.judged, [project_id], judged_parts)
 
-    def refresh(project_id: str, chosen: Chosen | None, *held: object) -> tuple[object, ...]:
-        in_form, settling = held[: len(form.fields)], held[len(form.fields) :]
-        judged = handlers.judged(project_id)
+    opened = gr.State(0.0)  # what takes longer is drawn by an event of its own
+    settling = [project_id, *disputes.held]
+    listen(opened.change, disputes.refreshed, settling, disputes.outputs, mode="always_last")
+    listen(imports.ended.change, handlers.counts, [project_id], [counts])
+    listen(imports.ended.change, agreement.judged, [project_id], agreement.outputs)
+
+    def refresh(project_id: str, chosen: Chosen | None, *in_form: object) -> tuple[object, ...]:
         card = imports.handlers.refresh(project_id, chosen)
-        own = (*form.values(project_id, *in_form), *accounts.values(), *judged)
-        own += (*disputes.refreshed(project_id, *settling), *audit.values())
+        own = (*form.values(project_id, *in_form), *accounts.values())
+        own += (*agreement.judged(project_id), time.monotonic(), *audit.values())
         return *handlers.refresh(project_id), *card, *own
+
+    def poll(project_id: str, seen: ImportState | None, is_waiting: bool) -> object:
+        card = imports.handlers.poll(project_id, seen)
+        turn = agreement.poll(project_id, is_waiting)
+        if isinstance(card, tuple):
+            return *card, turn
+        return gr.skip() if turn == gr.skip() else (*(card for _ in imports.watched), turn)
 
     outputs: list[Block] = [
         *(counts, download),
         *(*imports.form, *imports.progress),
         *form.outputs,
         *(accounts.table, accounts.said),
-        *judged_parts,
-        *disputes.outputs,
+        *agreement.outputs,
+        opened,
         *audit.outputs,
     ]
     return PageHandles(
         refresh=refresh,
-        refresh_inputs=[imports.chosen, *form.fields, *disputes.held],
+        refresh_inputs=[imports.chosen, *form.fields],
         outputs=outputs,
-        poll=imports.handlers.poll,
-        poll_inputs=imports.progress[:1],
-        poll_outputs=[*imports.progress, imports.ended],
+        poll=poll,
+        poll_inputs=[*imports.progress[:1], agreement.is_waiting],
+        poll_outputs=[*imports.watched, agreement.worked_out],
     )
 
 
@@ -169,19 +170,6 @@ def _build_export(studio: Studio, project_id: gr.State) -> tuple[DataHandlers, g
     listen(contents.input, handlers.choose_contents, [contents], [holds, file_format, download])
     listen(export.click, handlers.export_file, [project_id, contents, file_format], [download])
     return handlers, download
-
-
-def _judged_parts() -> list[Block]:
-    """What ``DataHandlers.judged`` fills."""
-    parts: list[Block] = []
-    for title, hint, name in (
-        (text_agreement.AGREEMENT_TITLE, text_agreement.AGREEMENT_HINT, "agreement"),
-        (text_agreement.WORK_TITLE, text_agreement.WORK_HINT, "raters-at-work"),
-        (text_agreement.HEALTH_TITLE, text_agreement.HEALTH_HINT, "label-health"),
-    ):
-        _heading(title, hint)
-        parts.append(gr.HTML("", elem_id=name))
-    return parts
 
 
 def _heading(title: str, hint: str) -> None:

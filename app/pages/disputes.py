@@ -101,8 +101,9 @@ class DisputesCard:
         cases = self._studio.disputes(project_id) if project_id else []
         shown = next((one for one in cases if _key(one.case) == pair_id), next(iter(cases), None))
         reasons = self._studio.project(project_id).reasons if shown else ()
-        settled = sum(one.final is not None for one in cases)
-        line = f'<p class="gem-quiet">{say.progress(settled, len(cases))}</p>'
+        settled, total = self._studio.count_disputes(project_id) if cases else (0, 0)
+        more = say.listed(len(cases)) if total > len(cases) else ""
+        line = f'<p class="gem-quiet">{say.progress(settled, total)}{more}</p>'
         return (
             line if cases else tables.empty(say.NONE),
             gr.Column(visible=shown is not None),

@@ -28,7 +28,7 @@ from app.studio import Studio
 from app.text import calibration as say
 from app.text import priority as text_priority
 from app.views.calibration import calibration_card
-from app.views.cases import empty_html, prompt_html, task_line
+from app.views.cases import empty_html, listed_html, prompt_html, task_line
 from app.views.rankings import agreement_html, ranking
 from app.views.trace import entropy_trace
 from gem_backend.config import SamplingConfig
@@ -119,13 +119,22 @@ class ExploreHandlers:
         screen = self.actions.screen(project_id, prompt_id, wish.model)
         models = self.actions.model_choices(project_id)
         known = [run_id for _, run_id in models]
+        listed = self.actions.prompt_list(project_id, "", screen.prompt_id)
         return (
-            gr.Dropdown(choices=self.actions.prompt_choices(project_id), value=screen.prompt_id),
+            gr.Textbox("", visible=listed.can_search),
+            gr.Dropdown(choices=listed.choices, value=screen.prompt_id),
+            listed_html(listed.words),
             gr.Dropdown(choices=models, value=wish.model if wish.model in known else ""),
             gr.Button(interactive=screen.prompt_id is not None),
             prompt_html(screen.prompt),
             *self._values(project_id, screen, wish),
         )
+
+    def find(self, project_id: str, words: str, prompt_id: str | None) -> tuple[object, ...]:
+        """List the prompts that have these words; the chosen one stays."""
+        listed = self.actions.prompt_list(project_id, words.strip(), prompt_id)
+        chosen = gr.Dropdown(choices=listed.choices, value=prompt_id)
+        return chosen, listed_html(listed.words)
 
     def choose(self, project_id: str, prompt_id: str | None, *asked: object) -> tuple[object, ...]:
         """Show another prompt with its newest group."""
@@ -262,6 +271,13 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
     shown: list[Block] = [seen, controls.status, lesson.status, *queue_parts, *drawn]
     chosen = [project_id, controls.prompt, *asked]
     listen(arrived.change, handlers.load, chosen, drawn)
+    listen(
+        controls.search.input,
+        handlers.find,
+        [project_id, controls.search, controls.prompt],
+        [controls.prompt, controls.listed],
+        mode="always_last",
+    )
     listen(controls.prompt.input, handlers.choose, chosen, [controls.shown_prompt, *shown])
     ordered = [project_id, results.group, *asked]
     listen(learned.change, handlers.learned, ordered, [results.order, lesson.card, lesson.learn])
@@ -285,7 +301,9 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         refresh=handlers.refresh,
         refresh_inputs=[controls.prompt, *asked],
         outputs=[
+            controls.search,
             controls.prompt,
+            controls.listed,
             controls.model,
             controls.sample,
             controls.shown_prompt,

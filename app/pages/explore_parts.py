@@ -11,6 +11,7 @@ from app.desks.priority import MOST_CASES
 from app.live_text import live_text
 from app.text import calibration as say
 from app.text import priority as text_priority
+from app.text import prompts as say_prompts
 from app.views.heatmap import legend_html
 from gem_backend.config import SamplingConfig, ScoringConfig
 
@@ -24,7 +25,9 @@ _MOST_CANDIDATES = 16
 class Controls:
     """What decides the next group."""
 
+    search: gr.Textbox
     prompt: gr.Dropdown
+    listed: gr.HTML
     model: gr.Dropdown
     count: gr.Slider
     temperature: gr.Slider
@@ -81,7 +84,15 @@ class Results:
 def build_controls() -> Controls:
     """Lay out what decides the next group."""
     with gr.Column(elem_classes="gs-panel", elem_id="explore-controls"):
+        search = gr.Textbox(
+            label=say_prompts.FIND,
+            info=say_prompts.FIND_HINT,
+            max_lines=1,
+            visible=False,
+            elem_id="explore-search",
+        )
         prompt = gr.Dropdown(label=text.EXPLORE_PROMPT, filterable=True, elem_id="explore-prompt")
+        listed = gr.HTML("", apply_default_css=False, elem_id="explore-listed")
         shown_prompt = gr.HTML(apply_default_css=False)
         with gr.Row():
             model = gr.Dropdown(label=text.EXPLORE_MODEL, filterable=False, min_width=240)
@@ -119,7 +130,8 @@ def build_controls() -> Controls:
                 interactive=False,
             )
             status = live_text("explore-status")
-    return Controls(prompt, model, count, temperature, seed, sample, status, shown_prompt)
+    how = (count, temperature, seed)
+    return Controls(search, prompt, listed, model, *how, sample, status, shown_prompt)
 
 
 def build_order_and_lesson() -> tuple[OrderControls, LessonParts]:

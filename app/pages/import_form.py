@@ -93,7 +93,7 @@ class ImportHandlers:
     def stop_import(self, project_id: str) -> tuple[object, ...]:
         """Ask the import that is under way to stop."""
         state = self.studio.stop_import(project_id)
-        return views.progress_html(state), gr.Column(visible=False)
+        return progress_values(state)[1:3]
 
     def clear(self) -> tuple[object, ...]:
         """Forget the file that is on the page."""
@@ -120,8 +120,8 @@ class ImportHandlers:
 
 def progress_values(state: ImportState) -> tuple[object, ...]:
     """Return an import's state as the values of the four parts that show it."""
-    is_running = gr.Column(visible=state.state == "running")
-    return state, views.progress_html(state), is_running, views.outcome_html(state)
+    can_stop = state.state == "running" and not state.stored_of
+    return state, views.progress_html(state), gr.Column(visible=can_stop), views.outcome_html(state)
 
 
 def _seen(seen: FilePreview) -> tuple[object, ...]:
@@ -156,6 +156,11 @@ class ImportCard:
     ended: gr.State
     form: list[Block]
     progress: list[Block]
+
+    @property
+    def watched(self) -> list[Block]:
+        """What ``ImportHandlers.poll`` fills."""
+        return [*self.progress, self.ended]
 
 
 def build_import_card(studio: Studio, project_id: gr.State) -> ImportCard:

@@ -18,6 +18,10 @@ COHEN: Final = "Cohen's kappa"
 RAW: Final = "agree on"
 UNDEFINED: Final = "undefined"
 
+COMPUTING: Final = "The figures are being worked out; they appear here when they are there."
+OUTDATED: Final = "Labels have come since; the figures are being worked out anew."
+NOT_WORKED_OUT: Final = "The figures could not be worked out; the studio's log has the details."
+
 WORK_TITLE: Final = "Raters at work"
 WORK_HINT: Final = (
     "One line a rater. Agreement is with the other rater of a case, or with what more than half of "
@@ -87,6 +91,11 @@ def more_cases(number: int) -> str:
 def raters_of(first: str, second: str) -> str:
     """Return two raters' names side by side."""
     return f"{COHEN}: {first} and {second}"
+
+
+def most_common_pairs(shown: int, num_pairs: int) -> str:
+    """Return that of many pairs of raters only some are compared."""
+    return f"Of {num_pairs:,} pairs of raters, the {shown:,} with most cases in common are shown."
 
 
 def number_of(n: int) -> str:

@@ -25,7 +25,12 @@ SAID_CAPTION: Final = "What was said about this case"
 
 def progress(settled: int, total: int) -> str:
     """Return how many of the cases are settled."""
-    return f"{settled} of {total} settled."
+    return f"{settled:,} of {total:,} settled."
+
+
+def listed(number: int) -> str:
+    """Return, after another sentence, that only some cases are in the list."""
+    return f" The first {number:,} are in the list; as you settle them, others follow."
 
 
 def settled_by(rater: str) -> str:

@@ -96,7 +96,10 @@ FIRST_COLUMNS: Final = 8  # of them are shown at once, the others in a fold
 
 # --- the import -------------------------------------------------------------------------------
 ACTIVITY: Final = "Importing a file"
-ANOTHER_RUNS: Final = "An import into this project is under way; wait for its end, or stop it."
+ANOTHER_RUNS: Final = (
+    "An import into this project is under way; wait for its end, or stop it while its rows are "
+    "read."
+)
 NO_FILE: Final = "Choose a file first."
 NOT_THERE: Final = "There is no file or folder of that name on this machine."
 STOPPED: Final = "The import was stopped; nothing was stored."
@@ -120,7 +123,10 @@ def rows_read(file: str, rows: int) -> str:
 
 def storing(file: str, done: int, total: int) -> str:
     """Return how far an import is that has read all rows."""
-    return f"Importing {file}: all rows read, {100 * done // total} % stored."
+    return (
+        f"Importing {file}: all rows read, {100 * done // total} % stored. What is stored shows "
+        "already. It cannot be stopped now; if the studio ends, the rest follows at its next start."
+    )
 
 
 def import_summary(imported: int, already_there: int, refused: int) -> str:

@@ -29,7 +29,21 @@ def agreement_html(view: AgreementView) -> str:
     if view.num_raters > 2:
         rows.insert(0, _coefficient(say.FLEISS, view.fleiss))
     rows += [_of_two(pair) for pair in view.pairs]
-    return tables.table("gem-agreement", say.AGREEMENT_HEAD, rows, say.AGREEMENT_TITLE)
+    table = tables.table("gem-agreement", say.AGREEMENT_HEAD, rows, say.AGREEMENT_TITLE)
+    if len(view.pairs) == view.num_pairs:
+        return table
+    return f"{table}{_hint(say.most_common_pairs(len(view.pairs), view.num_pairs))}"
+
+
+def state_html(view: AgreementView | None, is_busy: bool) -> str:
+    """Return what is to be said of figures that are missing or outdated; empty for others."""
+    if view is None:
+        return _hint(say.COMPUTING if is_busy else say.NOT_WORKED_OUT)
+    return _hint(say.OUTDATED) if view.is_outdated else ""
+
+
+def _hint(words: str) -> str:
+    return f'<p role="status" class="gem-quiet">{escape(words)}</p>'
 
 
 def _of_two(pair: PairAgreement) -> str:

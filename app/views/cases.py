@@ -81,3 +81,8 @@ def task_line(task: TaskState, running: str, done: str) -> str:
     if task.state == "running":
         return f"{running} {task.done} of {task.total}" if task.total else running
     return {"idle": "", "done": done, "stopped": text.STOPPED, "failed": task.error}[task.state]
+
+
+def listed_html(words: str) -> str:
+    """Return what a list to choose from holds, as a line below it; empty without words."""
+    return f'<p role="status" class="gem-quiet">{escape(words)}</p>' if words else ""

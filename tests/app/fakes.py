@@ -6,7 +6,7 @@ A file is really looked at; its import is over at the fourth question about it.
 import math
 import random
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,7 +36,6 @@ from app.studio import Studio
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig
 from gem_backend.engine import ScoredAnswer
 from gem_backend.errors import DataError
-from gem_backend.label_health import LabelHealth
 from gem_backend.types import (
     Answer,
     BeforeAfter,
@@ -59,12 +58,14 @@ from gem_backend.types import (
     RunSummary,
     Span,
     Spans,
+    Split,
 )
 from storage.calibrations import Evidence
 from storage.drafts import DraftKey
 from storage.errors import NotFoundError
 from storage.orders import AnswerOrder
 from storage.pairs import Judgement, Turn
+from storage.projects import FoundPrompts
 from storage.recent import StoredLabel
 from storage.runs import RunTraits
 
@@ -209,6 +210,7 @@ class FakeStudio(Studio):
     disputed: list[DisputedCase] = field(default_factory=list)
     fitting: list[RunSummary] = field(default_factory=lambda: [make_run()])
     num_labels: int = 12
+    most_prompts: int = 200
     lessons: dict[str | None, Evidence] = field(default_factory=dict)
     learning: TaskState = field(default_factory=lambda: TaskState("idle"))
     learned_for: list[str | None] = field(default_factory=list)
@@ -229,6 +231,10 @@ class FakeStudio(Studio):
 
     def projects(self) -> list[Project]:
         return list(self.all_projects)
+
+    def count_disputes(self, project_id: str) -> tuple[int, int]:
+        cases = self.disputes(project_id)
+        return sum(one.final is not None for one in cases), len(cases)
 
     def disputes(self, project_id: str) -> list[DisputedCase]:
         return self.disputed
@@ -256,11 +262,14 @@ class FakeStudio(Studio):
     def num_left_over_labels(self) -> int:
         return 0
 
-    def agreement(self, project_id: str) -> AgreementView:
+    def agreement(self, project_id: str) -> AgreementView | None:
         return agreement_view([])
 
-    def label_health(self, project_id: str) -> LabelHealth:
-        return self.agreement(project_id).health.project
+    def known_agreement(self, project_id: str) -> AgreementView | None:
+        return self.agreement(project_id)
+
+    def is_agreement_busy(self, project_id: str) -> bool:
+        return False
 
     def create_project(self, name: str) -> Project:
         if not name.strip():
@@ -383,6 +392,18 @@ class FakeStudio(Studio):
             return []
         found = [Prompt(f"p{i}", "demo", asked) for i, asked in enumerate(ASKED)]
         return [*found[:2], replace(found[2], split="held_out")]
+
+    def find_prompts(self, project_id: str, words: str = "") -> FoundPrompts:
+        prompts = self.prompts(project_id)
+        found = [prompt for prompt in prompts if words.lower() in prompt.prompt.lower()]
+        return FoundPrompts(tuple(found[: self.most_prompts]), len(found), len(prompts))
+
+    def prompt(self, project_id: str, prompt_id: str) -> Prompt | None:
+        prompts = self.prompts(project_id)
+        return next((one for one in prompts if one.prompt_id == prompt_id), None)
+
+    def prompt_counts(self, project_id: str) -> dict[Split, int]:
+        return dict(Counter(prompt.split for prompt in self.prompts(project_id)))
 
     def start_sampling(
         self, prompt_id: str, config: SamplingConfig, adapter: str | None

@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from gem_backend.types import (
     RunStatus,
     RunSummary,
     SkippedRow,
+    Split,
 )
 from storage.runs import RunTraits
 from tests.app.fakes import GOOD, POOR, QUESTION, FakeStudio, make_candidate
@@ -340,6 +342,9 @@ class RunsStudio(FakeStudio):
         if project_id != "demo":
             return []
         return [Prompt(f"p{i}", "demo", QUESTION, "pool") for i in range(40)]
+
+    def prompt_counts(self, project_id: str) -> dict[Split, int]:
+        return dict(Counter(prompt.split for prompt in self.prompts(project_id)))
 
     def label_progress(self, project_id: str) -> LabelProgress:
         return LabelProgress(36, 2, 20) if project_id == "demo" else LabelProgress(0, 0, 0)

@@ -21,7 +21,7 @@ from tests.app.test_past_is_fixed import plausible, upload
 FOR_ALL = {
     "access", "active_run", "adapters", "answers_to_order", "calibration", "calibration_state",
     "case", "close", "enter_pair", "header", "hold", "is_judged", "label_progress", "model",
-    "next_turn", "plan", "preset", "project", "projects", "prompts", "recent_labels",
+    "next_turn", "plan", "preset", "project", "projects", "recent_labels",
     "run_traits", "runs", "sampled_case_state", "sampling_state", "save_label", "save_order",
     "set_password", "skip_case", "start_sampled_case", "undo", "warm_up",
 }  # fmt: skip

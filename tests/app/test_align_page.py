@@ -17,8 +17,10 @@ from app.pages.align import (
     seen_of,
 )
 from app.run_options import OPTIONS, option_values, place_of, with_options
+from app.text import agreement as words_agreement
 from app.text import calibration as words
 from app.text import runs as say
+from app.views.agreement import state_html
 from gem_backend.config import RunConfig, SegaConfig
 from gem_backend.errors import ConfigError
 from gem_backend.judged import JudgedCase
@@ -297,25 +299,51 @@ def test_emptied_field_is_refused(studio, settings):
 def test_label_health_is_said_before_a_run_with_the_way_to_the_cases(studio):
     case = JudgedCase("1", "Q", "longer", "short", "ann", "a")
     studio.agreement = lambda project_id: agreement_view([], [case, replace(case, verdict="b")])
-    shown = AlignHandlers(studio).health("demo", 1.0)
+    shown, is_waiting = AlignHandlers(studio).health("demo", 1.0)
+    assert not is_waiting
     assert "The verdict changed for 1 of 1 pairs" in shown
     assert "95&nbsp;% interval" in shown
     assert "n&nbsp;=&nbsp;1" in shown
     assert 'href="?project=demo&amp;tab=data' in shown
-    assert AlignHandlers(studio).health("", 1.0) == ""
-    assert AlignHandlers(studio).health("demo", 0.0) == ""  # a page that was never drawn
-    assert "%22%3E" in AlignHandlers(studio).health('">', 1.0)
+    assert AlignHandlers(studio).health("", 1.0) == ("", False)
+    assert AlignHandlers(studio).health("demo", 0.0) == ("", False)  # never drawn
+    assert "%22%3E" in AlignHandlers(studio).health('">', 1.0)[0]
+
+
+def test_label_health_of_many_labels_follows_when_it_has_been_worked_out(studio, settings):
+    """Nothing of the labels is read by the page itself, and the page asks until it is there."""
+    figures, busy = [None], [True]
+    studio.agreement = studio.known_agreement = lambda project_id: figures[0]
+    studio.is_agreement_busy = lambda project_id: busy[0]
+    handlers = AlignHandlers(studio)
+    assert handlers.health("demo", 1.0) == (state_html(None, True), True)
+    with gr.Blocks():
+        page = build_align_page(studio, gr.State("demo"))
+    seen = handlers.refresh("demo", *settings)[0]
+    assert page.poll("demo", True, seen, *settings) == gr.skip()
+    figures[0], busy[0] = agreement_view([]), False
+    *drawn, worked_out = page.poll("demo", True, seen, *settings)
+    assert drawn == [gr.skip()] * (len(page.poll_outputs) - 1)
+    assert isinstance(worked_out, float)
+    assert page.poll("demo", False, seen, *settings) == gr.skip()
+    shown, is_waiting = handlers.health_at_last("demo", 1.0)
+    assert (words_agreement.HEALTH_TITLE in shown, is_waiting) == (True, False)
+    figures[0] = replace(figures[0], is_outdated=True)
+    shown, is_waiting = handlers.health("demo", 1.0)
+    assert (words_agreement.OUTDATED in shown, is_waiting) == (True, True)
+    figures[0] = None
+    assert handlers.health_at_last("demo", 1.0) == (state_html(None, False), False)
 
 
 def test_page_is_wired_private_with_matching_outputs(studio, settings):
     with gr.Blocks() as demo:
         handles = build_align_page(studio, gr.State("demo"))
     assert len(handles.refresh("demo", *settings)) == len(handles.outputs)
-    assert len(handles.poll("demo", Seen(), *settings)) == len(handles.poll_outputs)
+    assert len(handles.poll("demo", False, Seen(), *settings)) == len(handles.poll_outputs)
     assert len(handles.refresh_inputs) == len(settings)
     assert {event.api_visibility for event in demo.fns.values()} == {"private"}
     assert all(event.concurrency_limit is None for event in demo.fns.values())
-    assert len(demo.fns) == 6
+    assert len(demo.fns) == 7
 
 
 def test_page_has_one_primary_button(studio):

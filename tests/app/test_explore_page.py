@@ -20,6 +20,7 @@ from app.pages.explore import (
 from app.records import TaskState
 from app.text import calibration as say
 from app.text import priority as text_priority
+from app.text import prompts as say_prompts
 from gem_backend.config import SamplingConfig, ScoringConfig
 from gem_backend.errors import ConfigError, DataError
 from storage.runs import RunTraits
@@ -43,9 +44,28 @@ def page(studio):
 
 
 def test_prompts_are_one_line_and_say_held_out(actions):
-    labels = [label for label, _ in actions.prompt_choices("demo")]
+    labels = [label for label, _ in actions.prompt_list("demo", "", None).choices]
     assert all("\n" not in label and len(label) <= 130 for label in labels)
     assert [text.HELD_OUT_MARK in label for label in labels] == [False, False, True]
+
+
+def test_of_many_prompts_some_are_listed_and_the_chosen_one_always(actions, studio):
+    studio.most_prompts = 1
+    listed = actions.prompt_list("demo", "", "p2")
+    assert [key for _, key in listed.choices] == ["p2", "p0"]
+    assert (listed.can_search, listed.words) == (True, say_prompts.listed(1, 3))
+    found = actions.prompt_list("demo", "no such words", None)
+    assert (found.choices, found.words) == ([], say_prompts.found(0, 0))
+    assert actions.prompt_list("", "", None).choices == []
+
+
+def test_search_lists_other_prompts_and_keeps_the_chosen_one(handlers, studio):
+    studio.most_prompts = 1
+    words = studio.prompts("demo")[1].prompt[:30]
+    chosen, line = handlers.find("demo", words, "p0")
+    assert ("p1" in [key for _, key in chosen.choices], chosen.value) == (True, "p0")
+    assert "with these words" in line
+    assert handlers.refresh("demo", "p0", None, 1.0, 0.1, "paper")[0].visible
 
 
 def test_models_are_the_base_and_the_adapters_that_fit_it(actions, studio):

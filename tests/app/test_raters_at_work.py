@@ -2,13 +2,15 @@
 
 from html import escape
 
+import gradio as gr
 import pytest
 
 from app.desks.agreement import AgreementDesk, agreement_view
-from app.pages.data import DataHandlers
+from app.pages.agreement import AgreementCard
+from app.tasks import Tasks
 from app.text import agreement as say
 from app.views.raters_at_work import raters_at_work_html
-from gem_backend.agreement import Rating
+from gem_backend.agreement_counts import Rating
 from gem_backend.judged import JudgedCase
 from gem_backend.rater_view import rater_rows
 from storage.adjudication import settle
@@ -69,7 +71,7 @@ def test_final_labels_and_parts_are_no_judgements_of_a_rater():
         save_label(db, case, "ann", Judgement("both_bad", elapsed_s=7.0, written="perhaps"))
         save_label(db, case, "bob", Judgement("a"))
         settle(db, case, "eva", Judgement("a"))
-        desk = AgreementDesk(db)
+        desk = AgreementDesk(db, Tasks())
         rows = desk.view(project_id).raters
         assert [(row.rater, row.num_judged) for row in rows] == [("ann", 1), ("bob", 1)]
         assert rows[0].both_bad.value == 1.0
@@ -79,7 +81,8 @@ def test_final_labels_and_parts_are_no_judgements_of_a_rater():
 
 
 @pytest.mark.parametrize("project_id", ["demo", ""])
-def test_page_draws_it_between_agreement_and_health(project_id, tmp_path):
-    drawn = DataHandlers(FakeStudio(), str(tmp_path)).judged(project_id)
-    assert len(drawn) == 3
+def test_page_draws_it_between_agreement_and_health(project_id):
+    with gr.Blocks():
+        drawn = AgreementCard(FakeStudio(), gr.State("")).judged(project_id)
+    assert len(drawn) == 4
     assert (say.NO_RATER in drawn[1]) == bool(project_id)

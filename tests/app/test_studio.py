@@ -109,7 +109,7 @@ def test_zipped_folder_goes_out_and_in_under_the_name_of_who_brought_it(studio):
 
 
 def test_sampling_keeps_a_scored_group_and_a_case_joins_the_queue(studio):
-    prompt = studio.prompts("demo")[0]
+    prompt = studio.find_prompts("demo").prompts[0]
     config = SamplingConfig(num_candidates=3, max_new_tokens=32, seed=1)
     studio.start_sampling(prompt.prompt_id, config, None)
     wait_until(lambda: studio.sampling_state(prompt.prompt_id).state != "running")
@@ -196,7 +196,9 @@ def test_a_run_takes_the_device_gives_it_back_and_offers_its_adapter(studio, mon
     assert studio._engine.pid is None
     assert studio.active_run("demo") == run_id
     with pytest.raises(EngineError, match="run has the model"):
-        studio.start_sampling(studio.prompts("demo")[0].prompt_id, SamplingConfig(), None)
+        studio.start_sampling(
+            studio.find_prompts("demo").prompts[0].prompt_id, SamplingConfig(), None
+        )
     with pytest.raises(EngineError, match="run has the model"):
         studio.start_calibration("demo", None)
     with pytest.raises(EngineError, match="run has the model"):
@@ -217,7 +219,7 @@ def test_a_run_takes_the_device_gives_it_back_and_offers_its_adapter(studio, mon
 
     assert view.summary.result.adapter_dir
     assert [run.run_id for run in studio.adapters("demo")] == [run_id]
-    prompt = studio.prompts("demo")[1]
+    prompt = studio.find_prompts("demo").prompts[1]
     studio.start_sampling(prompt.prompt_id, QUICK.sampling, run_id)
     wait_until(lambda: studio.sampling_state(prompt.prompt_id).state != "running")
     assert studio.candidates(prompt.prompt_id)[0].provenance.adapter == run_id

@@ -16,8 +16,8 @@ from gem_backend.agreement import (
     krippendorff_alpha,
     landis_koch_word,
     pairwise_agreement,
-    rating_table,
 )
+from gem_backend.agreement_counts import rating_table
 from gem_backend.errors import DataError
 from gem_backend.statistics import wilson
 

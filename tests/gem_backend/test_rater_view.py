@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from gem_backend.agreement import Rating
+from gem_backend.agreement_counts import Rating
 from gem_backend.judged import JudgedCase
 from gem_backend.rater_view import majority, rater_rows
 from gem_backend.statistics import wilson

@@ -2,7 +2,7 @@
 
 import pytest
 
-from storage.adjudication import disputes, reopen, settle
+from storage.adjudication import count_disputes, disputes, reopen, settle
 from storage.audit import label_log
 from storage.exchange import import_file
 from storage.export import export_label_log
@@ -125,3 +125,19 @@ def test_final_labels_come_back_from_an_exported_log(db, project_id, disputed, t
     assert again.read_bytes() == log.read_bytes()
     assert training_pairs(db, project_id) == pairs
     assert disputes(db, create_project(db, "Empty").project_id) == []
+
+
+def test_of_many_cases_the_oldest_open_ones_are_listed_and_all_are_counted(db, project_id):
+    cases = []
+    for number in range(5):
+        comparison = add_comparison(db, project_id, f"Question {number}", "yes", "no")
+        cases.append(show_case(comparison, "ann"))
+        for rater, verdict in (("ann", "a"), ("bob", "b")):
+            save_label(db, cases[-1], rater, Judgement(verdict))
+    for case in cases[:2]:
+        settle(db, case, "eve", Judgement("a"))
+    listed = [dispute.comparison.prompt for dispute in disputes(db, project_id, most=3)]
+    assert listed == ["Question 2", "Question 3", "Question 4"]
+    assert len(disputes(db, project_id, most=4)) == 4
+    assert count_disputes(db, project_id) == (2, 5)
+    assert count_disputes(db, "another") == (0, 0)

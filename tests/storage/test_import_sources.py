@@ -1,16 +1,29 @@
 """Where rows come from: columns of parquet and Arrow, folders, other names, large files."""
 
 import json
+import math
 import threading
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from storage.adjudication import settle
 from storage.errors import ImportFileError
 from storage.exchange import import_file
-from storage.export import export_pairs
-from storage.pairs import training_pairs
+from storage.export import export_label_log, export_pairs
+from storage.import_events import CANNOT_ADD, CANNOT_SETTLE
+from storage.import_staging import stagings
+from storage.import_store import _next_size
+from storage.opening import open_database
+from storage.pairs import (
+    Judgement,
+    add_comparison,
+    label_progress,
+    save_label,
+    show_case,
+    training_pairs,
+)
 from storage.projects import create_project, list_projects, list_prompts
 
 # Imports a file of 200,000 rows and prints by how much the process grew, in MiB. The database may
@@ -196,34 +209,109 @@ def test_progress_is_told_to_the_last_row(db, project_id, write_many):
 
 
 def test_progress_is_told_while_rows_are_stored(db, project_id, write_many, monkeypatch):
-    """1,234 pairs and as many labels, in parts of 500, and one for the events that are none."""
+    """1,234 prompts, pairs and labels, and what stands on the pairs, all in parts of 500."""
     for name in ("_PART", "_LABELS"):
         monkeypatch.setattr(f"storage.import_store.{name}", 500)
+    monkeypatch.setattr("storage.import_store._PART_S", math.inf)
     told = []
     import_file(db, project_id, write_many(1234), on_progress=lambda *now: told.append(now))
     stored = [done for done, total in told if total]
-    assert stored == [0, 500, 1000, 1233, 1733, 2233, 2466]
-    assert {total for _, total in told} == {0, 2467}
+    assert stored == [1234 * stage + part for stage in range(4) for part in (0, 500, 1000)]
+    assert {total for _, total in told} == {0, 4 * 1234}
 
 
-@pytest.mark.parametrize(("rows_before", "is_storing"), [(0, 0), (1000, 0), (1234, 0), (500, 1)])
+def test_parts_are_smaller_where_they_take_long():
+    sizes = [10_000]
+    for took_s in (0.1, 0.5, 0.5, 0.1, 0.01, 0.01):
+        sizes.append(_next_size(sizes[-1], 10_000, took_s))
+    assert sizes == [10_000, 10_000, 5_000, 5_000, 5_000, 10_000, 10_000]
+    assert [_next_size(500, 500, took_s) for took_s in (0.5, 0.01)] == [500, 500]
+
+
+@pytest.mark.parametrize("rows_before", [0, 1000, 1234])
 def test_stopped_import_stores_nothing_and_can_be_done_again(
-    db, project_id, write_many, rows_before, is_storing, monkeypatch
+    db, project_id, write_many, rows_before
 ):
-    monkeypatch.setattr("storage.import_store._PART", 500)
-    path, told = write_many(1234), [(0, 0)]
+    path, told = write_many(1234), [0]
     with pytest.raises(ImportFileError, match="was stopped; nothing was stored"):
         import_file(
             db,
             project_id,
             path,
-            on_progress=lambda done, total: told.append((done, total)),
-            is_cancelled=lambda: (
-                told[-1][0] >= rows_before and bool(told[-1][1]) >= bool(is_storing)
-            ),
+            on_progress=lambda done, _: told.append(done),
+            is_cancelled=lambda: told[-1] >= rows_before,
         )
     assert list_prompts(db, project_id) == []
+    assert stagings(db) == []
     assert import_file(db, project_id, path).imported == 1234
+
+
+def test_import_that_is_being_stored_is_not_stopped(db, project_id, write_many, monkeypatch):
+    monkeypatch.setattr("storage.import_store._PART", 500)
+    told = [(0, 0)]
+    report = import_file(
+        db,
+        project_id,
+        write_many(1234),
+        on_progress=lambda *now: told.append(now),
+        is_cancelled=lambda: told[-1][1] > 0,
+    )
+    assert report.imported == len(training_pairs(db, project_id)) == 1234
+
+
+@pytest.mark.parametrize("stage", range(4))
+def test_others_label_between_the_parts_and_their_word_holds(
+    db, project_id, write_many, tmp_path, monkeypatch, stage
+):
+    """The file says of ann that "yes" is better; she says here that "no" is, while it is stored."""
+    for name in ("_PART", "_LABELS"):
+        monkeypatch.setattr(f"storage.import_store.{name}", 10)
+    case = show_case(add_comparison(db, project_id, "Q15", "yes", "no"), "ann")
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row(n, rater="ann")) + "\n" for n in range(20)))
+
+    def label_meanwhile(done, total):
+        if total and done == 20 * stage + 10:
+            said = threading.Thread(target=save_label, args=(db, case, "ann", Judgement("b")))
+            said.start()
+            said.join()
+
+    report = import_file(db, project_id, path, on_progress=label_meanwhile)
+    held = {pair.prompt: pair.chosen for pair in training_pairs(db, project_id)}
+    assert held == {f"Q{n}": "yes" for n in range(20)} | {"Q15": "no"}
+    assert label_progress(db, project_id, "ann").pending == 0
+    # Stage 2 stores the labels: before it her word is known, after it two labels are in the log.
+    assert len(report.skipped) == (stage < 3)
+
+
+@pytest.mark.parametrize("is_final", [False, True])
+def test_event_of_a_log_gives_way_to_what_is_said_while_it_is_stored(
+    db, project_id, tmp_path, is_final
+):
+    """Of ann a log says that she prefers "yes", or that she settled the case; bob or she speaks."""
+    other = create_project(db, "Other").project_id
+    case = show_case(add_comparison(db, other, "Q", "yes", "no"), "ann")
+    if is_final:
+        settle(db, case, "ann", Judgement("a"))
+    else:
+        save_label(db, case, "ann", Judgement("a"))
+    log = tmp_path / "log.jsonl"
+    export_label_log(db, other, log)
+    [line] = [json.loads(text) for text in log.read_text().splitlines()]
+    log.write_text(json.dumps({**line, "event_id": "e" * 32}) + "\n")
+    speaker = "bob" if is_final else "ann"
+    here = show_case(add_comparison(db, project_id, "Q", "yes", "no"), speaker)
+
+    def label_meanwhile(done, total):
+        if total and not done:
+            said = threading.Thread(target=save_label, args=(db, here, speaker, Judgement("b")))
+            said.start()
+            said.join()
+
+    report = import_file(db, project_id, log, on_progress=label_meanwhile)
+    assert (report.imported, report.already_there) == (0, 0)
+    assert [one.reason for one in report.skipped] == [CANNOT_SETTLE if is_final else CANNOT_ADD]
+    assert [pair.chosen for pair in training_pairs(db, project_id)] == ["no"]
 
 
 def test_labels_that_are_stored_in_parts_are_there_once(db, project_id, tmp_path, monkeypatch):
@@ -284,3 +372,66 @@ def test_memory_stays_bounded_on_a_large_file(run_python, tmp_path, write_many, 
     imported, growth_mib = done.stdout.split()
     assert int(imported) == 200_000
     assert float(growth_mib) < 400
+
+
+def test_import_inside_a_transaction_is_a_part_of_it(tmp_path, write_many):
+    """Its rows are refused in part, so that what is staged is changed in that transaction too."""
+    path = write_many(20)
+    with path.open("a") as file:
+        file.write(json.dumps(row(1, chosen="maybe", split="held_out")) + "\n")
+    with open_database(tmp_path / "studio.duckdb") as db:
+        with pytest.raises(RuntimeError), db.transaction():
+            project_id = create_project(db, "Undone").project_id
+            import_file(db, project_id, path)
+            raise RuntimeError
+        assert list_projects(db) == []
+        with db.transaction():
+            project_id = create_project(db, "Done").project_id
+            assert import_file(db, project_id, path).imported > 18
+    with open_database(tmp_path / "studio.duckdb") as db:
+        assert len(training_pairs(db, project_id)) > 18
+        assert stagings(db) == []
+
+
+# Imports a file and is killed when storing has told of its progress so many times; reading tells
+# nothing with a total. "reading" kills it with the first rows staged.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from storage import import_store
+from storage.database import Database
+from storage.exchange import import_file
+from storage.projects import create_project
+
+folder, moment = Path(sys.argv[1]), sys.argv[2]
+import_store._PART = import_store._LABELS = 100
+told = []
+
+def tell(done, total):
+    told.append(total > 0)
+    if (moment == "reading" and done >= 500) or (moment != "reading" and sum(told) > int(moment)):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with Database(folder / "studio.duckdb") as db:
+    create_project(db, "Large", project_id="large")
+    import_file(db, "large", folder / "many.jsonl", on_progress=tell)
+"""
+
+
+@pytest.mark.parametrize("moment", ["reading", 0, 1, 6, 7, 13, 20, 24, 27])
+def test_killed_import_is_there_as_a_whole_or_not_at_all(run_python, tmp_path, write_many, moment):
+    """700 rows in parts of 100: 7 parts each of prompts, pairs, labels, and what stands."""
+    write_many(700)
+    done = run_python("-c", KILLED, tmp_path, moment)
+    assert done.returncode == -9, done.stderr
+    for _ in range(2):
+        with open_database(tmp_path / "studio.duckdb") as db:
+            found = training_pairs(db, "large")
+            expected = 0 if moment == "reading" else 700
+            assert len(found) == len(list_prompts(db, "large")) == expected
+            assert len({pair.prompt for pair in found}) == expected
+            queued = db.count("SELECT count(*) FROM queue WHERE num_labels = 1")
+            assert queued == expected
+            assert stagings(db) == []
+            report = import_file(db, "large", tmp_path / "many.jsonl") if expected else None
+            assert report is None or report.imported == 0

@@ -1,9 +1,10 @@
 import pytest
 
-from gem_backend.agreement import Rating, fleiss_kappa, rating_table
+from gem_backend.agreement import fleiss_kappa
+from gem_backend.agreement_counts import Rating, rating_table
 from storage.adjudication import settle
 from storage.exchange import import_file
-from storage.judgements import judged_cases, last_active, last_event, own_ratings, ratings
+from storage.judgements import judged_cases, last_active, newest, own_ratings, ratings
 from storage.orders import AnswerOrder, save_order
 from storage.pairs import Judgement, add_comparison, save_label, show_case, skip
 from storage.projects import create_project
@@ -82,14 +83,16 @@ def test_last_active_is_the_newest_word_here_and_no_import(db, project_id, tmp_p
 
 
 def test_each_event_is_news(db, project_id):
-    assert last_event(db, project_id) == 0
+    assert newest(db, project_id).num_labels == 0
     comparison = add_comparison(db, project_id, "Q", "yes", "no")
-    seen = []
+    seen = [newest(db, project_id)]
     for rater in ("ann", "bob"):
         save_label(db, show_case(comparison, rater), rater, Judgement("a"))
-        seen.append(last_event(db, project_id))
+        seen.append(newest(db, project_id))
     undo(db, project_id, "bob")
-    assert 0 < seen[0] < seen[1] < last_event(db, project_id)
+    seen.append(newest(db, project_id))
+    assert [one.num_labels for one in seen] == [0, 1, 2, 1]
+    assert len(set(seen)) == 4
 
 
 @pytest.mark.parametrize(

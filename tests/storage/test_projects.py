@@ -1,11 +1,13 @@
 import pytest
 
+from storage.candidates import save_group
 from storage.errors import EntryError, NotFoundError
-from storage.pairs import add_comparison
+from storage.pairs import Judgement, add_comparison, save_label, show_case
 from storage.projects import (
     DEMO_PROJECT_ID,
     create_project,
     find_project,
+    find_prompts,
     get_project,
     get_prompt,
     list_projects,
@@ -121,3 +123,27 @@ def test_projects_do_not_share_prompts(db, project_id):
     other = create_project(db, "Other").project_id
     mine, theirs = (upsert_prompt(db, key, "Which score?") for key in (project_id, other))
     assert mine.prompt_id != theirs.prompt_id
+
+
+def test_of_many_prompts_the_sampled_and_the_labelled_come_first(db, project_id, make_candidate):
+    texts = [f"Is dose {number} safe?" for number in range(6)]
+    for number, text in enumerate(texts):
+        upsert_prompt(db, project_id, text, "held_out" if number < 2 else "pool")
+    for text in (texts[1], texts[4]):
+        case = show_case(add_comparison(db, project_id, text, "yes", "no"), "ann")
+        save_label(db, case, "ann", Judgement("a"))
+    sampled = upsert_prompt(db, project_id, texts[5], "pool")
+    save_group(db, sampled.prompt_id, (make_candidate(prompt=texts[5]),))
+    found = find_prompts(db, project_id, "", 5)
+    assert [prompt.prompt for prompt in found.prompts] == [texts[n] for n in (5, 4, 1, 2, 3)]
+    assert (found.num_found, found.num_prompts) == (6, 6)
+    assert [*find_prompts(db, project_id, "", 6).prompts] == list_prompts(db, project_id)
+
+
+def test_prompts_are_found_by_their_words_as_they_are(db, project_id):
+    for text in ("Is 50 % of it SAFE?", "Is half of it safe?", "Ist die Hälfte sicher?"):
+        upsert_prompt(db, project_id, text, "pool")
+    for words, numbers in (("safe", 2), ("50 %", 1), ("  half  of", 1), ("HÄLFTE", 1), ("%s_", 0)):
+        found = find_prompts(db, project_id, words, 5)
+        assert (len(found.prompts), found.num_found) == (numbers, numbers)
+        assert found.num_prompts == 3
