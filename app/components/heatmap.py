@@ -7,9 +7,13 @@ import gradio as gr
 
 from app import text
 from app.look import asset
+from app.text import branches as say
 from app.views.heatmap import Heat, heat
 from app.views.rankings import Ranking
 from gem_backend.types import Candidate
+
+
+_SCRIPTS = ("heatmap.js", "heatmap_note.js", "heatmap_pair.js")  # one script, in this order
 
 
 class Packed(TypedDict):
@@ -32,7 +36,7 @@ class HeatmapData(TypedDict):
 def heatmap_value(*candidates: Candidate) -> Packed:
     """Return the value that draws these candidates."""
     cards = [heat(candidate) for candidate in candidates]
-    return _packed(HeatmapData(cards=cards, words=text.HEATMAP_WORDS))
+    return _packed(HeatmapData(cards=cards, words=text.HEATMAP_WORDS | say.HEATMAP_WORDS))
 
 
 def ranking_value(ranking: Ranking) -> Packed:
@@ -44,17 +48,22 @@ def _packed(value: HeatmapData | Ranking) -> Packed:
     return Packed(packed=json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
-def heatmap(elem_id: str) -> gr.HTML:
+def heatmap(elem_id: str, *, can_go_on: bool = False) -> gr.HTML:
     """Make an empty heatmap; its value is ``heatmap_value(...)``.
 
     The template is static and the script writes texts with ``textContent``: nothing that a model or
     a person wrote is ever read as HTML or as code. The event ``show_trace`` carries the ``id`` of a
-    candidate whose curve was asked for.
+    candidate whose curve was asked for. With ``can_go_on`` there are two more: ``branch`` carries
+    the ``id`` of a candidate, the place of a ``token`` among its own and that of an ``alternative``
+    there or None; ``pair`` the ids of the ``first`` and the ``second`` of two candidates.
     """
+    goes_on = "yes" if can_go_on else "no"
     return gr.HTML(
         heatmap_value(),
-        html_template=f'<div class="gs-cards" data-name="{elem_id}"></div>',
-        js_on_load=asset("heatmap.js"),
+        html_template=(
+            f'<div class="gs-cards" data-name="{elem_id}" data-goes-on="{goes_on}"></div>'
+        ),
+        js_on_load="\n".join(asset(name) for name in _SCRIPTS),
         apply_default_css=False,
         elem_id=elem_id,
         elem_classes="gs-heatmap",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from app.text.branches import HEATMAP_KEYS
 from app.text.order import ORDER_KEYS
 from gem_backend.types import CaseSource
 
@@ -167,8 +168,7 @@ KEY_LIST: Final = (
     *ORDER_KEYS,
     ("g", "show or hide the guidelines"),
     ("Esc", "leave a text field, so that the keys work again"),
-    ("← →", "in a candidate: one token back or on"),
-    ("n  p", "in a candidate: next or previous fork"),
+    *HEATMAP_KEYS,
     ("?", "show these keys"),
 )
 KEYS_NOTE: Final = "Keys rest while you type in a field."

@@ -142,6 +142,11 @@ def fork_units(candidate: Candidate, fork_tokens: Sequence[int]) -> list[int]:
     ]
 
 
+def unit_text(candidate: Candidate, token: int) -> str:
+    """Return what is drawn of a token: its text, or the character that it is a piece of."""
+    return next((unit.text for unit in _drawn(candidate) if unit.start <= token < unit.end), "")
+
+
 # --- colours ----------------------------------------------------------------------------------
 
 

@@ -6,8 +6,9 @@ from typing import TypedDict
 
 from app import text
 from app.ordering import Placed, Weighing, order
+from app.text import branches as say_branches
 from app.text import calibration as say
-from app.views.heatmap import fork_units
+from app.views.heatmap import fork_units, unit_text
 from gem_backend.ranking import agreement, normalise_answer
 from gem_backend.types import Candidate
 
@@ -40,15 +41,15 @@ def ranking(candidates: Sequence[Candidate], weighing: Weighing) -> Ranking:
     return Ranking(
         order=[entry.ranked.candidate.candidate_id for entry in placed],
         cards={
-            entry.ranked.candidate.candidate_id: _words(entry, len(placed), common, lambda_fork)
+            entry.ranked.candidate.candidate_id: _words(entry, placed, common, lambda_fork)
             for entry in placed
         },
     )
 
 
-def _words(entry: Placed, total: int, common: str | None, lambda_fork: float) -> CardWords:
+def _words(entry: Placed, placed: Sequence[Placed], common: str | None, lambda_fork: float) -> CardWords:
     candidate, score = entry.ranked.candidate, entry.ranked.score
-    badges = []
+    badges = _leaves(candidate, placed)
     if not candidate.spans.is_committed:
         badges.append(text.NOT_COMMITTED)
     elif common:
@@ -58,7 +59,7 @@ def _words(entry: Placed, total: int, common: str | None, lambda_fork: float) ->
         badges.append(text.CUT_OFF)
     figure, terms = _figures(entry, lambda_fork)
     return CardWords(
-        rank=text.rank_words(entry.ranked.rank, total),
+        rank=text.rank_words(entry.ranked.rank, len(placed)),
         score=figure,
         terms=terms,
         answer=candidate.answer if candidate.spans.is_committed else text.NO_ANSWER,
@@ -66,6 +67,18 @@ def _words(entry: Placed, total: int, common: str | None, lambda_fork: float) ->
         peaks=fork_units(candidate, score.fork_tokens),
         is_first=entry.ranked.rank == 1,
     )
+
+
+def _leaves(candidate: Candidate, placed: Sequence[Placed]) -> list[str]:
+    """Which card's answer a branch left, by the place that one has now, and at which token."""
+    if candidate.branch is None:
+        return []
+    parent_id, token = candidate.branch
+    for one in placed:
+        if one.ranked.candidate.candidate_id == parent_id:
+            left_at = unit_text(one.ranked.candidate, token)
+            return [say_branches.leaves_words(one.ranked.rank, left_at)]
+    return [say_branches.leaves_words(None, "")]
 
 
 def _figures(entry: Placed, lambda_fork: float) -> tuple[str, list[str]]:

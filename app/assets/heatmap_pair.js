@@ -1,0 +1,50 @@
+// --- two answers to compare ----------------------------------------------------------------------
+const MOST_COMPARED = 2;
+let compared = [];
+const pairing = make('div', 'gs-pairing');
+pairing.hidden = true;
+element.append(pairing);
+
+function showCompared() {
+  const cards = new Map([...root.children].map((card) => [card.dataset.id, card]));
+  compared = compared.filter((id) => cards.has(id));
+  for (const [id, card] of cards) {
+    const isChosen = compared.includes(id);
+    card.classList.toggle('gs-compared', isChosen);
+    card.querySelector('.gs-compare')?.setAttribute('aria-pressed', String(isChosen));
+  }
+  pairing.hidden = compared.length < MOST_COMPARED;
+  if (pairing.hidden) return;
+  const names = compared.map((id) => cards.get(id).getAttribute('aria-label')).join(' · ');
+  pairing.replaceChildren(make('span', '', names), makeButton('gs-action gs-pair', words().pair));
+}
+
+root.addEventListener('click', (event) => {
+  const button = event.target.closest('.gs-compare');
+  if (!button) return;
+  const { id } = button.closest('.gs-card').dataset;
+  const others = compared.filter((one) => one !== id);
+  compared = others.length < compared.length ? others : [...others, id].slice(-MOST_COMPARED);
+  showCompared();
+});
+pairing.addEventListener('click', (event) => {
+  if (!event.target.closest('.gs-pair')) return;
+  const [first, second] = compared;
+  compared = [];
+  showCompared();
+  trigger('pair', { first, second });
+});
+
+// --- what comes from Python ----------------------------------------------------------------------
+function draw() {
+  value = JSON.parse(props.value.packed);
+  hide();
+  root.replaceChildren(...value.cards.map(drawCard));
+  rank();
+}
+
+document.addEventListener('gem-ranking', (event) => {
+  if (event.detail === root.dataset.name && element.isConnected) rank();
+});
+draw();
+watch('value', draw);
