@@ -11,12 +11,13 @@ from app.desks.priority import QueueOrder
 from app.ordering import Weighing
 from app.records import CalibrationView, TaskState
 from app.studio import Studio
+from app.text import branches as say_branches
 from app.text import calibration as say
 from app.text import priority as text_priority
 from app.text import prompts as say_prompts
 from gem_backend.config import SamplingConfig, ScoringConfig
 from gem_backend.errors import ConfigError
-from gem_backend.types import Candidate, Prompt, Ranking
+from gem_backend.types import Branch, Candidate, Prompt, Ranking
 
 _LONGEST_LABEL = 110
 _IDLE = TaskState("idle")
@@ -46,6 +47,14 @@ class Asked(NamedTuple):
 
 
 _ASKED: TypeAdapter[Asked] = TypeAdapter(Asked)
+
+
+class GoOn(NamedTuple):
+    """From which token of which candidate to go on, and with which of its alternatives."""
+
+    candidate_id: str
+    token: int
+    alternative: int | None = None
 
 
 class Watched(NamedTuple):
@@ -148,6 +157,28 @@ class ExploreActions:
         if not prompt_id:
             raise ConfigError(text.CHOOSE_PROMPT, text.NO_PROMPT_TITLE)
         return self._studio.start_sampling(prompt_id, config, adapter or None)
+
+    def branch(self, group: Group, point: GoOn, config: SamplingConfig) -> TaskState:
+        """Begin to sample other ways to go on from a token of a candidate that is shown.
+
+        Raises:
+            ConfigError: it is not among those that are shown, or has no such token.
+        """
+        known = {one.candidate_id: len(one.token_ids) for one in group}
+        if not 0 <= point.token < known.get(point.candidate_id, 0):
+            raise ConfigError(say_branches.NOTHING_CHOSEN)
+        start = Branch(point.candidate_id, point.token)
+        return self._studio.start_branch(start, point.alternative, config)
+
+    def stop(self, prompt_id: str | None) -> None:
+        """End sampling for a prompt."""
+        if prompt_id:
+            self._studio.stop_sampling(prompt_id)
+
+    def pair(self, first_id: str, second_id: str) -> str:
+        """Make a case of two candidates and return what becomes of it, in words."""
+        case = self._studio.pair_candidates(first_id, second_id)
+        return say_branches.paired_words(case.comparison.split, self._studio.is_judged(case))
 
     def poll(
         self,

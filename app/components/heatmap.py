@@ -12,7 +12,6 @@ from app.views.heatmap import Heat, heat
 from app.views.rankings import Ranking
 from gem_backend.types import Candidate
 
-
 _SCRIPTS = ("heatmap.js", "heatmap_note.js", "heatmap_pair.js")  # one script, in this order
 
 

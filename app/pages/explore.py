@@ -7,13 +7,10 @@ import gradio as gr
 import plotly.graph_objects as go
 from gradio.blocks import Block
 
-from app import text
-from app.actions.explore import Asked, ExploreActions, ExploreScreen, Group, Lesson, Watched
-from app.components.heatmap import Packed, heatmap_value, ranking_value
-from app.desks.priority import QueueOrder
+from app.actions.explore import Asked, ExploreActions, ExploreScreen, GoOn, Group, Watched
+from app.components.heatmap import Packed
 from app.events import listen
 from app.live_text import said
-from app.ordering import Weighing, find_placed
 from app.pages import PageHandles
 from app.pages.explore_parts import (
     LessonParts,
@@ -23,85 +20,19 @@ from app.pages.explore_parts import (
     build_order_and_lesson,
     build_results,
 )
+from app.pages.explore_values import (
+    group_values,
+    learning_words,
+    lesson_values,
+    ordering_values,
+    progress_values,
+    rerank,
+    trace_of,
+)
 from app.records import TaskState
 from app.studio import Studio
-from app.text import calibration as say
-from app.text import priority as text_priority
-from app.views.calibration import calibration_card
-from app.views.cases import empty_html, listed_html, prompt_html, task_line
-from app.views.rankings import agreement_html, ranking
-from app.views.trace import entropy_trace
+from app.views.cases import listed_html, prompt_html
 from gem_backend.config import SamplingConfig
-
-
-def rerank(group: Group, weighing: Weighing) -> Packed:
-    """Order the cards again from the stored entropies."""
-    return ranking_value(ranking(group, weighing))
-
-
-def trace_of(group: Group, candidate_id: str | None, weighing: Weighing) -> go.Figure | None:
-    """Return a candidate's curve; the best one's where no candidate is named."""
-    found = find_placed(group, weighing, candidate_id)
-    if found is None:
-        return None
-    ranked = found.ranked
-    name = text.rank_words(ranked.rank, len(group))
-    return entropy_trace(ranked.candidate, ranked.score.fork_tokens, name)
-
-
-def group_values(group: Group, weighing: Weighing) -> tuple[object, ...]:
-    """Return a group as the values of the eight parts that show it."""
-    return (
-        group,
-        gr.HTML(empty_html(text.NO_CANDIDATES, text.NO_CANDIDATES_NEXT), visible=not group),
-        gr.Column(visible=bool(group)),
-        gr.Column(visible=bool(group)),
-        agreement_html(group),
-        heatmap_value(*group),
-        rerank(group, weighing),
-        trace_of(group, None, weighing),
-    )
-
-
-def lesson_values(lesson: Lesson | None) -> tuple[object, ...]:
-    """Return what the labels say as the values of its card and its button."""
-    if lesson is None:
-        return "", gr.Button(interactive=False)
-    has_learned = lesson.view.calibration is not None
-    words = say.LEARN_AGAIN if has_learned else say.LEARN
-    card = calibration_card(lesson.view, lesson.model, lesson.is_adapter)
-    return card, gr.Button(words, interactive=True)
-
-
-def status_words(task: TaskState, count: int = 0) -> dict[str, str]:
-    """Return how sampling stands, as the value of the status line."""
-    return said(task_line(task, text.SAMPLING, text.candidate_count(count)))
-
-
-def learning_words(task: TaskState) -> dict[str, str]:
-    """Return how learning stands, as the value of its line."""
-    return said(task_line(task, say.LEARNING, say.LEARNED))
-
-
-def ordering_values(
-    project_id: str, task: TaskState, order: QueueOrder | None
-) -> tuple[object, ...]:
-    """Return the button that orders the cases and its line: how it stands, or what it made."""
-    can_press = bool(project_id) and task.state != "running"
-    made = order_words(order)
-    words = task_line(task, text_priority.READING, made)
-    return gr.Button(interactive=can_press), said(words or made)
-
-
-def order_words(order: QueueOrder | None) -> str:
-    """Return the order of the waiting cases in words; empty where they come as stored."""
-    if order is None:
-        return ""
-    if not order.created_at:
-        return text_priority.order_there(order.num_cases)
-    is_learned, num_conflicts = order.is_by_labels, order.num_conflicts
-    how = text_priority.by_labels(num_conflicts) if is_learned else text_priority.BY_ENTROPY
-    return text_priority.order_made(order.created_at, order.num_cases, how, order.num_unread)
 
 
 @dataclass(frozen=True)
@@ -156,13 +87,22 @@ class ExploreHandlers:
         *how: float | None,
     ) -> tuple[object, ...]:
         """Begin to sample a group: so many candidates, at this temperature, from this seed."""
-        count, temperature, seed = how
-        config = SamplingConfig(
-            num_candidates=int(count or 0), temperature=temperature or 0.0, seed=int(seed or 0)
-        )
-        task = self.actions.sample(prompt_id, config, model or "")
-        # What was seen is put back to the start, or work that ends before the next poll is missed.
-        return (seen or Watched())._replace(sampling=task), status_words(task)
+        return _begun(seen, self.actions.sample(prompt_id, _sampling_config(how), model or ""))
+
+    def go_on(
+        self, point: GoOn, group: Group, seen: Watched | None, *how: float | None
+    ) -> tuple[object, ...]:
+        """Begin to sample other ways to go on from a token."""
+        return _begun(seen, self.actions.branch(group, point, _sampling_config(how)))
+
+    def stop(self, prompt_id: str | None) -> object:
+        """End sampling; the next poll says that it has."""
+        self.actions.stop(prompt_id)
+        return gr.Button(visible=False)
+
+    def pair(self, first_id: str, second_id: str) -> dict[str, str]:
+        """Make a pair of two candidates and say where it waits."""
+        return said(self.actions.pair(first_id, second_id))
 
     def learn(
         self, project_id: str, group: Group, model: str | None, seen: Watched | None
@@ -215,7 +155,7 @@ class ExploreHandlers:
         count = len(self.actions.group(prompt_id)) if now.sampling.state == "done" else 0
         return (
             now,
-            status_words(now.sampling, count),
+            *progress_values(now.sampling, count),
             _turn(before.sampling, now.sampling),
             learning_words(now.learning),
             _turn(before.learning, now.learning),
@@ -225,7 +165,7 @@ class ExploreHandlers:
     def _values(self, project_id: str, screen: ExploreScreen, wish: Asked) -> tuple[object, ...]:
         return (
             screen.tasks,
-            status_words(screen.tasks.sampling, len(screen.group)),
+            *progress_values(screen.tasks.sampling, len(screen.group)),
             learning_words(screen.tasks.learning),
             *self._ordering(project_id, screen.tasks.ordering),
             *self._group_and_lesson(project_id, screen.group, wish),
@@ -237,7 +177,19 @@ class ExploreHandlers:
     def _group_and_lesson(self, project_id: str, group: Group, wish: Asked) -> tuple[object, ...]:
         weighing = self.actions.weighing(project_id, group, wish)
         lesson = self.actions.lesson(project_id, group, wish)
-        return *group_values(group, weighing), *lesson_values(lesson)
+        return *group_values(group, weighing), *lesson_values(lesson), said("")
+
+
+def _sampling_config(how: tuple[float | None, ...]) -> SamplingConfig:
+    count, temperature, seed = how
+    return SamplingConfig(
+        num_candidates=int(count or 0), temperature=temperature or 0.0, seed=int(seed or 0)
+    )
+
+
+def _begun(seen: Watched | None, task: TaskState) -> tuple[object, ...]:
+    """What was seen is put back to the start, or work that ends before the next poll is missed."""
+    return (seen or Watched())._replace(sampling=task), *progress_values(task)
 
 
 def _turn(before: TaskState, now: TaskState) -> object:
@@ -266,9 +218,10 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         results.trace,
         lesson.card,
         lesson.learn,
+        results.paired,
     ]
     queue_parts: list[Block] = [lesson.ask_first, lesson.ordered]
-    shown: list[Block] = [seen, controls.status, lesson.status, *queue_parts, *drawn]
+    shown: list[Block] = [seen, *controls.progress, lesson.status, *queue_parts, *drawn]
     chosen = [project_id, controls.prompt, *asked]
     listen(arrived.change, handlers.load, chosen, drawn)
     listen(
@@ -282,7 +235,10 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
     ordered = [project_id, results.group, *asked]
     listen(learned.change, handlers.learned, ordered, [results.order, lesson.card, lesson.learn])
     asked_of_sampling = [controls.prompt, controls.model, seen, *controls.how]
-    listen(controls.sample.click, handlers.sample, asked_of_sampling, [seen, controls.status])
+    begun: list[Block] = [seen, *controls.progress]
+    listen(controls.sample.click, handlers.sample, asked_of_sampling, begun)
+    listen(controls.stop.click, handlers.stop, [controls.prompt], [controls.stop])
+    _connect_cards(handlers, [results.group, seen, *controls.how], begun, results)
     listen(
         lesson.learn.click,
         handlers.learn,
@@ -311,8 +267,24 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         ],
         poll=handlers.poll,
         poll_inputs=[controls.prompt, seen, results.group, controls.model],
-        poll_outputs=[seen, controls.status, arrived, lesson.status, learned, *queue_parts],
+        poll_outputs=[*begun, arrived, lesson.status, learned, *queue_parts],
     )
+
+
+def _connect_cards(
+    handlers: ExploreHandlers, asked: list[Block], begun: list[Block], results: Results
+) -> None:
+    def go_on(
+        event: gr.EventData, group: Group, seen: Watched | None, *how: float | None
+    ) -> tuple[object, ...]:
+        point = GoOn(event.id, event.token, event.alternative)
+        return handlers.go_on(point, group, seen, *how)
+
+    def pair(event: gr.EventData) -> object:
+        return handlers.pair(event.first, event.second)
+
+    listen(results.cards.branch, go_on, asked, begun)
+    listen(results.cards.pair, pair, [], [results.paired])
 
 
 def _connect_order(

@@ -7,8 +7,10 @@ from gradio.blocks import Block
 
 from app import text
 from app.components.heatmap import heatmap, ranking_for
+from app.components.meters import meters
 from app.desks.priority import MOST_CASES
 from app.live_text import live_text
+from app.text import branches as say_branches
 from app.text import calibration as say
 from app.text import priority as text_priority
 from app.text import prompts as say_prompts
@@ -33,8 +35,15 @@ class Controls:
     temperature: gr.Slider
     seed: gr.Number
     sample: gr.Button
+    stop: gr.Button
     status: gr.HTML
+    meters: gr.HTML
     shown_prompt: gr.HTML
+
+    @property
+    def progress(self) -> list[Block]:
+        """How sampling stands: in words, candidate by candidate, and the button that ends it."""
+        return [self.status, self.meters, self.stop]
 
     @property
     def how(self) -> list[Block]:
@@ -78,6 +87,7 @@ class Results:
     agreed: gr.HTML
     cards: gr.HTML
     order: gr.HTML
+    paired: gr.HTML
     trace: gr.Plot
 
 
@@ -129,9 +139,14 @@ def build_controls() -> Controls:
                 scale=0,
                 interactive=False,
             )
+            stop = gr.Button(
+                say_branches.STOP, elem_id="explore-stop", scale=0, min_width=120, visible=False
+            )
             status = live_text("explore-status")
+        drawing = meters("explore-meters")
     how = (count, temperature, seed)
-    return Controls(search, prompt, listed, model, *how, sample, status, shown_prompt)
+    lines = (status, drawing, shown_prompt)
+    return Controls(search, prompt, listed, model, *how, sample, stop, *lines)
 
 
 def build_order_and_lesson() -> tuple[OrderControls, LessonParts]:
@@ -193,8 +208,9 @@ def build_results() -> Results:
     empty = gr.HTML(visible=False, apply_default_css=False)
     with gr.Column(visible=False, elem_id="explore-results") as column:
         agreed = gr.HTML(apply_default_css=False)
-        cards = heatmap(_HEATMAP)
+        cards = heatmap(_HEATMAP, can_go_on=True)
         order = ranking_for(_HEATMAP)
+        paired = live_text("explore-paired")
         with gr.Column(elem_classes="gs-panel gem-plot"):
             trace = gr.Plot(show_label=False, container=False, elem_id="explore-trace")
-    return Results(group, empty, column, agreed, cards, order, trace)
+    return Results(group, empty, column, agreed, cards, order, paired, trace)

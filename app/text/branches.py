@@ -69,6 +69,6 @@ def decisions_hint(num_shown: int, num_all: int) -> str:
     pairs = "1 pair" if num_all == 1 else f"{num_all} pairs"
     shown = f" The first {num_shown} are listed." if num_shown < num_all else ""
     return (
-        f"{pairs} of this run part at one token: both answers say the same before it, and the label "
-        f"says which way was better.{shown}"
+        f"{pairs} of this run part at one token: both answers say the same before it, and the "
+        f"label says which way was better.{shown}"
     )

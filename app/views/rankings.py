@@ -47,7 +47,9 @@ def ranking(candidates: Sequence[Candidate], weighing: Weighing) -> Ranking:
     )
 
 
-def _words(entry: Placed, placed: Sequence[Placed], common: str | None, lambda_fork: float) -> CardWords:
+def _words(
+    entry: Placed, placed: Sequence[Placed], common: str | None, lambda_fork: float
+) -> CardWords:
     candidate, score = entry.ranked.candidate, entry.ranked.score
     badges = _leaves(candidate, placed)
     if not candidate.spans.is_committed:

@@ -9,14 +9,8 @@ from app import text
 from app.actions.explore import Asked, ExploreActions, Watched, reader
 from app.desks.priority import QueueOrder
 from app.ordering import Weighing, find_placed
-from app.pages.explore import (
-    ExploreHandlers,
-    build_explore_page,
-    group_values,
-    order_words,
-    rerank,
-    trace_of,
-)
+from app.pages.explore import ExploreHandlers, build_explore_page
+from app.pages.explore_values import group_values, order_words, rerank, trace_of
 from app.records import TaskState
 from app.text import calibration as say
 from app.text import priority as text_priority
@@ -115,12 +109,12 @@ def test_poll_says_nothing_when_nothing_changed(actions, page):
 
 
 def test_poll_lets_the_group_be_drawn_once_at_the_end(handlers):
-    seen, _ = handlers.sample("p1", "", None, 1, 0.9, 0)
+    seen, *_ = handlers.sample("p1", "", None, 1, 0.9, 0)
     turns = []
     for _ in range(6):
         polled = handlers.poll("demo", "p1", seen, (), "")
         if polled != gr.skip():
-            seen, _, turn, *_ = polled
+            seen, _, _, _, turn, *_ = polled
             turns.append((seen.sampling.state, turn != gr.skip()))
     assert turns == [("running", False), ("done", True)]
 
@@ -189,7 +183,7 @@ def learn(handlers, studio, model="", group=()):
     for _ in range(9):
         polled = handlers.poll("demo", "p0", seen, group, model)
         if polled != gr.skip():
-            seen, _, _, status, turn, *_ = polled
+            seen, _, _, _, _, status, turn, *_ = polled
             if turn != gr.skip():
                 return status["text"]
     raise AssertionError("it never came to its end")

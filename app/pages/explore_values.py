@@ -1,0 +1,96 @@
+"""What Explore shows, as the values of its components."""
+
+import gradio as gr
+import plotly.graph_objects as go
+
+from app import text
+from app.actions.explore import Group, Lesson
+from app.components.heatmap import Packed, heatmap_value, ranking_value
+from app.components.meters import meters_value
+from app.desks.priority import QueueOrder
+from app.live_text import said
+from app.ordering import Weighing, find_placed
+from app.records import TaskState
+from app.text import calibration as say
+from app.text import priority as text_priority
+from app.views.calibration import calibration_card
+from app.views.cases import empty_html, task_line
+from app.views.rankings import agreement_html, ranking
+from app.views.trace import entropy_trace
+from gem_backend.config import SamplingConfig
+
+
+def rerank(group: Group, weighing: Weighing) -> Packed:
+    """Order the cards again from the stored entropies."""
+    return ranking_value(ranking(group, weighing))
+
+
+def trace_of(group: Group, candidate_id: str | None, weighing: Weighing) -> go.Figure | None:
+    """Return a candidate's curve; the best one's where no candidate is named."""
+    found = find_placed(group, weighing, candidate_id)
+    if found is None:
+        return None
+    ranked = found.ranked
+    name = text.rank_words(ranked.rank, len(group))
+    return entropy_trace(ranked.candidate, ranked.score.fork_tokens, name)
+
+
+def group_values(group: Group, weighing: Weighing) -> tuple[object, ...]:
+    """Return a group as the values of the eight parts that show it."""
+    return (
+        group,
+        gr.HTML(empty_html(text.NO_CANDIDATES, text.NO_CANDIDATES_NEXT), visible=not group),
+        gr.Column(visible=bool(group)),
+        gr.Column(visible=bool(group)),
+        agreement_html(group),
+        heatmap_value(*group),
+        rerank(group, weighing),
+        trace_of(group, None, weighing),
+    )
+
+
+def lesson_values(lesson: Lesson | None) -> tuple[object, ...]:
+    """Return what the labels say as the values of its card and its button."""
+    if lesson is None:
+        return "", gr.Button(interactive=False)
+    has_learned = lesson.view.calibration is not None
+    words = say.LEARN_AGAIN if has_learned else say.LEARN
+    card = calibration_card(lesson.view, lesson.model, lesson.is_adapter)
+    return card, gr.Button(words, interactive=True)
+
+
+def status_words(task: TaskState, count: int = 0) -> dict[str, str]:
+    """Return how sampling stands, as the value of the status line."""
+    return said(task_line(task, text.SAMPLING, text.candidate_count(count)))
+
+
+def progress_values(task: TaskState, count: int = 0) -> tuple[object, ...]:
+    """Return how sampling stands as the values of its line, its meters and "Stop"."""
+    stop = gr.Button(visible=task.state == "running")
+    return status_words(task, count), meters_value(task, SamplingConfig().max_new_tokens), stop
+
+
+def learning_words(task: TaskState) -> dict[str, str]:
+    """Return how learning stands, as the value of its line."""
+    return said(task_line(task, say.LEARNING, say.LEARNED))
+
+
+def ordering_values(
+    project_id: str, task: TaskState, order: QueueOrder | None
+) -> tuple[object, ...]:
+    """Return the button that orders the cases and its line: how it stands, or what it made."""
+    can_press = bool(project_id) and task.state != "running"
+    made = order_words(order)
+    words = task_line(task, text_priority.READING, made)
+    return gr.Button(interactive=can_press), said(words or made)
+
+
+def order_words(order: QueueOrder | None) -> str:
+    """Return the order of the waiting cases in words; empty where they come as stored."""
+    if order is None:
+        return ""
+    if not order.created_at:
+        return text_priority.order_there(order.num_cases)
+    is_learned, num_conflicts = order.is_by_labels, order.num_conflicts
+    how = text_priority.by_labels(num_conflicts) if is_learned else text_priority.BY_ENTROPY
+    return text_priority.order_made(order.created_at, order.num_cases, how, order.num_unread)
