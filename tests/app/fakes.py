@@ -39,6 +39,7 @@ from gem_backend.errors import DataError
 from gem_backend.types import (
     Answer,
     BeforeAfter,
+    Branch,
     Candidate,
     Case,
     Comparison,
@@ -205,6 +206,7 @@ class FakeStudio(Studio):
     case_task: TaskState = field(default_factory=lambda: TaskState("idle"))
     all_projects: list[Project] = field(default_factory=lambda: [PROJECT])
     sampled_with: tuple[str, SamplingConfig, str | None] | None = None
+    branched: tuple[Branch, int | None] | None = None
     refuses: Exception | None = None
     activity: str = ""
     disputed: list[DisputedCase] = field(default_factory=list)
@@ -415,6 +417,12 @@ class FakeStudio(Studio):
         ]
         self.task = TaskState("running", 0, config.num_candidates)
         return self.task
+
+    def start_branch(
+        self, point: Branch, alternative: int | None, config: SamplingConfig
+    ) -> TaskState:
+        self.branched = (point, alternative)
+        return TaskState("idle")
 
     def sampling_state(self, prompt_id: str) -> TaskState:
         if self.sampled_with is None or self.sampled_with[0] != prompt_id:
