@@ -141,6 +141,24 @@ class RunView:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """A token at which two answers parted: what both say before it, and how each goes on."""
+
+    question: str
+    before: str
+    preferred: str
+    rejected: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """Some of a run's decisions, and how many it has in all."""
+
+    shown: tuple[Decision, ...] = ()
+    num_all: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CalibrationView:
     """What a project's labels say of one model's answers; ``calibration`` is None until learned.
 

@@ -21,6 +21,7 @@ from app.handed_out import HandedOut
 from app.records import (
     AlignPlan,
     CalibrationView,
+    Decisions,
     DisputedCase,
     FilePreview,
     Header,
@@ -491,6 +492,11 @@ class Studio:
     def examples(self, run_id: str) -> list[BeforeAfter]:
         """Return one before/after example per held-out prompt, empty until the run has ended."""
         return self._runs.examples(run_id)
+
+    @for_admins
+    def decisions(self, run_id: str) -> Decisions:
+        """Return the tokens at which answers of the run's training pairs parted."""
+        return self._runs.decisions(run_id)
 
     def _refuse_during_run(self) -> None:
         if self._supervisor.active_runs():

@@ -33,6 +33,13 @@ ORDER BY side.answer
 """
 
 
+_BRANCHED = """
+SELECT DISTINCT pairs.pair_id FROM pairs
+JOIN candidates AS own ON own.candidate_id IN (pairs.candidate_a, pairs.candidate_b)
+WHERE pairs.project_id = ? AND pairs.candidate_a IS NOT NULL AND own.parent_id IS NOT NULL
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """The candidate that an answer of a pair is, and where it left another.
@@ -105,6 +112,11 @@ def pair_candidates(db: Database, first_id: str, second_id: str) -> Comparison:
             [ids[comparison.answer_a], ids[comparison.answer_b], comparison.pair_id],
         )
         return comparison
+
+
+def branched_pairs(db: Database, project_id: str) -> set[str]:
+    """Return the pairs of a project that have an answer which left another."""
+    return {str(pair_id) for (pair_id,) in db.query(_BRANCHED, [project_id])}
 
 
 def origins(db: Database, pair_id: str) -> list[Origin]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app import run_facts
-from app.records import AlignPlan, LeftOut, RunView
+from app.records import AlignPlan, Decision, Decisions, LeftOut, RunView
 from app.run_specs import device_words, new_run_spec, snapshot
 from app.supervision import Supervisor
 from gem_backend import runner
@@ -17,13 +17,14 @@ from gem_backend.errors import RunDirError, TrainingError
 from gem_backend.model_folder import has_chat_template, weight_bytes
 from gem_backend.run_dir import RunDir
 from gem_backend.training_data import TrainingData, split_training_data
-from gem_backend.types import BeforeAfter, Preset, RunSummary
-from storage import judgements, projects, runs
+from gem_backend.types import BeforeAfter, PreferencePair, Preset, RunSummary
+from storage import branches, judgements, projects, runs
 from storage.database import Database
 from storage.training_counts import CountedTraining, count_training
 
 LOG_TAIL_BYTES = 8000
 MOST_MEASURED_RUNS = 9
+MOST_DECISIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,25 @@ class RunsDesk:
     def examples(self, run_id: str) -> list[BeforeAfter]:
         """Return one before/after example per held-out prompt, empty until the run has ended."""
         return runs.examples(self.db, run_id)
+
+    def decisions(self, run_id: str) -> Decisions:
+        """Return the tokens at which answers of the run's training pairs parted."""
+        spec = runs.get_spec(self.db, run_id)
+        branched = branches.branched_pairs(self.db, spec.project_id)
+        if not branched:
+            return Decisions()
+        train = split_training_data(spec.pairs, spec.pool).train
+        found = [pair for pair in train if pair.pair_id in branched]
+        shown = tuple(self._decision(pair) for pair in found[:MOST_DECISIONS])
+        return Decisions(shown, len(found))
+
+    def _decision(self, pair: PreferencePair) -> Decision:
+        answers = (pair.chosen, pair.rejected)
+        texts = [one.text_before for one in branches.origins(self.db, pair.pair_id) if one.branch]
+        common = [text for text in texts if all(answer.startswith(text) for answer in answers)]
+        before = max(common, key=len, default="")
+        preferred, rejected = (answer[len(before) :] for answer in answers)
+        return Decision(pair.prompt, before, preferred, rejected)
 
     def _observed(self, run: RunSummary) -> RunSummary:
         if run.status.state not in runner.ACTIVE:

@@ -12,11 +12,12 @@ from app.comparison import compare_methods, method_names
 from app.components.heatmap import heatmap, heatmap_value
 from app.events import listen
 from app.pages import PageHandles
-from app.records import RunView
+from app.records import Decisions, RunView
 from app.studio import Studio
 from app.text import runs as say
 from app.views import charts, runs, story, tables
 from app.views.calibration import run_calibration
+from app.views.decisions import decisions_panel
 from app.views.methods import methods_panel
 from gem_backend.errors import DataError
 from gem_backend.types import BeforeAfter, RunSummary
@@ -43,6 +44,7 @@ class ResultsScreen:
     examples: tuple[BeforeAfter, ...]
     methods: str
     lesson: str
+    decisions: Decisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ def results_screen(studio: Studio, project_id: str, wanted: str | None) -> Resul
         examples=tuple(studio.examples(selected)) if selected else (),
         methods=methods_panel(compare_methods(view.summary, history, traits) if view else None),
         lesson=run_calibration(run_facts.calibration(view.events if view else ())),
+        decisions=studio.decisions(selected) if selected else Decisions(),
     )
 
 
@@ -149,7 +152,9 @@ def _updates(screen: ResultsScreen) -> tuple[object, ...]:
         gr.Plot(accuracy, visible=accuracy is not None),
         screen.methods,
         screen.lesson,
-        story.story(screen.view) + runs.config_fold(screen.view),
+        story.story(screen.view)
+        + decisions_panel(screen.decisions)
+        + runs.config_fold(screen.view),
         gr.Dropdown(
             choices=example_choices(screen.examples), value=first, visible=first is not None
         ),

@@ -61,14 +61,20 @@ def meter_words(number: int, tokens: int, most: int) -> str:
 
 # --- a run, traced back -----------------------------------------------------------------------
 DECISIONS_TITLE: Final = "Which decision was right"
-DECISIONS_HEAD: Final[Sequence[str]] = ("Question", "Text before", "Preferred", "Rejected")
+DECISIONS_HEAD: Final[Sequence[str]] = (
+    "Question",
+    "Text before",
+    "Went on, preferred",
+    "Went on, rejected",
+)
+NOTHING_BEFORE: Final = "(nothing)"
 
 
 def decisions_hint(num_shown: int, num_all: int) -> str:
     """Return what the table lists, and how much of it."""
-    pairs = "1 pair" if num_all == 1 else f"{num_all} pairs"
+    pairs = "1 training pair" if num_all == 1 else f"{num_all} training pairs"
     shown = f" The first {num_shown} are listed." if num_shown < num_all else ""
     return (
-        f"{pairs} of this run part at one token: both answers say the same before it, and the "
-        f"label says which way was better.{shown}"
+        f"In {pairs} of this run an answer left another at a word. What stands before it is common "
+        f"to both; the label says which way on was better.{shown}"
     )

@@ -21,6 +21,7 @@ from app.desks.priority import QueueOrder
 from app.records import (
     AlignPlan,
     CalibrationView,
+    Decisions,
     DisputedCase,
     FilePreview,
     Header,
@@ -514,6 +515,9 @@ class FakeStudio(Studio):
 
     def examples(self, run_id: str) -> list[BeforeAfter]:
         return [BeforeAfter(QUESTION, "5", make_candidate(POOR, 1), make_candidate(GOOD, 2))]
+
+    def decisions(self, run_id: str) -> Decisions:
+        return Decisions()
 
     def preview_import(self, path: Path, mapping: Mapping[str, str] | None = None) -> FilePreview:
         return look(path, mapping)

@@ -13,14 +13,16 @@ from app.components.heatmap import heatmap_value
 from app.components.meters import meters_value
 from app.ordering import Weighing
 from app.pages.explore import ExploreHandlers
-from app.records import TaskState
+from app.records import Decision, Decisions, TaskState
 from app.studio import Studio
 from app.text import branches as say
+from app.views.decisions import decisions_panel
 from app.views.rankings import ranking
 from gem_backend.config import ScoringConfig
 from gem_backend.errors import ConfigError
 from gem_backend.types import Branch
 from storage.errors import EntryError, NotFoundError
+from storage.pairs import Judgement
 from tests.app.test_heatmap import HOSTILE, tiny
 
 
@@ -173,3 +175,33 @@ def test_meters_are_there_only_while_candidates_are_drawn():
 def test_the_heatmap_has_words_for_every_button():
     words = json.loads(heatmap_value()["packed"])["words"]
     assert words.keys() >= {"compare", "pair", "on", "on_hint", "take", "other", "trace"}
+
+
+# --- a run, traced back -----------------------------------------------------------------------
+
+
+def test_a_run_is_traced_back_to_the_token(handlers, studio):
+    prompt_id = prompt_of(studio)
+    group = sampled(handlers, studio, prompt_id, count=1)
+    seen, *_ = handlers.go_on(GoOn(group[0].candidate_id, 4), group, None, 4, 2.0, 3)
+    until_over(handlers, prompt_id, seen)
+    whole = studio.candidates(prompt_id)
+    sibling = next(one for one in whole if one.branch and one.text != group[0].text)
+    case = studio.pair_candidates(group[0].candidate_id, sibling.candidate_id)
+    better = "a" if case.comparison.answer_a == sibling.text else "b"
+    studio.save_label(case, Judgement(better))
+    run = studio._runs._create("demo", studio.preset("quick"))  # as at the start of a run
+    found = studio.decisions(run.spec().run_id)
+    assert found.num_all == 1
+    before = "".join(group[0].token_texts[:4])
+    rest = sibling.text[len(before) :], group[0].text[len(before) :]
+    assert found.shown == (Decision(group[0].prompt, before, *rest),)
+
+
+def test_decisions_are_escaped_and_bounded_and_absent_without_any():
+    assert decisions_panel(Decisions()) == ""
+    hostile = Decision("<img src=x>", "<b>" * 200, "<i>" * 200, "")
+    panel = decisions_panel(Decisions((hostile,) * 20, 31))
+    assert panel.count("<tr>") == 21
+    assert "31 training pairs" in panel and "The first 20 are listed." in panel
+    assert "<img" not in panel and "<b>" not in panel and "<i>" not in panel
