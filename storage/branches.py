@@ -101,6 +101,8 @@ def pair_candidates(db: Database, first_id: str, second_id: str) -> Comparison:
         if second_id not in by_id:
             raise EntryError("Choose two answers to the same question.")
         first, second = by_id[first_id], by_id[second_id]
+        if first.text == second.text:
+            raise EntryError("Both answers say the same; choose two that differ.", "No pair made")
         project_id = get_prompt(db, prompt_id).project_id
         comparison = add_comparison(
             db, project_id, first.prompt, first.text, second.text, "sampled"

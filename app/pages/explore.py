@@ -98,7 +98,7 @@ class ExploreHandlers:
     def stop(self, prompt_id: str | None) -> object:
         """End sampling; the next poll says that it has."""
         self.actions.stop(prompt_id)
-        return gr.Button(visible=False)
+        return gr.Button(interactive=False)
 
     def pair(self, first_id: str, second_id: str) -> dict[str, str]:
         """Make a pair of two candidates and say where it waits."""

@@ -66,7 +66,8 @@ def status_words(task: TaskState, count: int = 0) -> dict[str, str]:
 
 def progress_values(task: TaskState, count: int = 0) -> tuple[object, ...]:
     """Return how sampling stands as the values of its line, its meters and "Stop"."""
-    stop = gr.Button(visible=task.state == "running")
+    is_running = task.state == "running"
+    stop = gr.Button(visible=True) if is_running else gr.Button(visible=False, interactive=True)
     return status_words(task, count), meters_value(task, SamplingConfig().max_new_tokens), stop
 
 

@@ -425,6 +425,9 @@ class FakeStudio(Studio):
         self.branched = (point, alternative)
         return TaskState("idle")
 
+    def stop_sampling(self, prompt_id: str) -> None:
+        self.task = TaskState("stopped")
+
     def sampling_state(self, prompt_id: str) -> TaskState:
         if self.sampled_with is None or self.sampled_with[0] != prompt_id:
             return TaskState("idle")

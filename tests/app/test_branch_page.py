@@ -120,7 +120,7 @@ def test_a_token_that_is_not_shown_begins_nothing(handlers):
 def test_stopping_keeps_nothing_and_says_so(handlers, studio):
     prompt_id = prompt_of(studio)
     seen, *_ = handlers.sample(prompt_id, "", None, 16, 1.0, 0)
-    assert handlers.stop(prompt_id).visible is False
+    assert handlers.stop(prompt_id).interactive is False
     assert until_over(handlers, prompt_id, seen) == text.STOPPED
     assert studio.candidates(prompt_id) == []
     assert handlers.actions.poll("demo", prompt_id, Watched(TaskState("stopped")), (), "") is None

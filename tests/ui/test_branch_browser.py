@@ -6,7 +6,9 @@ import pytest
 from playwright.sync_api import expect
 
 from app import text
+from app.records import TaskState
 from app.studio import Studio
+from gem_backend.config import SamplingConfig
 from gem_backend.types import Branch
 from tests.app.fakes import demo_studio
 from tests.app.serving import serving
@@ -125,3 +127,23 @@ def test_a_third_answer_takes_the_place_of_the_first(page, tmp_path):
         )
         assert pressed == ["false", "true", "true", "false", "false"]
         expect(page.locator(".gs-pairing")).to_contain_text("Rank 2 of 5 · Rank 3 of 5")
+
+
+def test_meters_move_in_place_until_sampling_is_stopped(page, trouble):
+    studio = demo_studio()
+    studio.sampled_with = ("p0", SamplingConfig(), None)
+    studio.task = TaskState("running", 0, 500, tokens=(3, 40))
+    with serving(studio) as app:
+        page.goto(f"{app.local_url}?tab=explore")
+        meters = page.locator("#explore-meters meter")
+        expect(meters).to_have_count(2)
+        meters.first.evaluate("one => { one.dataset.kept = 'yes'; }")
+        studio.task = dataclasses.replace(studio.task, tokens=(128, 200))
+        expect(page.locator(".gs-meters")).to_contain_text("Answer 1: 128 of at most 256 tokens")
+        expect(meters.first).to_have_attribute("data-kept", "yes")
+        assert meters.first.evaluate("one => one.value / one.max") == 0.5
+        page.locator("#explore-stop").click()
+        expect(page.locator("#explore-status")).to_contain_text(text.STOPPED)
+        expect(meters).to_have_count(0)
+        expect(page.locator("#explore-stop")).to_be_hidden()
+        assert trouble == []
