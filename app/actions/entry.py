@@ -55,6 +55,7 @@ class EntryActions:
         self._studio = studio
         self._labels = labels
         self._drafts = DraftStore(Entry(), "entry", studio.drafts)
+        self._added: dict[tuple[str, str], Entry] = {}
 
     @property
     def _rater(self) -> str:
@@ -69,8 +70,8 @@ class EntryActions:
         return list(self._studio.project(project_id).reasons) if project_id else []
 
     def keep(self, project_id: str, entry: Entry) -> None:
-        """Keep what is being typed."""
-        if project_id:
+        """Keep what is being typed; the last words of what was just added may come late."""
+        if project_id and entry != self._added.get((self._rater, project_id)):
             self._drafts.put(self._rater, project_id, entry)
 
     def enter(self, project_id: str, entry: Entry) -> LabelScreen:
@@ -101,6 +102,7 @@ class EntryActions:
             )
             self._studio.save_label(case, said)
             screen = self._labels.next(project_id, text.PAIR_LABELLED)
+        self._added[self._rater, project_id] = entry
         self._drafts.drop(self._rater, project_id)
         return screen
 

@@ -115,7 +115,13 @@ def build_data_page(studio: Studio, project_id: gr.State) -> PageHandles:
 
     opened = gr.State(0.0)  # what takes longer is drawn by an event of its own
     settling = [project_id, *disputes.held]
-    listen(opened.change, disputes.refreshed, settling, disputes.outputs, mode="always_last")
+
+    def draw_disputes(opened_at: float, project_id: str, *held: object) -> object:
+        # 0 where the page was never drawn: for somebody who may not see it
+        return disputes.refreshed(project_id, *held) if opened_at else gr.skip()
+
+    drawn: list[Block] = [opened, *settling]
+    listen(opened.change, draw_disputes, drawn, disputes.outputs, mode="always_last")
     listen(imports.ended.change, handlers.counts, [project_id], [counts])
     listen(imports.ended.change, agreement.judged, [project_id], agreement.outputs)
 

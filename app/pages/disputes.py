@@ -71,7 +71,7 @@ class DisputesCard:
         # Two presses may be on their way at once: the second is not for the case that comes next.
         listen(settle.click, self.settle, [*given, self._chooser, *answer], self.outputs)
         listen(withdraw.click, self.withdraw, given, self.outputs)
-        listen_to_typing(answer, self.keep, [self._case, *answer])
+        listen_to_typing(answer, self.keep, [self._case, self._chooser, *answer])
 
     @property
     def access(self) -> Access:
@@ -129,9 +129,9 @@ class DisputesCard:
         return draft.choice, draft.strength, draft.is_acceptable, boxes, draft.rationale
 
     @for_admins
-    def keep(self, case: Case | None, *typed: object) -> None:
-        """Keep what is being said of the case at hand."""
-        if case is not None:
+    def keep(self, case: Case | None, shown: str | None, *typed: object) -> None:
+        """Keep what is being said of the case at hand; what comes late is of the one before."""
+        if case is not None and shown == _key(case):
             self._drafts.put(self.access.current().rater, case, _said(typed))
 
     def _draft(self, case: Case) -> Settlement:

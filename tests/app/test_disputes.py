@@ -109,7 +109,8 @@ def test_card_keeps_what_is_said_of_a_case_until_it_is_settled(card, studio):
     second = studio.disputed[1].case
     reason = studio.project("demo").reasons[0]
     half = ("left", 3, False, [reason], "half a sent")
-    card.keep(second, *half)
+    card.keep(second, "c0", "left", 1, True, [], "of the case before")
+    card.keep(second, "c1", *half)
     with gr.Blocks():
         again = DisputesCard(studio, gr.State("demo"))  # the studio after a restart
 

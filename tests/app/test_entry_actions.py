@@ -150,3 +150,13 @@ def test_a_label_that_came_from_a_file_is_not_judged_over_either(real, tmp_path)
     with pytest.raises(DataError, match="imported"):
         actions.enter(project_id, Entry(*PAIR, "b"))
     assert len(label_log(real._db, project_id)) == 1
+
+
+def test_last_words_that_come_late_do_not_bring_an_added_pair_back(actions):
+    """The browser tells of a field that is left when the button is pressed already."""
+    said = Entry("Q", "yes", "no", "a", rationale="why")
+    actions.enter("demo", said)
+    actions.keep("demo", said)
+    assert actions.entry("demo") == Entry()
+    actions.keep("demo", Entry("Q2"))
+    assert actions.entry("demo") == Entry("Q2")
