@@ -1,5 +1,6 @@
 """Every page by axe-core's rules, in light and dark, wide and narrow; and Label without a mouse."""
 
+import re
 from pathlib import Path
 
 import pytest
