@@ -410,10 +410,12 @@ class Studio:
         self._refuse_during_run()
         return self._calibration.start(project_id, adapter, self._adapter_dir(adapter))
 
+    @for_admins
     def calibration_state(self, project_id: str, adapter: str | None) -> TaskState:
         """Return how that learning stands."""
         return self._calibration.state(project_id, adapter)
 
+    @for_admins
     def calibration(
         self, project_id: str, adapter: str | None, scoring: ScoringConfig | None = None
     ) -> CalibrationView:
@@ -452,6 +454,7 @@ class Studio:
         """Return a preset's settings for the studio's model."""
         return self._runs.preset(preset, seed)
 
+    @for_admins
     def plan(self, project_id: str, config: RunConfig) -> AlignPlan:
         """Return in numbers what a run with these settings would do."""
         return self._runs.plan(project_id, config)

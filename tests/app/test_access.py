@@ -19,11 +19,10 @@ from tests.app.test_past_is_fixed import plausible, upload
 
 # What a rater may ask for; all else is an admin's.
 FOR_ALL = {
-    "access", "active_run", "adapters", "answers_to_order", "calibration", "calibration_state",
-    "case", "close", "enter_pair", "header", "hold", "is_judged", "label_progress", "model",
-    "next_turn", "plan", "preset", "project", "projects", "recent_labels",
-    "run_traits", "runs", "sampled_case_state", "sampling_state", "save_label", "save_order",
-    "set_password", "skip_case", "start_sampled_case", "undo", "warm_up",
+    "access", "active_run", "adapters", "answers_to_order", "case", "close", "enter_pair", "header",
+    "hold", "is_judged", "label_progress", "model", "next_turn", "preset", "project", "projects",
+    "recent_labels", "run_traits", "runs", "sampled_case_state", "sampling_state", "save_label",
+    "save_order", "set_password", "skip_case", "start_sampled_case", "undo", "warm_up",
 }  # fmt: skip
 
 
