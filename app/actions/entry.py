@@ -100,8 +100,9 @@ class EntryActions:
                 entry.rationale.strip(),
                 reasons=reasons,
             )
-            self._studio.save_label(case, said)
-            screen = self._labels.next(project_id, text.PAIR_LABELLED)
+            is_saved = self._studio.save_label(case, said)  # else another tab judged it just now
+            words = text.PAIR_LABELLED if is_saved else text.PAIR_ADDED
+            screen = self._labels.next(project_id, words)
         self._added[self._rater, project_id] = entry
         self._drafts.drop(self._rater, project_id)
         return screen
