@@ -29,7 +29,7 @@ def compared(numbers: Sequence[float], *, is_place: bool) -> Iterator[tuple[int,
     for first, second in itertools.combinations(range(len(values)), 2):
         gap = values[first] - values[second]
         better, worse = (first, second) if gap >= 0 else (second, first)
-        yield better, worse, min(max(round(abs(gap)), 1), 3) if gap else 0
+        yield better, worse, max(round(min(abs(gap), 3)), 1) if gap else 0
 
 
 def number_of(value: object, name: str) -> float:

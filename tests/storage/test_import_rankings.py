@@ -155,3 +155,10 @@ def test_preview_names_rankings(tmp_path, row):
     found = preview(path)
     assert (found.format, found.problems) == ("ranked answers", ())
     assert len(found.rows) == (6 if len(row) == 3 and ANSWERS in row.values() else 0)
+
+
+def test_scores_of_any_size_are_strengths(load):
+    labels, refused = load(ranked(scores=[1e308, 0.5, 0.4, -1e308]))
+    assert refused == []
+    assert labels["best", "worst"] == 3
+    assert labels["good", "as good"] == 1
