@@ -107,7 +107,7 @@ def import_file(  # noqa: PLR0913 - the last three only the page and the command
         try:
             plan = plan_storing(db, skipped)
             progress.report()
-        except Exception:
+        except BaseException:
             with contextlib.suppress(StorageError):
                 drop_staging(db, staging)
             raise

@@ -59,6 +59,19 @@ WHERE staged.prompt_id = decided.prompt_id
     AND staged.kind <> 'prompt' AND staged.split <> decided.split
 """
 
+# Somebody may have entered the question since the plan was made, and so put it in a split.
+_SPLIT_SINCE = """
+staged.kind <> 'prompt' AND prompts.split <> 'pool' AND staged.split <> prompts.split
+"""
+_CONFLICTS_SINCE = (
+    "SELECT DISTINCT staged.line, prompts.split FROM staged JOIN prompts USING (prompt_id)"  # noqa: S608 - ours
+    f" WHERE {_SPLIT_SINCE}"
+)
+_DROP_CONFLICTS_SINCE = (
+    "DELETE FROM staged USING prompts"  # noqa: S608 - our own text
+    f" WHERE staged.prompt_id = prompts.prompt_id AND {_SPLIT_SINCE}"
+)
+
 _SAVE_PROMPTS = """
 INSERT INTO prompts (prompt_id, project_id, prompt, split, gold_answer, created_at)
 SELECT prompt_id, $project, prompt, decided.split, decided.gold_answer, $now
@@ -156,12 +169,12 @@ SELECT
 FROM new ORDER BY place
 """  # noqa: S608 - our own text
 
-# What somebody said here is newer than what a file says of them; only their own hand changes it,
-# and no file settles a case on which anybody here has a label. A row that was imported before is no
-# news.
+# What somebody said here, a withdrawal too, is newer than what a file says of them; only their own
+# hand changes it, and no file settles a case of which anybody here has spoken. A row that was
+# imported before is no news.
 _OVERRULING = f"""
 WITH own AS (
-    SELECT pair_id, rater, is_final FROM labels WHERE NOT is_imported
+    SELECT pair_id, rater, is_final FROM label_events WHERE NOT is_imported AND kind <> 'skip'
 ), said AS (
     SELECT
         place, line, pair_id, rater, strength, staged.is_acceptable, rationale, reasons, is_final,
@@ -193,7 +206,7 @@ WHERE seq > $newest AND NOT is_imported AND kind <> 'skip'
 _OVERTAKEN = f"""
 WITH said AS ({_SAID_SINCE})
 SELECT place, line, kind, is_final FROM staged
-WHERE kind IN ('label', 'event') AND if(
+WHERE place >= $start AND kind IN ('label', 'event') AND if(
     is_final IS TRUE,
     pair_id IN (SELECT pair_id FROM said),
     (pair_id, rater) IN (SELECT (pair_id, rater) FROM said)
@@ -279,6 +292,9 @@ def _save_in_parts(
     def save_prompts(part: Part) -> int:
         db.execute(_UPDATE_PROMPTS, part)
         db.execute(_SAVE_PROMPTS, {**part, **where})
+        for line, split in db.query(_CONFLICTS_SINCE):
+            plan.skipped.add(SkippedRow(int(str(line)), _conflict(str(split))))
+        db.execute(_DROP_CONFLICTS_SINCE)
         return 0
 
     def save_pairs(part: Part) -> int:
@@ -286,11 +302,11 @@ def _save_in_parts(
         return 0
 
     def save_labels(part: Part) -> int:
-        plan.skipped.add(*_refuse_overtaken(db, plan.newest))
+        plan.skipped.add(*_refuse_overtaken(db, plan.newest, part["start"]))
         return db.execute(_SAVE_LABELS, {**part, **brought, "monotonic": monotonic})
 
     def save_events(part: Part) -> int:
-        plan.skipped.add(*_refuse_overtaken(db, plan.newest))
+        plan.skipped.add(*_refuse_overtaken(db, plan.newest, part["start"]))
         return db.execute(SAVE_EVENTS, {**part, **brought})
 
     def stand(part: Part) -> int:
@@ -327,12 +343,12 @@ def _next_size(rows: int, most: int, took_s: float) -> int:
     return min(rows * 2, most) if took_s < _PART_S / 4 else rows
 
 
-def _refuse_overtaken(db: Database, newest: int) -> list[SkippedRow]:
-    """Unstage the rows on which their raters have said something since."""
+def _refuse_overtaken(db: Database, newest: int, start: int) -> list[SkippedRow]:
+    """Unstage the rows, from a place on, of which their raters have said something since."""
     since = {"newest": newest}
     if not db.query(f"{_SAID_SINCE} LIMIT 1", since):
         return []
-    return _unstage(db, db.query(_OVERTAKEN, since))
+    return _unstage(db, db.query(_OVERTAKEN, {**since, "start": start}))
 
 
 def _unstage(db: Database, found: list[tuple[object, ...]]) -> list[SkippedRow]:

@@ -180,15 +180,48 @@ def test_changed_mind_in_a_file_keeps_the_last_word_and_the_log(db, project_id, 
     assert len(label_log(db, project_id)) == 2
 
 
-def test_withdrawn_label_can_be_imported_back(db, project_id, tmp_path):
+def test_file_does_not_bring_back_what_its_rater_withdrew_here(db, project_id, tmp_path):
     case = show_case(add_comparison(db, project_id, "Q", "yes", "no"), "ann")
     save_label(db, case, "ann", Judgement("b", rationale="because"))
     export_pairs(db, project_id, tmp_path / "out.jsonl", "jsonl")
-    before = content(db, project_id)
     undo(db, project_id, "ann")
-    assert import_file(db, project_id, tmp_path / "out.jsonl").imported == 1
-    assert content(db, project_id) == before
-    assert undo(db, project_id, "ann") is None  # it was imported, not said here
+    report = import_file(db, project_id, tmp_path / "out.jsonl")
+    assert (report.imported, report.already_there, report.num_skipped) == (0, 0, 1)
+    assert training_pairs(db, project_id) == []
+    assert next_turn(db, project_id, "ann").case.comparison == case.comparison
+
+
+def test_rows_that_were_stored_are_never_counted_as_refused(db, project_id, write, monkeypatch):
+    """Ann judges the first case here after the file's word on it was stored, part by part."""
+    monkeypatch.setattr("storage.import_store._LABELS", 1)
+    path = write(
+        *({"prompt": f"Q{n}", "chosen": "yes", "rejected": "no", "rater": "ann"} for n in (1, 2, 3))
+    )
+    said_here = []
+
+    def judge(_done, _total):
+        if db.count("SELECT count(*) FROM label_events") and not said_here:
+            case = show_case(add_comparison(db, project_id, "Q1", "yes", "no"), "ann")
+            said_here.append(save_label(db, case, "ann", Judgement("b")))
+
+    report = import_file(db, project_id, path, on_progress=judge)
+    assert (report.imported, report.already_there, report.skipped) == (3, 0, ())
+    assert len(said_here) == 1
+
+
+def test_question_that_was_entered_meanwhile_takes_no_held_out_row(db, project_id, write):
+    row = {"prompt": "Q", "chosen": "yes", "rejected": "no", "split": "held_out"}
+    entered = []
+
+    def enter(_done, total):
+        if total and not entered:
+            entered.append(add_comparison(db, project_id, "Q", "maybe", "never"))
+
+    report = import_file(db, project_id, write(row), on_progress=enter)
+    assert entered
+    assert report.imported == 0
+    assert "already used for training" in report.skipped[0].reason
+    assert training_pairs(db, project_id) == []
 
 
 def test_older_export_does_not_overrule_what_its_rater_said_since(db, project_id, tmp_path):
