@@ -19,7 +19,16 @@ def test_imports_keep_to_the_layers():
     assert linted.returncode == 0, linted.stdout + linted.stderr
 
 
-@pytest.mark.parametrize("module", ["app.main", "app.studio", "app.cli", "app.serve", "app.doctor"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "app.serve",
+        *(
+            pytest.param(f"app.{name}", marks=pytest.mark.slow)
+            for name in ("main", "studio", "cli", "doctor")
+        ),
+    ],
+)
 def test_studio_starts_without_loading_a_model_library(run_python, module):
     loaded = run_python("-c", f"import sys, {module}; print(*sys.modules)")
     assert loaded.returncode == 0, loaded.stderr

@@ -123,6 +123,7 @@ def test_run_folder_that_cannot_be_made_is_refused(command, demo_pairs, tmp_path
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a folder that nobody may write in")
+@pytest.mark.slow
 def test_folder_that_may_not_be_written_is_refused(command, demo_pairs, pairs_file, run_python):
     forbidden = "/sys/gem-studio"
     _assert_refused(command("align", demo_pairs, "--out", forbidden), forbidden)
@@ -158,6 +159,7 @@ def test_full_disk_is_refused_and_loses_nothing(command, run_python, demo_pairs,
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.slow
 def test_result_that_cannot_be_written_is_refused(tmp_path):
     words = ["doctor", "--json", "--data-dir", str(tmp_path)]
     with open("/dev/full", "w") as full:
@@ -175,6 +177,7 @@ def test_result_that_cannot_be_written_is_refused(tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.slow
 def test_progress_that_cannot_be_written_does_not_end_the_command(tmp_path):
     words = ["doctor", "--data-dir", str(tmp_path)]
     script = (
@@ -293,6 +296,7 @@ def test_doctor_ends_with_one_json_object(command):
     assert {"machine", "memory", "database", "torch"} <= {row["topic"] for row in findings}
 
 
+@pytest.mark.slow
 def test_doctor_speaks_in_sentences_without_json(command):
     done = command("doctor")
     lines = done.stdout.splitlines()
@@ -357,6 +361,7 @@ def test_imported_pairs_come_out_again(command, pairs_file, tmp_path):
     assert {key: row[key] for key in PAIR} == PAIR
 
 
+@pytest.mark.slow
 def test_what_trains_leaves_without_the_rest(command, pairs_file, tmp_path):
     tie = {"prompt": "Tie", "chosen": "a", "rejected": "b", "verdict": "tie"}
     rows = [{"prompt": f"Q{n}", "chosen": "a", "rejected": "b", "split": "train"} for n in range(9)]
@@ -409,6 +414,7 @@ def test_bad_rows_are_named_by_line_and_good_ones_kept(command, pairs_file):
     assert [row["line"] for row in report["skipped"]] == [2, 3]
 
 
+@pytest.mark.slow
 def test_unknown_project_is_refused(command, tmp_path):
     done = command("export", "--project", "Ward 9", "--out", tmp_path / "x.jsonl")
     _assert_refused(done, "Ward 9")
@@ -434,12 +440,14 @@ def test_accounts_are_made_shown_and_closed(tmp_path, capsys):
     assert made["one_time_password"] not in json.dumps(listed)
 
 
+@pytest.mark.slow
 def test_file_that_is_no_table_is_refused(command, tmp_path):
     picture = tmp_path / "picture.jsonl"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n\x00\xff\xfe" * 50)
     _assert_refused(command("import", picture, "--project", "Ward 3"))
 
 
+@pytest.mark.slow
 def test_data_folder_in_use_is_refused(command, pairs_file, tmp_path):
     hold = (
         "import sys, pathlib; from storage.database import Database\n"
@@ -455,6 +463,7 @@ def test_data_folder_in_use_is_refused(command, pairs_file, tmp_path):
     _assert_refused(done, "already open")
 
 
+@pytest.mark.slow
 def test_data_folder_that_holds_something_else_is_refused(command, pairs_file, tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
@@ -490,6 +499,7 @@ def test_demo_runs_the_whole_loop(command):
 # --- studio -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_port_in_use_is_refused(command):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -48,7 +48,7 @@ def llama_folder(tmp_path):
     return tmp_path / "llama"
 
 
-@pytest.mark.parametrize("which", ["demo", "folder"])
+@pytest.mark.parametrize("which", ["demo", pytest.param("folder", marks=pytest.mark.slow)])
 def test_score_equals_the_naive_float64_computation(which, llama_folder, run_python):
     model = "demo" if which == "demo" else str(llama_folder)
     words = ["--model", model, "--prompt", PROMPT, "--completion", COMPLETION, "--json"]

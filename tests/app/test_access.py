@@ -109,6 +109,7 @@ def test_a_rater_may_not_do_what_is_an_admins(monkeypatch, tmp_path):
                 method(studio, *given)
 
 
+@pytest.mark.slow
 def test_an_account_that_was_closed_is_refused_at_the_next_press(tmp_path):
     with Database(tmp_path / DATABASE_FILE) as db:
         account(db, "anna", "admin")
@@ -127,6 +128,7 @@ def test_an_account_that_was_closed_is_refused_at_the_next_press(tmp_path):
 
 
 @pytest.mark.parametrize("change", ["remove", "invite"])
+@pytest.mark.slow
 def test_an_account_that_was_closed_or_renewed_is_logged_out(tmp_path, change):
     with Database(tmp_path / DATABASE_FILE) as db:
         account(db, "anna", "admin")
@@ -174,6 +176,7 @@ def answer_to(client, index, data):
         return next(line for line in lines.iter_lines() if "process_completed" in line)
 
 
+@pytest.mark.slow
 def test_a_one_time_password_opens_nothing_but_the_choice_of_another(tmp_path):
     with Database(tmp_path / DATABASE_FILE) as db:
         account(db, "anna", "admin")
@@ -195,6 +198,7 @@ def test_a_one_time_password_opens_nothing_but_the_choice_of_another(tmp_path):
         assert text_raters.CHOOSE_PASSWORD not in str(call(client, app, "values", []))
 
 
+@pytest.mark.slow
 def test_an_expired_one_time_password_opens_nothing_and_says_so(tmp_path):
     with Database(tmp_path / DATABASE_FILE) as db:
         account(db, "anna", "admin")

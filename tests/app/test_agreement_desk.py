@@ -11,16 +11,9 @@ from app.desks.agreement import AgreementDesk
 from app.pages.agreement import AgreementCard
 from app.tasks import Tasks
 from app.text import agreement as say
-from storage.database import Database
 from storage.pairs import Judgement, add_comparison, save_label, show_case
 from storage.projects import create_project
 from tests.app.fakes import FakeStudio
-
-
-@pytest.fixture
-def db():
-    with Database(None) as db:
-        yield db
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from app.pages.audit import AuditFold
 from app.records import LogAsked, LogLine, LogPart
 from app.views.audit import log_html
 from gem_backend.errors import DataError
-from storage.database import Database
 from storage.identity import utc_now
 from storage.pairs import Judgement, add_comparison, save_label, show_case, skip
 from storage.projects import create_project
@@ -16,12 +15,6 @@ from storage.recent import undo
 from tests.app.fakes import FakeStudio
 
 HOSTILE = "<img src=x onerror=alert(1)> ${alert(1)} {{value}}"
-
-
-@pytest.fixture
-def db():
-    with Database(None) as database:
-        yield database
 
 
 @pytest.fixture

@@ -68,6 +68,7 @@ def cards(group):
     return ranking(group, Weighing(ScoringConfig()))
 
 
+@pytest.mark.slow
 def test_siblings_join_the_order_and_say_which_rank_they_left(handlers, studio):
     prompt_id = prompt_of(studio)
     group = sampled(handlers, studio, prompt_id)
@@ -86,6 +87,7 @@ def test_siblings_join_the_order_and_say_which_rank_they_left(handlers, studio):
     assert all(words in shown["cards"][one.candidate_id]["badges"] for one in siblings)
 
 
+@pytest.mark.slow
 def test_a_pair_of_candidates_is_first_on_label(handlers, studio):
     group = sampled(handlers, studio, prompt_of(studio))
     first, second = group[0], next(one for one in group if one.text != group[0].text)

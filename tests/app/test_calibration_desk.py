@@ -11,7 +11,6 @@ from gem_backend.config import ScoringConfig
 from gem_backend.engine import ScoredAnswer
 from gem_backend.errors import EngineError
 from gem_backend.types import Case, ExpertOrder, PreferencePair
-from storage.database import Database
 from storage.pairs import Judgement, add_comparison, save_label
 from storage.projects import create_project, upsert_prompt
 from storage.recent import undo
@@ -19,12 +18,6 @@ from tests.app.fakes import make_candidate
 from tests.app.fakes_engine import FakeEngine
 
 LIKED, DISLIKED = "It is so.\nFinal Answer: 2", "It may be so.\nFinal Answer: 3"
-
-
-@pytest.fixture
-def db():
-    with Database(None) as database:
-        yield database
 
 
 @pytest.fixture
@@ -192,6 +185,7 @@ def test_a_model_that_fails_is_one_sentence_and_changes_nothing(desk, engine, pr
     assert desk.view(project_id, None, ScoringConfig()) == before
 
 
+@pytest.mark.slow
 def test_a_fit_of_many_comparisons_takes_a_moment_only(desk, project_id, label):
     for number in range(128):
         label(f"Q{number}", "ab"[number % 2], "ann")

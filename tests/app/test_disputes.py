@@ -11,18 +11,11 @@ from app.records import DisputedCase, OneVerdict
 from app.views.disputes import dispute_html
 from gem_backend.errors import DataError
 from gem_backend.types import DEFAULT_REASONS, Case, Comparison
-from storage.database import Database
 from storage.pairs import Judgement, add_comparison, save_label, show_case, training_pairs
 from storage.projects import create_project, update_project
 from tests.app.fakes import FakeStudio
 
 HOSTILE = "<img src=x onerror=alert(1)> ${alert(1)}"
-
-
-@pytest.fixture
-def db():
-    with Database(None) as database:
-        yield database
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import time
 
-import pytest
-
 from app.actions.label import Drafts, LabelActions
 from app.actions.label_records import Draft, Words
 from app.actions.order import OrderActions
@@ -11,19 +9,12 @@ from app.desks import drafts as desks
 from app.desks.drafts import DraftsDesk
 from app.drafts import DraftStore
 from app.studio import Studio
-from storage.database import Database
 from storage.drafts import DraftKey
 from storage.errors import DiskFullError
 from tests.app.fakes import make_case
 from tests.app.test_label_page import chose
 
 SAID = Draft("a", 3, False, ("safety",), Words("because", "a better one"))
-
-
-@pytest.fixture
-def db():
-    with Database(None) as db:
-        yield db
 
 
 def stored(db):

@@ -13,7 +13,6 @@ from app.tasks import Tasks
 from app.text import imports as say
 from gem_backend.errors import DataError
 from storage import exchange
-from storage.database import Database
 from storage.errors import EntryError
 from storage.pairs import training_pairs
 from storage.projects import create_project, list_prompts
@@ -69,12 +68,6 @@ def wait_for_end(desk, project_id):
 def write(path, *rows):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
-
-
-@pytest.fixture
-def db():
-    with Database(None) as db:
-        yield db
 
 
 @pytest.fixture

@@ -151,6 +151,7 @@ def routes(router, found=()):
             yield route.path, sorted(getattr(route, "methods", None) or [])
 
 
+@pytest.mark.slow
 def test_no_address_of_the_server_changes_what_was_said(studio, app, client, unchanged):
     known = [*routes(app.app)]
     assert len(known) > 60

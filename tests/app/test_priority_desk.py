@@ -11,18 +11,11 @@ from app.text import priority as say
 from gem_backend.errors import DataError, EngineError
 from gem_backend.next_cases import CONFLICT
 from gem_backend.types import Case
-from storage.database import Database
 from storage.pairs import Judgement, add_comparison, next_turn, save_label
 from storage.projects import create_project, upsert_prompt
 from tests.app.fakes_engine import FakeEngine
 
 LIKED, DISLIKED = "It is so.\nFinal Answer: 2", "It may be so.\nFinal Answer: 3"
-
-
-@pytest.fixture
-def db():
-    with Database(None) as database:
-        yield database
 
 
 @pytest.fixture
@@ -122,6 +115,7 @@ def test_case_with_an_unreadable_answer_comes_after_the_others(desk, db, engine,
     assert next_turn(db, project_id, "ann").case.comparison.prompt == "Q1"
 
 
+@pytest.mark.slow
 def test_no_more_than_the_limit_are_read_and_the_rest_comes_after(desk, db, engine, project_id):
     for number in range(MOST_CASES + 2):
         add_comparison(db, project_id, f"Q{number}", LIKED, DISLIKED)

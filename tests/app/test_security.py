@@ -161,6 +161,7 @@ def test_studio_without_a_private_folder_is_not_served(monkeypatch):
         launch_options()
 
 
+@pytest.mark.slow
 def test_environment_cannot_open_the_studio():
     hostile = {
         "GRADIO_SHARE": "True",

@@ -151,6 +151,7 @@ def test_answers_of_different_results_come_first():
     assert distinct_answers(group, 5) == [GOOD, POOR, f"Again: {GOOD}"]
 
 
+@pytest.mark.slow
 def test_labels_of_the_demo_calibrate_the_ranking_without_held_out_ones(studio):
     studio.start_calibration("demo", None)
     wait_until(lambda: studio.calibration_state("demo", None).state != "running")
@@ -282,6 +283,7 @@ def test_time_left_goes_by_earlier_runs_else_by_the_pace_of_the_steps():
     assert eta_s(dataclasses.replace(status, state="done"), [started], 50.0) is None
 
 
+@pytest.mark.slow
 def test_a_second_studio_on_the_same_folder_is_refused(studio, tmp_path, run_python):
     code = (
         "import sys; from pathlib import Path; from app.studio import Studio\n"

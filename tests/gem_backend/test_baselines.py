@@ -185,7 +185,7 @@ def seen(monkeypatch):
     return rows
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_AND_SLOW_OTHERS)
 def test_trl_trains_on_the_ids_of_our_own_trainer(warm_policy, demo_pairs, seen, method):
     config = demo_settings(method, batch_size=2)
     pairs = demo_pairs[:4]
@@ -203,6 +203,7 @@ def test_trl_trains_on_the_ids_of_our_own_trainer(warm_policy, demo_pairs, seen,
         assert set(seen["pairs"]) == both
 
 
+@pytest.mark.slow
 def test_the_policys_phase_trains_on_the_very_ids_that_were_sampled(
     adapted_policy, seen, monkeypatch
 ):
@@ -276,6 +277,7 @@ def test_sft_loss_is_the_mean_over_the_answers_tokens(adapted_policy):
 
 
 @pytest.mark.parametrize("method", ONE_AND_SLOW_OTHERS)
+@pytest.mark.slow
 def test_the_gradient_does_not_depend_on_the_token_budget_of_a_pass(adapted_policy, method):
     def first_step(max_tokens):
         policy = copy.deepcopy(adapted_policy)
@@ -320,7 +322,7 @@ def assert_given_back(policy, before):
     assert after == before
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_AND_SLOW_OTHERS)
 def test_only_the_adapters_weights_change_and_nothing_is_left_behind(
     adapted_policy, method, capfd, tmp_path, monkeypatch
 ):
@@ -337,7 +339,7 @@ def test_only_the_adapters_weights_change_and_nothing_is_left_behind(
     assert capfd.readouterr().out == ""
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_AND_SLOW_OTHERS)
 def test_sampling_measuring_and_our_own_steps_work_as_before(adapted_policy, method):
     config = settings(method)
     sampler = TransformersSampler(adapted_policy)
@@ -361,6 +363,7 @@ def test_sampling_measuring_and_our_own_steps_work_as_before(adapted_policy, met
 
 
 @pytest.mark.parametrize("method", ONE_AND_SLOW_OTHERS)
+@pytest.mark.slow
 def test_measuring_between_steps_sees_the_policy_and_disturbs_nothing(adapted_policy, method):
     config, seen = settings(method), []
     quiet = copy.deepcopy(adapted_policy)
@@ -379,7 +382,8 @@ def test_measuring_between_steps_sees_the_policy_and_disturbs_nothing(adapted_po
     assert is_same(adapter(quiet), adapter(adapted_policy))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_AND_SLOW_OTHERS)
+@pytest.mark.slow
 def test_a_stop_comes_out_and_leaves_the_policy_whole(adapted_policy, method):
     before, calls = everything_but_the_adapter(adapted_policy), itertools.count(1)
 
@@ -410,7 +414,7 @@ def test_checks_lie_at_equal_portions_of_a_budget():
     assert Budget(100).checks_due(100, 0) == 0
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_AND_SLOW_OTHERS)
 def test_the_budget_is_reached_and_kept_within_one_batch(adapted_policy, method):
     budget = 700
     spent, steps, checks = train(adapted_policy, settings(method), budget, num_checks=3)
@@ -424,6 +428,7 @@ def test_the_budget_is_reached_and_kept_within_one_batch(adapted_policy, method)
         assert all(type(value) is float and math.isfinite(value) for value in figures.values())
 
 
+@pytest.mark.slow
 def test_half_of_the_budget_of_rm_ppo_goes_to_its_reward_model(adapted_policy):
     _, steps, _ = train(adapted_policy, settings("rm_ppo"), 800)
     is_reward = ["reward_model/accuracy" in figures for _, figures in steps]
@@ -437,6 +442,7 @@ def test_half_of_the_budget_of_rm_ppo_goes_to_its_reward_model(adapted_policy):
 
 
 @pytest.mark.parametrize("method", ONE_AND_SLOW_OTHERS)
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others(adapted_policy, method):
     results = []
     for seed in (1, 1, 2):
@@ -448,6 +454,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others(adapted_p
     assert not is_same(results[0], results[2])
 
 
+@pytest.mark.slow
 def test_few_prompts_and_pairs_suffice(adapted_policy):
     spent, *_ = train(
         adapted_policy, settings("rm_ppo", batch_size=8), 500, PAIRS[:2], prompts=["Why?"]
@@ -469,7 +476,7 @@ def test_rm_ppo_needs_answers_to_compare(adapted_policy):
         train(adapted_policy, config)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_AND_SLOW_OTHERS)
 def test_a_pair_too_long_is_left_out_and_never_cut(adapted_policy, seen, method):
     too_long = PreferencePair("Q", "short", "long " * 60)  # 256 bytes are the model's limit
     train(adapted_policy, settings(method), 300, [*PAIRS, too_long], PROMPTS)

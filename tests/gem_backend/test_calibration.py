@@ -211,6 +211,7 @@ def test_labels_turn_the_sign_of_a_term_that_marks_wrong_answers(rng):
     assert found.agreement_before.value < 0.5 < found.agreement_after.low
 
 
+@pytest.mark.slow
 def test_agreement_after_is_never_of_the_labels_it_was_fitted_on(rng):
     """Random labels: weights that saw them would agree with clearly more than half."""
     after = []
@@ -234,6 +235,7 @@ def test_orders_that_share_an_answer_are_kept_out_together(rng):
     assert one.weights == named.weights
 
 
+@pytest.mark.slow
 def test_more_labels_agree_more(rng):
     """Means of so many worlds have deviations of about 0.04, 0.03 and 0.02."""
     shift = np.array([0.0, -4.0, 4.0, 2.0, -4.0])
@@ -265,6 +267,7 @@ def prior_simulations():
     return worlds
 
 
+@pytest.mark.slow
 def test_intervals_of_the_weights_cover_the_truth(prior_simulations):
     """Bayesian coverage of 1000 intervals; one deviation of the share is about 0.007."""
     covered = []
@@ -274,6 +277,7 @@ def test_intervals_of_the_weights_cover_the_truth(prior_simulations):
     assert 0.91 < np.mean(covered) < 0.985
 
 
+@pytest.mark.slow
 def test_deviations_of_the_skills_are_right(prior_simulations):
     """Squared errors over variances, after taking the free origin out; 1 within 0.1."""
     new, judged = [], []

@@ -80,6 +80,7 @@ def calibrated(tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_a_calibrated_run_says_what_the_labels_say(calibrated):
     (data,) = events(calibrated, "calibration")
     found = data["calibration"]
@@ -172,6 +173,7 @@ def test_the_anchor_goes_by_where_most_pairs_come_from():
     assert chosen_anchor("dpo", pairs("sampled")) == "dpo"
 
 
+@pytest.mark.slow
 def test_an_anchor_of_pairs_starts_at_ln_2_and_falls(tmp_path):
     """The reference is the warm start, where DPO's loss of a pair is ln 2."""
     run = carry(tmp_path / "anchor", sega=SEGA.model_copy(update={"anchor": "dpo"}))

@@ -283,6 +283,7 @@ def test_a_stop_saves_and_a_resume_finishes(tmp_path):
         runner.start_worker(run, resume=True)
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_start_says_why_in_one_sentence(tmp_path):
     config = TINY.model_copy(update={"model": str(tmp_path / "no-model")})
     run = make_run(tmp_path / "failed", config)
@@ -294,6 +295,7 @@ def test_a_run_that_cannot_start_says_why_in_one_sentence(tmp_path):
     assert "Traceback" in run.log_file.read_text()
 
 
+@pytest.mark.slow
 def test_a_run_that_did_harm_says_so_and_offers_no_adapter(tmp_path):
     """Trained on the rejected answers, the model comes out worse on the held-out pairs."""
     swapped = tuple(

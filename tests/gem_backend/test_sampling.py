@@ -46,6 +46,7 @@ def test_temperature_sharpens_and_top_p_cuts():
     assert draws(logits, [0.0, 0.1], top_p=0.7) == [1, 1]
 
 
+@pytest.mark.slow
 def test_many_draws_follow_the_models_distribution(sampler, tiny_policy):
     """2,000 first tokens against the exact probabilities: total variation under sampling noise."""
     prompt = encode_prompt(tiny_policy.tokenizer, "Why?", PromptConfig())

@@ -1,6 +1,6 @@
-"""A database in memory, a project in it, and candidates to store."""
+"""A project in the test's database, and candidates to store."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,12 +10,6 @@ from storage.database import Database
 from storage.projects import create_project
 
 REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
-
-
-@pytest.fixture
-def db() -> Iterator[Database]:
-    with Database(None) as database:
-        yield database
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from storage.training_counts import count_training
 VERDICTS = ("a", "a", "b", "tie", "both_bad", "cannot_judge")
 
 
-@pytest.fixture(params=range(6))
+@pytest.fixture(params=[0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 6))])
 def filled(db, project_id, request):
     """A project in which raters did everything there is to do; every second one holds out."""
     rng = random.Random(request.param)

@@ -229,6 +229,7 @@ def test_parts_are_smaller_where_they_take_long():
 
 
 @pytest.mark.parametrize("rows_before", [0, 1000, 1234])
+@pytest.mark.slow
 def test_stopped_import_stores_nothing_and_can_be_done_again(
     db, project_id, write_many, rows_before
 ):
@@ -418,7 +419,10 @@ with Database(folder / "studio.duckdb") as db:
 """
 
 
-@pytest.mark.parametrize("moment", ["reading", 0, 1, 6, 7, 13, 20, 24, 27])
+@pytest.mark.parametrize(
+    "moment",
+    ["reading", 13, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 1, 6, 7, 20, 24, 27))],
+)
 def test_killed_import_is_there_as_a_whole_or_not_at_all(run_python, tmp_path, write_many, moment):
     """700 rows in parts of 100: 7 parts each of prompts, pairs, labels, and what stands."""
     write_many(700)

@@ -21,6 +21,7 @@ def test_ratings_are_the_last_word_of_each_rater(db, project_id):
     assert ratings(db, "another") == []
 
 
+@pytest.mark.slow
 def test_ratings_do_not_depend_on_which_answer_was_stored_in_front(db, project_id):
     """Whoever comes first in an import puts what they prefer in front."""
     pairs = [(f"answer {number}", f"other {number}") for number in range(40)]

@@ -138,6 +138,7 @@ def test_events_that_are_there_are_left_alone(db, said, other, tmp_path):
     "count",
     [6000, pytest.param(130_000, marks=pytest.mark.slow)],  # more than a row group
 )
+@pytest.mark.slow
 def test_long_log_keeps_its_order(other, write, tmp_path, count):
     events = [
         EVENT | {"event_id": f"e{number}", "prompt": f"Q{number % 7}", "verdict": "ab"[number % 2]}

@@ -204,6 +204,7 @@ def test_two_answers_are_no_order(db, project_id):
     assert answers_to_order(db, case, "ann") == ()
 
 
+@pytest.mark.slow
 def test_offered_answers_are_as_many_as_can_be_saved(db, project_id, case):
     all_pairs(db, project_id, (ONE, *map(str, range(12))))
     offered = answers_to_order(db, case, "ann")

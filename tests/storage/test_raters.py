@@ -68,6 +68,7 @@ def test_last_admin_stays(db):
     assert not deactivate(db, "anna").is_active
 
 
+@pytest.mark.slow
 def test_deactivated_account_is_kept_out_until_it_is_invited_again(db):
     invite(db, "anna", "admin")
     _, password = invite(db, "bob")
@@ -101,6 +102,7 @@ def test_unknown_account_is_named(db):
         deactivate(db, "zoe")
 
 
+@pytest.mark.slow
 def test_a_one_time_password_expires_and_a_chosen_one_does_not(db):
     _, password = invite(db, "anna", "admin")
     _, kept = invite(db, "bob")

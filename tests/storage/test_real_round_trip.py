@@ -16,7 +16,9 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("file_format", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize(
+    "file_format", ["jsonl", *(pytest.param(f, marks=pytest.mark.slow) for f in ("csv", "parquet"))]
+)
 @pytest.mark.parametrize("name", FILES)
 def test_real_labels_come_back_byte_for_byte(
     db, project_id, real_data, tmp_path, name, file_format

@@ -43,6 +43,7 @@ def label(db, comparisons, rater="ann", verdict="a"):
         save_label(db, show_case(comparison, rater), rater, Judgement(verdict))
 
 
+@pytest.mark.slow
 def test_a_tenth_of_the_judgements_are_repeats_of_the_oldest_cases(db, project_id, cases):
     repeated = []
     for count in range(1, 32):

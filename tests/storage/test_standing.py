@@ -49,7 +49,7 @@ def assert_stands(db):
     assert db.query(queue) == db.query(CASES_OF_THE_LOG)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
 def test_tables_follow_the_log_event_by_event(db, project_id, seed):
     dice = random.Random(seed)
     other = create_project(db, "Other").project_id

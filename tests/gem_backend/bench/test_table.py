@@ -43,6 +43,7 @@ def test_without_gem_there_is_nothing_to_compare_with():
     assert not any("vs_gem" in name for name in row)
 
 
+@pytest.mark.slow
 def test_intervals_cover_both_the_choice_of_cases_and_of_seeds():
     """200 worlds whose cases and seeds both matter; the truth is 0.6. The pigeonhole bootstrap is
     said to be wide rather than narrow: at least 90 % of its 95 % intervals must cover."""
