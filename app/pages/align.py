@@ -281,13 +281,13 @@ def build_align_page(studio: Studio, project_id: gr.State) -> PageHandles:
         lesson = gr.HTML("", elem_classes="gem-card gem-bare")
     now: list[Block] = [parts.seen, parts.live, parts.stop, parts.resume]
     shown: list[Block] = [*now, *plots, lesson, form.column]
-    _wire(handlers, project_id, shown, parts, form)
     drawn = gr.State(0.0)  # when the page was; the labels are looked through after that
+    outputs = [*shown, *form.plan, drawn]
+    _wire(handlers, project_id, shown, outputs, parts, form)
     is_waiting, worked_out = gr.State(False), gr.State(0.0)
     health = [form.health, is_waiting]
     listen(drawn.change, handlers.health, [project_id, drawn], health, mode="always_last")
     listen(worked_out.change, handlers.health_at_last, [project_id, worked_out], health)
-    outputs = [*shown, *form.plan, drawn]
 
     def poll(
         project_id: str,
@@ -336,6 +336,7 @@ def _wire(
     handlers: AlignHandlers,
     project_id: gr.State,
     shown: list[Block],
+    outputs: list[Block],
     parts: _RunParts,
     form: FormParts,
 ) -> None:
@@ -345,6 +346,6 @@ def _wire(
     # ``change`` also fires when a preset fills the form; the last of a burst is what counts.
     changed = partial(gr.on, [setting.change for setting in form.settings])
     listen(changed, handlers.replan, everything, form.plan, mode="always_last")
-    listen(form.align.click, handlers.start, everything, [*shown, *form.plan])
+    listen(form.align.click, handlers.start, everything, outputs)
     listen(parts.stop.click, handlers.stop, [project_id], shown)
     listen(parts.resume.click, handlers.resume, [project_id], shown)
