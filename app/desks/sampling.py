@@ -19,6 +19,8 @@ from storage.errors import EntryError
 MAX_CASE_ANSWERS = 5  # ours: ten pairs, and what can be read against each other
 CASE_TEMPERATURES = (0.9, 1.2, 1.5)  # a model that is sure of its answer is asked more freely
 
+_SAME_SEED = "These answers are there already: the same seed draws the same. Change the seed."
+
 
 @dataclass(frozen=True, eq=False)
 class SamplingDesk:
@@ -72,6 +74,8 @@ class SamplingDesk:
             siblings = self.engine.branch(request, on_progress)
             with self.db.transaction():
                 whole = branches.add_to_group(self.db, group.group_id, siblings)
+                if len(whole.candidates) == len(group.candidates):
+                    raise EntryError(_SAME_SEED)
                 self._rank(group.group_id, whole.candidates)
 
         return self.tasks.start(f"sample {prompt_id}", work, config.num_candidates)

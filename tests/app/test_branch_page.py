@@ -85,6 +85,9 @@ def test_siblings_join_the_order_and_say_which_rank_they_left(handlers, studio):
     rank = shown["cards"][parent.candidate_id]["rank"].split()[1]
     words = say.leaves_words(int(rank), parent.token_texts[3])
     assert all(words in shown["cards"][one.candidate_id]["badges"] for one in siblings)
+    seen, *_ = handlers.go_on(point, whole, None, 2, 1.5, 7)
+    assert "Change the seed" in until_over(handlers, prompt_id, seen)
+    assert tuple(studio.candidates(prompt_id)) == whole
 
 
 @pytest.mark.slow
