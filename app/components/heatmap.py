@@ -12,7 +12,7 @@ from app.views.heatmap import Heat, heat
 from app.views.rankings import Ranking
 from gem_backend.types import Candidate
 
-_SCRIPTS = ("heatmap.js", "heatmap_note.js", "heatmap_pair.js")  # one script, in this order
+SCRIPTS = ("heatmap.js", "heatmap_note.js", "heatmap_pair.js")  # one script, in this order
 
 
 class Packed(TypedDict):
@@ -62,7 +62,7 @@ def heatmap(elem_id: str, *, can_go_on: bool = False) -> gr.HTML:
         html_template=(
             f'<div class="gs-cards" data-name="{elem_id}" data-goes-on="{goes_on}"></div>'
         ),
-        js_on_load="\n".join(asset(name) for name in _SCRIPTS),
+        js_on_load="\n".join(asset(name) for name in SCRIPTS),
         apply_default_css=False,
         elem_id=elem_id,
         elem_classes="gs-heatmap",

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 import gradio as gr
 import plotly.graph_objects as go
 from gradio.blocks import Block
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
 
 from app.actions.explore import Asked, ExploreActions, ExploreScreen, GoOn, Group, Watched
 from app.components.heatmap import Packed
 from app.events import listen
 from app.live_text import said
+from app.offline_page import offline_page
 from app.pages import PageHandles
 from app.pages.explore_parts import (
     LessonParts,
@@ -31,8 +34,10 @@ from app.pages.explore_values import (
 )
 from app.records import TaskState
 from app.studio import Studio
+from app.text import offline as say_offline
 from app.views.cases import listed_html, prompt_html
 from gem_backend.config import SamplingConfig
+from gem_backend.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,14 @@ class ExploreHandlers:
         """Show what was just learned, in the card and in the order."""
         return self.reorder(project_id, group, *asked), *self.relearn(project_id, group, *asked)
 
+    def save_page(self, project_id: str, group: Group, *asked: object) -> gr.File:
+        """Offer the group, in its order, as a page that opens without the studio."""
+        if not group:
+            raise ConfigError(say_offline.NOTHING)
+        page = offline_page(group, self.actions.weighing(project_id, group, Asked.of(asked)))
+        path = save_bytes_to_cache(page.encode(), say_offline.FILE_NAME, get_upload_folder())
+        return gr.File(path, visible=True)
+
     def show_trace(
         self, candidate_id: str, project_id: str, group: Group, *asked: object
     ) -> go.Figure | None:
@@ -177,7 +190,8 @@ class ExploreHandlers:
     def _group_and_lesson(self, project_id: str, group: Group, wish: Asked) -> tuple[object, ...]:
         weighing = self.actions.weighing(project_id, group, wish)
         lesson = self.actions.lesson(project_id, group, wish)
-        return *group_values(group, weighing), *lesson_values(lesson), said("")
+        shown = *group_values(group, weighing), *lesson_values(lesson)
+        return *shown, said(""), gr.File(None, visible=False)
 
 
 def _sampling_config(how: tuple[float | None, ...]) -> SamplingConfig:
@@ -219,6 +233,7 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         lesson.card,
         lesson.learn,
         results.paired,
+        results.saved,
     ]
     queue_parts: list[Block] = [lesson.ask_first, lesson.ordered]
     shown: list[Block] = [seen, *controls.progress, lesson.status, *queue_parts, *drawn]
@@ -305,3 +320,4 @@ def _connect_order(
         return handlers.show_trace(str(event.id), project_id, group, *asked)
 
     listen(results.cards.show_trace, show_trace, ordered, [results.trace])
+    listen(results.save.click, handlers.save_page, ordered, [results.saved])

@@ -12,6 +12,7 @@ from app.desks.priority import MOST_CASES
 from app.live_text import live_text
 from app.text import branches as say_branches
 from app.text import calibration as say
+from app.text import offline as say_offline
 from app.text import priority as text_priority
 from app.text import prompts as say_prompts
 from app.views.heatmap import legend_html
@@ -89,6 +90,8 @@ class Results:
     order: gr.HTML
     paired: gr.HTML
     trace: gr.Plot
+    save: gr.Button
+    saved: gr.File
 
 
 def build_controls() -> Controls:
@@ -213,4 +216,9 @@ def build_results() -> Results:
         paired = live_text("explore-paired")
         with gr.Column(elem_classes="gs-panel gem-plot"):
             trace = gr.Plot(show_label=False, container=False, elem_id="explore-trace")
-    return Results(group, empty, column, agreed, cards, order, paired, trace)
+        with gr.Row(elem_classes="gs-actions"):
+            save = gr.Button(say_offline.BUTTON, elem_id="explore-save", scale=0, min_width=320)
+        saved = gr.File(
+            label=say_offline.FILE, visible=False, interactive=False, elem_id="explore-saved"
+        )
+    return Results(group, empty, column, agreed, cards, order, paired, trace, save, saved)
