@@ -68,7 +68,6 @@ def cards(group):
     return ranking(group, Weighing(ScoringConfig()))
 
 
-@pytest.mark.slow
 def test_siblings_join_the_order_and_say_which_rank_they_left(handlers, studio):
     prompt_id = prompt_of(studio)
     group = sampled(handlers, studio, prompt_id)
@@ -90,7 +89,6 @@ def test_siblings_join_the_order_and_say_which_rank_they_left(handlers, studio):
     assert tuple(studio.candidates(prompt_id)) == whole
 
 
-@pytest.mark.slow
 def test_a_pair_of_candidates_is_first_on_label(handlers, studio):
     group = sampled(handlers, studio, prompt_of(studio))
     first, second = group[0], next(one for one in group if one.text != group[0].text)
