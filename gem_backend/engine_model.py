@@ -69,6 +69,7 @@ class EngineModel:
                 return self.reread(request, on_progress)
             case ScoreRequest():
                 return self.score(request, on_progress)
+        raise TypeError(f"no request: {request!r}")
 
     def sample(self, request: SampleRequest, on_progress: OnProgress) -> list[list[Candidate]]:
         """Sample and score a group for each prompt, under the adapter that was asked for."""
