@@ -224,6 +224,28 @@ def test_question_that_was_entered_meanwhile_takes_no_held_out_row(db, project_i
     assert training_pairs(db, project_id) == []
 
 
+def test_rows_of_a_question_that_was_entered_meanwhile_are_each_accounted_for(
+    db, project_id, write
+):
+    """The first row of the pair is refused, a later one that names no split is stored with it."""
+    answers = {"prompt": "Q", "answer_a": "yes", "answer_b": "no"}
+    path = write(
+        {"prompt": "Q", "chosen": "yes", "rejected": "no", "split": "held_out", "rater": "ann"},
+        {"prompt": "Q", "chosen": "yes", "rejected": "no", "rater": "bob"},
+        {**answers, "answer_b": "never", "split": "held_out"},
+    )
+    entered = []
+
+    def enter(_done, total):
+        if total and not entered:
+            entered.append(add_comparison(db, project_id, "Q", "maybe", "never"))
+
+    report = import_file(db, project_id, path, on_progress=enter)
+    assert [row.line for row in report.skipped] == [1, 3]
+    assert (report.imported, report.already_there) == (1, 0)
+    assert [pair.rater for pair in training_pairs(db, project_id)] == ["bob"]
+
+
 def test_older_export_does_not_overrule_what_its_rater_said_since(db, project_id, tmp_path):
     comparison = add_comparison(db, project_id, "Q", "yes", "no")
     case, path = show_case(comparison, "ann"), tmp_path / "older.jsonl"
