@@ -9,6 +9,7 @@ from app.components.heatmap import SCRIPTS, heatmap_value, ranking_value
 from app.look import asset, style
 from app.ordering import Weighing
 from app.text import offline as say
+from app.text import shortened
 from app.views.heatmap import legend_html
 from app.views.rankings import agreement_html, ranking
 from gem_backend.types import Candidate
@@ -35,7 +36,7 @@ def offline_page(candidates: Sequence[Candidate], weighing: Weighing) -> str:
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(say.title(prompt))}</title>
+<title>{escape(shortened(prompt))}</title>
 <style>{style()}
 {asset("offline.css")}</style>
 </head>

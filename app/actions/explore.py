@@ -257,7 +257,5 @@ def reader(group: Group, model: str | None) -> str | None:
 
 
 def _label(prompt: str, is_held_out: bool) -> str:
-    line = " ".join(prompt.split())
-    if len(line) > _LONGEST_LABEL:
-        line = line[: _LONGEST_LABEL - 1] + "…"
+    line = text.shortened(prompt, _LONGEST_LABEL)
     return f"{line} ({text.HELD_OUT_MARK})" if is_held_out else line

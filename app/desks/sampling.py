@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.records import TaskState
 from app.tasks import Tasks
+from app.text import branches as say_branches
 from gem_backend.config import PromptConfig, SamplingConfig, ScoringConfig
 from gem_backend.engine import BranchRequest, Engine, OnProgress, SampleRequest
 from gem_backend.errors import EngineError
@@ -18,8 +19,6 @@ from storage.errors import EntryError
 
 MAX_CASE_ANSWERS = 5  # ours: ten pairs, and what can be read against each other
 CASE_TEMPERATURES = (0.9, 1.2, 1.5)  # a model that is sure of its answer is asked more freely
-
-_SAME_SEED = "These answers are there already: the same seed draws the same. Change the seed."
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +74,7 @@ class SamplingDesk:
             with self.db.transaction():
                 whole = branches.add_to_group(self.db, group.group_id, siblings)
                 if len(whole.candidates) == len(group.candidates):
-                    raise EntryError(_SAME_SEED)
+                    raise EntryError(say_branches.SAME_SEED)
                 self._rank(group.group_id, whole.candidates)
 
         return self.tasks.start(f"sample {prompt_id}", work, config.num_candidates)

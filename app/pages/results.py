@@ -15,6 +15,7 @@ from app.pages import PageHandles
 from app.records import Decisions, RunView
 from app.studio import Studio
 from app.text import runs as say
+from app.text import shortened
 from app.views import charts, runs, story, tables
 from app.views.calibration import run_calibration
 from app.views.decisions import decisions_panel
@@ -90,14 +91,9 @@ def example_screen(examples: Sequence[BeforeAfter], place: int | None) -> Exampl
 def example_choices(examples: Sequence[BeforeAfter]) -> list[tuple[str, int]]:
     """Return the held-out prompts as choices; their value is their place."""
     return [
-        (f"{place + 1}. {_shortened(example.prompt)}", place)
+        (f"{place + 1}. {shortened(example.prompt, _CHOICE_LENGTH)}", place)
         for place, example in enumerate(examples)
     ]
-
-
-def _shortened(prompt: str) -> str:
-    line = " ".join(prompt.split())
-    return line if len(line) <= _CHOICE_LENGTH else line[: _CHOICE_LENGTH - 1] + "…"
 
 
 @dataclass(frozen=True)

@@ -22,16 +22,15 @@ CONNECTION_LOST: Final = (
     "The studio does not answer: what you typed for this case is kept, and the page goes on by "
     "itself as soon as the studio is open again."
 )
-_QUESTION_CHARACTERS: Final = 80
 DEMO_NOTICE: Final = "Demonstration: invented cases and a very small model. Not for clinical use."
 
 
-def shortened(question: str) -> str:
+def shortened(question: str, characters: int = 80) -> str:
     """Return the beginning of a question, on one line."""
     line = " ".join(question.split())
-    if len(line) <= _QUESTION_CHARACTERS:
+    if len(line) <= characters:
         return line
-    return line[:_QUESTION_CHARACTERS].rsplit(" ", 1)[0] + " …"
+    return line[: characters - 2].rsplit(" ", 1)[0] + " …"
 
 
 def local_time(stored: str) -> str:

@@ -23,6 +23,7 @@ HEATMAP_KEYS: Final = (
 _LONGEST_TOKEN: Final = 24
 _UNSEEN: Final = {" ": "space", "\n": "line break", "\t": "tab", "": "its end"}
 STOP: Final = "Stop"
+SAME_SEED: Final = "These answers are there already: the same seed draws the same. Change the seed."
 NOTHING_CHOSEN: Final = "That word is no longer on screen; choose it once more."
 
 

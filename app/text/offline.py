@@ -11,13 +11,6 @@ FILE: Final = "A page that opens in any browser, without the studio"
 FILE_NAME: Final = "answers.html"
 NOTHING: Final = "There are no answers to save yet; sample some first."
 HEADING: Final = "Sampled answers"
-_LONGEST_TITLE: Final = 60
-
-
-def title(prompt: str) -> str:
-    """Return a prompt's beginning, on one line."""
-    line = " ".join(prompt.split())
-    return line if len(line) <= _LONGEST_TITLE else f"{line[: _LONGEST_TITLE - 1]}…"
 
 
 def made_by(candidates: Sequence[Candidate]) -> str:

@@ -20,7 +20,7 @@ from app.views.decisions import decisions_panel
 from app.views.rankings import ranking
 from gem_backend.config import ScoringConfig
 from gem_backend.errors import ConfigError
-from gem_backend.types import Branch
+from gem_backend.types import Branch, RunStatus
 from storage.errors import EntryError, NotFoundError
 from storage.pairs import Judgement
 from tests.app.test_heatmap import HOSTILE, tiny
@@ -68,6 +68,7 @@ def cards(group):
     return ranking(group, Weighing(ScoringConfig()))
 
 
+@pytest.mark.slow
 def test_siblings_join_the_order_and_say_which_rank_they_left(handlers, studio):
     prompt_id = prompt_of(studio)
     group = sampled(handlers, studio, prompt_id)
@@ -194,6 +195,7 @@ def test_a_run_is_traced_back_to_the_token(handlers, studio):
     better = "a" if case.comparison.answer_a == sibling.text else "b"
     studio.save_label(case, Judgement(better))
     run = studio._runs._create("demo", studio.preset("quick"))  # as at the start of a run
+    run.write_status(RunStatus("stopped"))  # so that the tests after this one may sample
     found = studio.decisions(run.spec().run_id)
     assert found.num_all == 1
     before = "".join(group[0].token_texts[:4])

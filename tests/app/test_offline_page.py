@@ -82,8 +82,3 @@ def test_what_made_the_answers_is_said():
     assert say.made_by([one, adapted]) == (
         "2 answers of demo, demo with adapter run-1, sampled at temperature 0.9, 1.2"
     )
-
-
-def test_a_title_is_one_short_line():
-    assert say.title("two\nlines") == "two lines"
-    assert len(say.title("word " * 40)) == 60

@@ -129,6 +129,7 @@ def test_under_an_adapter_the_base_models_log_probabilities_come_too(engine, ada
     assert candidate.provenance.adapter == adapter_folder.parent.name
 
 
+@pytest.mark.slow
 def test_the_device_is_free_after_a_release_and_the_next_request_starts_anew(engine):
     engine.warm_up()
     before = engine.pid
@@ -140,6 +141,7 @@ def test_the_device_is_free_after_a_release_and_the_next_request_starts_anew(eng
     assert engine.pid not in (None, before)
 
 
+@pytest.mark.slow
 def test_a_killed_engine_is_one_sentence_and_the_next_request_works(engine):
     engine.warm_up()
     timer = threading.Timer(0.3, os.kill, (engine.pid, signal.SIGKILL))
@@ -178,6 +180,7 @@ def test_a_refused_adapter_leaves_no_trace(other_engine, adapter_folder, has_oth
     assert ids(other_engine) == base
 
 
+@pytest.mark.slow
 def test_a_failure_in_the_callback_does_not_spoil_the_next_answer(engine):
     def fail(done, total, tokens=()):
         raise KeyError(done)
@@ -199,6 +202,7 @@ def test_an_unexpected_error_ends_the_child_whose_model_may_be_half_changed(engi
     assert engine.pid != before
 
 
+@pytest.mark.slow
 def test_held_for_a_run_it_refuses_until_it_is_let_go(engine):
     engine.warm_up()
     before = engine.pid
