@@ -181,7 +181,7 @@ def test_result_that_cannot_be_written_is_refused(tmp_path):
 def test_progress_that_cannot_be_written_does_not_end_the_command(tmp_path):
     words = ["doctor", "--data-dir", str(tmp_path)]
     script = (
-        "import sys; from app import cli; cli._say('Loading.'); sys.exit(cli.main(sys.argv[1:]))"
+        "import sys; from app import cli; cli.say('Loading.'); sys.exit(cli.main(sys.argv[1:]))"
     )
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, "-c", script, *words], stderr=full, check=False)
@@ -200,7 +200,7 @@ def test_progress_that_cannot_be_written_does_not_end_the_command(tmp_path):
 )
 def test_what_the_system_refuses_is_one_sentence_and_code_2(capsys, number, part):
     options = cli._parser().parse_args(["doctor"])
-    assert cli._report(OSError(number, os.strerror(number), "/data/studio.duckdb"), options) == 2
+    assert cli.report(OSError(number, os.strerror(number), "/data/studio.duckdb"), options) == 2
     told = capsys.readouterr().err
     assert part in told
     assert told.count("\n") == 1
@@ -258,7 +258,7 @@ def test_data_folder_is_the_users_own_and_outside_the_program(home):
 @pytest.mark.parametrize("error", [ConfigError("Choose another."), StorageError("Choose another.")])
 def test_input_that_cannot_be_used_is_one_sentence_and_code_2(capsys, error):
     options = cli._parser().parse_args(["doctor"])
-    assert cli._report(error, options) == 2
+    assert cli.report(error, options) == 2
     assert capsys.readouterr().err == "Choose another.\n"
 
 
@@ -268,7 +268,7 @@ def test_input_that_cannot_be_used_is_one_sentence_and_code_2(capsys, error):
 )
 def test_fault_of_ours_is_code_1_with_a_report(tmp_path, capsys, error, sentence):
     options = cli._parser().parse_args(["doctor", "--data-dir", str(tmp_path)])
-    assert cli._report(error, options) == 1
+    assert cli.report(error, options) == 1
     told = capsys.readouterr().err
     (log,) = (tmp_path / "logs").iterdir()
     assert told.startswith(sentence)
@@ -280,7 +280,7 @@ def test_fault_of_ours_is_code_1_with_a_report(tmp_path, capsys, error, sentence
 def test_report_goes_elsewhere_when_the_data_folder_cannot_take_it(tmp_path, capsys):
     (tmp_path / "data").write_text("a file, not a folder")
     options = cli._parser().parse_args(["doctor", "--data-dir", str(tmp_path / "data")])
-    assert cli._report(KeyError("x"), options) == 1
+    assert cli.report(KeyError("x"), options) == 1
     log = capsys.readouterr().err.strip().split(" is in ")[-1]
     with open(log, encoding="utf-8") as report:
         assert "KeyError" in report.read()

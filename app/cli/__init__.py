@@ -6,14 +6,8 @@ fault of ours or a run that failed (the sentence names a report), 130 interrupte
 """
 
 import argparse
-import contextlib
-import datetime
-import io
 import json
-import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -21,13 +15,9 @@ from typing import NoReturn
 from app.cli import bench as cli_bench
 from app.cli import raters as cli_raters
 from app.cli import types as cli_types
+from app.cli.telling import BAD_INPUT, forget_unwritten, report, say, write_any_character
 from app.cli.words import findings_in_words, in_words
-from app.file_words import refusal
-from gem_backend.errors import GemError, TrainingError
-from storage.errors import StorageError
 
-BAD_INPUT = 2
-OUR_FAULT = 1
 INTERRUPTED = 130
 PRESETS = ("quick", "standard", "paper")
 FORMATS = ("jsonl", "csv", "parquet", "hf", "log")
@@ -44,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the words after the program's name; None takes those of the process.
     """
-    _write_any_character()
+    write_any_character()
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         options = _parser().parse_args(_with_command(words))
@@ -55,12 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         result = options.run(options)
         return result if isinstance(result, int) else _hand_over(result, options)
     except KeyboardInterrupt:
-        _say("Interrupted.")
+        say("Interrupted.")
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the outermost boundary: nothing above it can act
-        return _report(error, options)
+        return report(error, options)
     finally:
-        _forget_unwritten()
+        forget_unwritten()
 
 
 def _hand_over(result: Result, options: argparse.Namespace) -> int:
@@ -91,7 +81,7 @@ def _studio(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> Result:
     from app.headless import demo
 
-    return demo(options.data_dir, options.seed, _say)
+    return demo(options.data_dir, options.seed, say)
 
 
 def _score(options: argparse.Namespace) -> Result:
@@ -118,7 +108,7 @@ def _align(options: argparse.Namespace) -> Result:
     config = run_config(
         options.preset, options.model, options.seed, options.device, options.trust_remote_code
     )
-    return align(options.file, config, options.out, resume=options.resume, on_progress=_say)
+    return align(options.file, config, options.out, resume=options.resume, on_progress=say)
 
 
 def _import(options: argparse.Namespace) -> Result:
@@ -174,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_score(commands)
     _add_data(commands)
     cli_raters.add(commands, _add_command)
-    cli_bench.add(commands, _add_command, _say)
+    cli_bench.add(commands, _add_command, say)
     doctor = _add_command(commands, "doctor", _doctor, "what this machine has, what is missing")
     doctor.set_defaults(in_words=findings_in_words)
     return parser
@@ -287,65 +277,3 @@ def _own_data_dir() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("gem-studio", appauthor=False)
-
-
-# --- what a person is told --------------------------------------------------------------------
-
-
-def _say(words: str) -> None:
-    """Tell how it goes; where nobody can be told any more, the work goes on."""
-    with contextlib.suppress(OSError):
-        print(words, file=sys.stderr, flush=True)
-
-
-def _report(error: Exception, options: argparse.Namespace) -> int:
-    """Say what went wrong in one sentence and return the exit code for it."""
-    refused = _refusal(error)
-    if refused:
-        _say(refused)
-        return BAD_INPUT
-    sentence = error.message if isinstance(error, TrainingError) else "This should not happen."
-    log = _write_log(error, options)
-    _say(f"{sentence} The report is in {log}" if log else f"{sentence} No report could be kept.")
-    return OUR_FAULT
-
-
-def _refusal(error: Exception) -> str | None:
-    """Return the sentence for what the user can mend, None for a failed run or a fault of ours."""
-    if isinstance(error, (GemError, StorageError)) and not isinstance(error, TrainingError):
-        return error.message
-    return refusal(error) if isinstance(error, OSError) else None
-
-
-def _write_log(error: Exception, options: argparse.Namespace) -> Path | None:
-    """Keep the traceback in the data folder, else in the system's temporary one, else nowhere."""
-    report = "".join(traceback.format_exception(error))
-    name = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{options.command}.log"
-    with contextlib.suppress(OSError):
-        folder = Path(options.data_dir) / "logs"
-        folder.mkdir(parents=True, exist_ok=True)
-        return _written(folder / name, report)
-    with contextlib.suppress(OSError):
-        return _written(Path(tempfile.mkdtemp(prefix="gem-studio-report-")) / name, report)
-    return None
-
-
-def _written(file: Path, content: str) -> Path:
-    file.write_text(content, "utf-8")
-    return file
-
-
-def _forget_unwritten() -> None:
-    """Drop what a stream could not take: Python would try again at its end, and complain."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def _write_any_character() -> None:
-    """Let every text through, whatever the console's encoding; what has no UTF-8 is escaped."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")

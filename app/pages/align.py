@@ -7,136 +7,36 @@ the page survives a reload, a closed tab and a restarted studio.
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 import gradio as gr
-import plotly.graph_objects as go
 from gradio.blocks import Block
 
-from app import run_facts
+from app.actions.align import (
+    AlignScreen,
+    PlanScreen,
+    Seen,
+    align_screen,
+    current_run,
+    plan_screen,
+    run_config,
+    seen_of,
+)
 from app.desks.agreement import AgreementView
 from app.events import listen
 from app.pages import PageHandles
 from app.pages.align_form import FormParts, build_form
-from app.records import AlignPlan, RunView
-from app.run_options import Value, option_values, place_of, with_options
+from app.run_options import Value, option_values, place_of
 from app.studio import Studio
 from app.text import runs as say
-from app.views import charts, runs
+from app.views import runs
 from app.views.agreement import health_paragraph, state_html
-from app.views.calibration import run_calibration
-from gem_backend.config import RunConfig
 from gem_backend.errors import ConfigError, GemError
-from gem_backend.runner import ACTIVE, RESUMABLE
+from gem_backend.runner import RESUMABLE
 from gem_backend.types import Preset
 
 _PLOTS = (5, 6)  # places of the figures among the outputs; they change with events alone
 _AS_DRAWN = 3  # project, run and last event of a Seen: what the figures were drawn from
 _METHOD = place_of("run", "method")
-
-
-class Seen(NamedTuple):
-    """What the page last showed; a poll that finds the same draws nothing."""
-
-    project_id: str = ""
-    run_id: str = ""
-    seq: int = 0
-    state: str = ""
-    step: int = 0
-    eta: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AlignScreen:
-    """Everything the page shows of a run, decided before any component is touched."""
-
-    seen: Seen
-    live: str
-    heading: str
-    accuracy: go.Figure | None
-    curves: go.Figure | None
-    lesson: str
-    is_active: bool
-    is_stopping: bool
-    is_resumable: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PlanScreen:
-    """The plan in words, the example, and whether the button may be pressed."""
-
-    panel: str
-    example: str
-    can_start: bool
-
-
-# --- what is shown ---------------------------------------------------------------------------
-
-
-def current_run(studio: Studio, project_id: str) -> RunView | None:
-    """Return the run that is active, else the newest one, else None."""
-    if not project_id:
-        return None
-    active = studio.active_run(project_id)
-    if active is not None:
-        return studio.run(active)
-    history = studio.runs(project_id)
-    return studio.run(history[0].run_id) if history else None
-
-
-def seen_of(project_id: str, view: RunView | None) -> Seen:
-    """Return the mark of what would be shown now."""
-    if view is None:
-        return Seen(project_id)
-    status = view.summary.status
-    return Seen(
-        project_id,
-        view.summary.run_id,
-        run_facts.last_seq(view),
-        status.state,
-        status.step,
-        say.time_left(view.eta_s),
-    )
-
-
-def align_screen(project_id: str, view: RunView | None) -> AlignScreen:
-    """Return what the page shows of this run."""
-    events = view.events if view else ()
-    state = view.summary.status.state if view else "done"
-    return AlignScreen(
-        seen=seen_of(project_id, view),
-        live=runs.live_panel(view),
-        heading=runs.curves_heading(view),
-        accuracy=charts.accuracy_figure(events),
-        curves=charts.curves_figure(events),
-        lesson=run_calibration(run_facts.calibration(events)),
-        is_active=state in ACTIVE,
-        is_stopping=state == "stopping",
-        is_resumable=state in RESUMABLE,
-    )
-
-
-def plan_screen(studio: Studio, project_id: str, config: RunConfig) -> PlanScreen:
-    """Return the plan of a run with these settings."""
-    plan: AlignPlan = studio.plan(project_id, config)
-    can_start = not plan.obstacle
-    return PlanScreen(runs.plan_panel(plan), runs.example_text(plan.example), can_start)
-
-
-def run_config(
-    studio: Studio, preset: Preset, seed: float | None, values: tuple[Value | None, ...]
-) -> RunConfig:
-    """Return the settings on the form, checked.
-
-    Raises:
-        ConfigError: a field is empty or out of range.
-    """
-    if seed is None:
-        raise ConfigError(say.SETTING_MISSING)
-    return with_options(studio.preset(preset, int(seed)), values)
-
-
-# --- handlers --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

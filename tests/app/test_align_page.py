@@ -6,16 +6,9 @@ from typing import get_args
 import gradio as gr
 import pytest
 
+from app.actions.align import Seen, align_screen, current_run, run_config, seen_of
 from app.desks.agreement import agreement_view
-from app.pages.align import (
-    AlignHandlers,
-    Seen,
-    align_screen,
-    build_align_page,
-    current_run,
-    run_config,
-    seen_of,
-)
+from app.pages.align import AlignHandlers, build_align_page
 from app.run_options import OPTIONS, option_values, place_of, with_options
 from app.text import agreement as words_agreement
 from app.text import calibration as words

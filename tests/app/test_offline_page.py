@@ -76,7 +76,7 @@ def test_only_its_own_script_may_run_and_nothing_is_fetched(group):
 def test_what_made_the_answers_is_said():
     one = tiny(("a",))
     adapted = dataclasses.replace(
-        one, provenance=Provenance("/home/ann/models/demo", "run-1", 0, 1.2, 1.0)
+        one, provenance=Provenance("/srv/models/demo", "run-1", 0, 1.2, 1.0)
     )
     assert say.made_by([one]) == "1 answer of demo, sampled at temperature 0.9"
     assert say.made_by([one, adapted]) == (
