@@ -60,6 +60,7 @@ def test_label_explore_align_and_see_the_verdict(studio, open_page, leaving, tro
 
 def label_three_by_keyboard(page):
     expect(page.locator("#label-progress")).to_contain_text("224 of 248")
+    page.wait_for_function("window.gemStudio?.caseId")  # its buttons hold the case, too
     for count, keys in enumerate((["1", "Enter"], ["2", "Enter"], ["3", "Enter"]), start=225):
         for key in keys:
             page.keyboard.press(key)
@@ -80,7 +81,7 @@ def read_chains(page):
     slider = page.get_by_label("Weight of exploring").and_(page.locator("[type=range]"))
     for value in ("0", "1", "3"):
         slider.fill(value)
-        page.wait_for_timeout(700)
+        expect(page.locator(".gs-card").first).to_contain_text(f"= {value}.0 ")
         orders.add(tuple(card_order(page)))
     assert len(orders) > 1, "no weight changed the order"
 
@@ -144,6 +145,7 @@ def visit_every_page(studio, open_page, color_scheme):
 def test_a_saved_label_survives_kill_9(studio, open_page, leaving, trouble):
     page = open_page(studio.url)
     expect(page.locator("#label-progress")).to_contain_text("224 of 248")
+    page.wait_for_function("window.gemStudio?.caseId")  # its buttons hold the case, too
     page.keyboard.press("1")
     page.keyboard.press("Enter")
     expect(page.locator("#label-progress")).to_contain_text("225 of 248")

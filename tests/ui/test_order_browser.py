@@ -247,6 +247,7 @@ def drag(page, at, to, steps=6):
 
 
 def test_mouse_drags_cards_and_buttons_move_and_tie_them(page, studio, project_id, trouble):
+    page.set_viewport_size({"width": 1280, "height": 1800})  # it scrolls along at an edge
     a, b, c, d = cards(page)
     drag(page, 0, 2)
     assert cards(page) == [b, c, a, d]

@@ -116,7 +116,8 @@ def test_ranking_whose_answer_got_lost_was_stored_once(
         expect(missing(page)).to_be_visible()
         if is_restarted:
             here.close()
-            here.open()
+            with page.expect_navigation():  # the page is loaded anew before it asks once more
+                here.open()
         page.unroute_all()
         # Gradio asks for the answer once more or loads the page anew, whichever comes first.
         expect(page.locator("#label-progress")).to_contain_text("6 of 7")
