@@ -36,6 +36,9 @@ def listen(  # noqa: PLR0913 - each is a choice of how Gradio runs it
         js=js,
         api_visibility="private",
         show_progress="hidden",
+        # Gradio's script tells every part that an event fills how the event stands, and goes on
+        # telling all that any event ever filled: with none named here, it tells nobody.
+        show_progress_on=[],
         trigger_mode=mode,
         concurrency_limit=None,
         preprocess=not is_raw,

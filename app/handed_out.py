@@ -16,6 +16,7 @@ class HandedOut:
     def __init__(self) -> None:
         """Start with nobody."""
         self._held: dict[tuple[str, str], tuple[Case, float]] = {}
+        self._called: dict[tuple[str, str], Case] = {}
         self._lock = threading.RLock()
 
     def hand_out(
@@ -45,6 +46,16 @@ class HandedOut:
         """Note that a rater looks at a case that they were not handed but went back to."""
         with self._lock:
             self._held[case.comparison.project_id, rater] = (case, time.monotonic() + HOLD_S)
+
+    def call(self, rater: str, case: Case) -> None:
+        """Note that a rater asked for a case: it comes before the one that they look at now."""
+        with self._lock:
+            self._called[case.comparison.project_id, rater] = case
+
+    def take_called(self, project_id: str, rater: str) -> Case | None:
+        """Return the case of a project that a rater asked for last; once."""
+        with self._lock:
+            return self._called.pop((project_id, rater), None)
 
     def by_others(self, project_id: str, rater: str) -> dict[str, Case]:
         """Return what other raters of a project look at, by rater."""

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import gradio as gr
@@ -20,7 +20,7 @@ from app.pages.label import build_label_page
 from app.pages.raters import AccountLine
 from app.pages.results import build_results_page
 from app.records import Header
-from app.routes import Routes, poll_routes, refresh_routes
+from app.routes import News, Route, poll_routes, refresh_routes
 from app.security import DELETE_CACHE, launch_options
 from app.studio import Studio
 from app.text.raters import LOGIN_HINT
@@ -111,7 +111,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         gr.HTML(footer_html(), apply_default_css=False, elem_id="foot")
         listen(app.load, account.values, [], account.outputs)
         _connect_pages(header, refresh_routes(pages), items, tabs, app)
-        _connect_polls(header, poll_routes(pages))
+        _connect_polls(header, pages)
     return app
 
 
@@ -133,20 +133,9 @@ class _Header:
             more = gr.Button(text.NEW_PROJECT, elem_id="project-new", scale=0, size="sm")
         self.notice = gr.HTML(apply_default_css=False, elem_id="notice")
         with gr.Row(visible=False, elem_id="project-form") as self._form:
-            self._name = gr.Textbox(
-                label=text.NEW_PROJECT_NAME, max_lines=1, scale=0, min_width=320
-            )
-            create = gr.Button(text.CREATE, elem_id="project-create", scale=0)
+            self.name = gr.Textbox(label=text.NEW_PROJECT_NAME, max_lines=1, scale=0, min_width=320)
+            self.make = gr.Button(text.CREATE, elem_id="project-create", scale=0)
         listen(more.click, _show_form, [], [self._form])
-        self.created = [
-            listen(
-                trigger,
-                self._create,
-                [self._name],
-                [self.project, self.chooser, self._name, self._form],
-            )
-            for trigger in (create.click, self._name.submit)
-        ]
 
     def arrive(self, request: gr.Request) -> tuple[object, ...]:
         """Read project and tab from the address: the first project where it names none.
@@ -177,7 +166,13 @@ class _Header:
         header = self.now(project_id)
         return (facts_html(header), notice_html(header), header) if header else ("", "", None)
 
-    def _create(self, name: str) -> tuple[object, ...]:
+    @property
+    def create_outputs(self) -> list[Block]:
+        """What ``create`` fills."""
+        return [self.project, self.chooser, self.name, self._form]
+
+    def create(self, name: str) -> tuple[object, ...]:
+        """Make a project, choose it, and close the form."""
         made = self._studio.create_project(name.strip())
         return made.project_id, self._choices(made.project_id), "", gr.Row(visible=False)
 
@@ -190,79 +185,109 @@ def _show_form() -> gr.Row:
     return gr.Row(visible=True)
 
 
+class _Turns:
+    """A state for each page; when it is a page's turn its state changes, and an event follows.
+
+    Browser and server work on all that an event takes and fills, also on what stays as it is. So
+    an event that is about one of the pages changes a turn only.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """Build the states inside the open blocks."""
+        self.states = {name: gr.State(0.0) for name in names}
+        self.outputs = list(self.states.values())
+
+    def give(self, page: str) -> tuple[object, ...]:
+        """Return a value for each state, a new one for the page's alone."""
+        moment = time.monotonic()
+        return tuple(moment if name == page else gr.skip() for name in self.states)
+
+
 def _connect_pages(
-    header: _Header, routes: Routes, items: dict[str, gr.Tab], tabs: gr.Tabs, app: gr.Blocks
+    header: _Header,
+    routes: Mapping[str, Route],
+    items: Mapping[str, gr.Tab],
+    tabs: gr.Tabs,
+    app: gr.Blocks,
 ) -> None:
     """Refresh the open page when the browser loads, a tab opens or the project changes."""
+    turns = _Turns(routes)
 
-    def show(project_id: str, tab: str, *given: object) -> tuple[object, ...]:
-        return *header.values(project_id), *routes.send(tab, project_id, given)
+    def arrive(tab: str, request: gr.Request) -> tuple[object, ...]:
+        *where, opened, selected = header.arrive(request)
+        return *where, opened, selected, *turns.give(opened if isinstance(opened, str) else tab)
 
-    def change_project(chosen: str, tab: str, *given: object) -> tuple[object, ...]:
-        return chosen, *show(chosen, tab, *given)
+    def create(name: str, tab: str) -> tuple[object, ...]:
+        return *header.create(name), *turns.give(tab)
 
-    def opener(name: str) -> Callable[..., tuple[object, ...]]:
-        def open_tab(project_id: str, *given: object) -> tuple[object, ...]:
-            page = routes.routes[name].run(project_id, *given)
-            return name, *header.values(project_id), *page
+    def change_project(chosen: str, tab: str) -> tuple[object, ...]:
+        return chosen, *turns.give(tab)
 
-        return open_tab
-
-    where = [header.tab, *routes.inputs]
-    outputs = [*header.outputs, *routes.outputs]
-    arrived = listen(
-        app.load, header.arrive, [], [header.project, header.chooser, header.tab, tabs]
-    )
-    listen(arrived.then, show, [header.project, *where], outputs)
-    for created in header.created:
-        shown = listen(created.then, show, [header.project, *where], outputs)
-        run_in_browser(shown.then, [header.chooser], _KEEP_ADDRESS % {"tab": ""})
-    changed = listen(
-        header.chooser.input, change_project, [header.chooser, *where], [header.project, *outputs]
-    )
-    run_in_browser(changed.then, [header.chooser], _KEEP_ADDRESS % {"tab": ""})
-    for name, item in items.items():
-        route = routes.routes[name]
+    arrived = [header.project, header.chooser, header.tab, tabs]
+    listen(app.load, arrive, [header.tab], [*arrived, *turns.outputs])
+    named = [header.name, header.tab]
+    made = [
+        listen(trigger, create, named, [*header.create_outputs, *turns.outputs])
+        for trigger in (header.make.click, header.name.submit)
+    ]
+    chosen = [header.chooser, header.tab]
+    changed = listen(header.chooser.input, change_project, chosen, [header.project, *turns.outputs])
+    for done in (*made, changed):
+        run_in_browser(done.then, [header.chooser], _KEEP_ADDRESS % {"tab": ""})
+    for name, route in routes.items():
+        inputs = [header.project, *route.inputs]
+        outputs = [*header.outputs, *route.outputs]
+        listen(turns.states[name].change, _shower(header, route), inputs, outputs)
         opened = listen(
-            item.select,
-            opener(name),
-            [header.project, *route.inputs],
-            [header.tab, *header.outputs, *route.outputs],
+            items[name].select, _opener(name, header, route), inputs, [header.tab, *outputs]
         )
         run_in_browser(opened.then, [header.chooser], _KEEP_ADDRESS % {"tab": name})
 
 
-def _connect_polls(header: _Header, routes: Routes) -> None:
+def _shower(header: _Header, route: Route) -> Callable[..., tuple[object, ...]]:
+    def show(project_id: str, *given: object) -> tuple[object, ...]:
+        return *header.values(project_id), *route.run(project_id, *given)
+
+    return show
+
+
+def _opener(name: str, header: _Header, route: Route) -> Callable[..., tuple[object, ...]]:
+    def open_tab(project_id: str, *given: object) -> tuple[object, ...]:
+        return name, *header.values(project_id), *route.run(project_id, *given)
+
+    return open_tab
+
+
+def _connect_polls(header: _Header, pages: Mapping[str, PageHandles]) -> None:
     """Let one timer keep the header and the open page current, whatever tab is open.
 
-    The timer's own event fills no part of a page: browser and server work on every output of an
-    event, also on those that stay as they are. What has news gets a new turn instead, and the
+    The timer's own event fills no part of a page. What has news gets a new turn instead, and the
     turn's change fills it. While nothing runs it ticks less often.
     """
+    news = News(pages)
+    routes = poll_routes(pages)
     timer = gr.Timer(POLL_S)
     pace = gr.State(POLL_S)
     header_turn = gr.State(0.0)
-    turns = {name: gr.State(0.0) for name in routes.routes}
+    turns = _Turns(routes)
 
     def poll(
         project_id: str, tab: str, shown: Header | None, pace_s: float, *given: object
     ) -> tuple[object, ...]:
         now = header.now(project_id)
         wanted_s = POLL_S if now and now.activity else IDLE_POLL_S
-        route = routes.routes.get(tab)
-        has_news = route and route.has_news(project_id, *routes.own(tab, given))
-        moment = time.monotonic()
+        has_news = news.of(tab, project_id, given)
         return (
             wanted_s if wanted_s != pace_s else gr.skip(),
-            moment if now != shown else gr.skip(),
-            *(moment if name == tab and has_news else gr.skip() for name in turns),
+            time.monotonic() if now != shown else gr.skip(),
+            *turns.give(tab if has_news else ""),
         )
 
-    outputs = [pace, header_turn, *turns.values()]
+    outputs = [pace, header_turn, *turns.outputs]
     listen(
         timer.tick,
         polled(poll, len(outputs)),
-        [header.project, header.tab, header.shown, pace, *routes.inputs],
+        [header.project, header.tab, header.shown, pace, *news.inputs],
         outputs,
         is_raw=True,
     )
@@ -273,9 +298,9 @@ def _connect_polls(header: _Header, routes: Routes) -> None:
         [header.project],
         header.outputs,
     )
-    for name, route in routes.routes.items():
+    for name, route in routes.items():
         listen(
-            turns[name].change,
+            turns.states[name].change,
             polled(route.run, len(route.outputs)),
             [header.project, *route.inputs],
             route.outputs,

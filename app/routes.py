@@ -1,4 +1,4 @@
-"""Which page acts on an event that all pages share; the others stay as they are."""
+"""How a page is drawn in an event of its own, and which has news in the event that all share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,15 +17,11 @@ class Route:
     inputs: Sequence[Block]
     outputs: Sequence[Block]
 
-    def skipped(self) -> tuple[object, ...]:
-        """Return the values that change nothing."""
-        return tuple(gr.skip() for _ in self.outputs)
-
     def run(self, project_id: str, *given: object) -> tuple[object, ...]:
         """Return one value for each of ``outputs``; one ``gr.skip()`` may stand for them all."""
         result = self.handler(project_id, *given)
         if result == gr.skip():
-            return self.skipped()
+            return tuple(gr.skip() for _ in self.outputs)
         values = tuple(result) if isinstance(result, tuple | list) else (result,)
         if len(values) != len(self.outputs):
             raise ValueError(f"expected {len(self.outputs)} values from a page, got {len(values)}")
@@ -37,50 +33,41 @@ class Route:
         return any(not isinstance(value, dict) or value != gr.skip() for value in values)
 
 
-class Routes:
-    """The routes of several pages, by name; the values of all go side by side, in their order."""
+def refresh_routes(pages: Mapping[str, PageHandles]) -> dict[str, Route]:
+    """Return the routes of the events that show a page."""
+    return {
+        name: Route(page.refresh, page.refresh_inputs, page.outputs) for name, page in pages.items()
+    }
 
-    def __init__(self, routes: Mapping[str, Route]) -> None:
-        """Keep the order of the mapping."""
-        self.routes = dict(routes)
-        self.inputs = [part for route in routes.values() for part in route.inputs]
-        self.outputs = [part for route in routes.values() for part in route.outputs]
 
-    def own(self, page: str, given: Sequence[object]) -> Sequence[object]:
-        """Return a page's share of the values of ``inputs``."""
+def poll_routes(pages: Mapping[str, PageHandles]) -> dict[str, Route]:
+    """Return the routes of the events that bring a page's news, without pages that have none."""
+    return {
+        name: Route(page.poll, page.poll_inputs, page.poll_outputs)
+        for name, page in pages.items()
+        if page.poll is not None
+    }
+
+
+class News:
+    """Whether a page has news; the values that all pages need to know go side by side."""
+
+    def __init__(self, pages: Mapping[str, PageHandles]) -> None:
+        """Keep the order of the mapping. A page that does not say so itself is polled for it."""
+        self._asked: dict[str, tuple[Callable[..., bool], Sequence[Block]]] = {}
+        for name, route in poll_routes(pages).items():
+            says = pages[name].has_news
+            self._asked[name] = (
+                (route.has_news, route.inputs) if says is None else (says, pages[name].news_inputs)
+            )
+        self.inputs = [part for _, inputs in self._asked.values() for part in inputs]
+
+    def of(self, page: str, project_id: str, given: Sequence[object]) -> bool:
+        """Ask one page, with the values of ``inputs``."""
         start = 0
-        for name, route in self.routes.items():
-            stop = start + len(route.inputs)
+        for name, (has_news, inputs) in self._asked.items():
+            stop = start + len(inputs)
             if name == page:
-                return given[start:stop]
+                return has_news(project_id, *given[start:stop])
             start = stop
-        return ()
-
-    def send(self, page: str, project_id: str, given: Sequence[object]) -> tuple[object, ...]:
-        """Run one page's route and return a value for each of ``outputs``."""
-        values: list[object] = []
-        for name, route in self.routes.items():
-            mine = name == page
-            values += route.run(project_id, *self.own(page, given)) if mine else route.skipped()
-        return tuple(values)
-
-
-def refresh_routes(pages: Mapping[str, PageHandles]) -> Routes:
-    """Return the routes of the event that shows a page."""
-    return Routes(
-        {
-            name: Route(page.refresh, page.refresh_inputs, page.outputs)
-            for name, page in pages.items()
-        }
-    )
-
-
-def poll_routes(pages: Mapping[str, PageHandles]) -> Routes:
-    """Return the routes of the shared timer, without the pages that do not poll."""
-    return Routes(
-        {
-            name: Route(page.poll, page.poll_inputs, page.poll_outputs)
-            for name, page in pages.items()
-            if page.poll is not None
-        }
-    )
+        return False

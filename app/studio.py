@@ -279,6 +279,14 @@ class Studio:
         """Note that the rater looks at this case now, so that nobody else is handed it."""
         self._handed_out.hold(self._rater, case)
 
+    def called_case(self, project_id: str) -> Case | None:
+        """Return the case that the rater asked for, once; None where they did not, or judged it."""
+        case = self._handed_out.take_called(project_id, self._rater)
+        if case is None or self.is_judged(case):
+            return None
+        self.hold(case)
+        return case
+
     def recent_labels(self, project_id: str) -> list[StoredLabel]:
         """Return the rater's last ten labels that hold, the newest first."""
         return recent.recent_labels(self._db, project_id, self._rater)
@@ -367,7 +375,10 @@ class Studio:
             EntryError: they are of two questions, or say the same.
             NotFoundError: there is no such candidate.
         """
-        return self._shown(branches.pair_candidates(self._db, first_id, second_id))
+        case = self._shown(branches.pair_candidates(self._db, first_id, second_id))
+        if not self.is_judged(case):
+            self._handed_out.call(self._rater, case)
+        return case
 
     @for_admins
     def origins(self, pair_id: str) -> list[Origin]:

@@ -44,7 +44,13 @@ class LabelActions:
         return self._studio.access.current().rater
 
     def show(self, project_id: str, case: Case | None) -> LabelScreen:
-        """Show the case at hand as it stood, or the next one when there is none of this project."""
+        """Show the case at hand as it stood, or the next one when there is none of this project.
+
+        One that the rater asked for comes before both; what was said of the other is kept.
+        """
+        called = self._studio.called_case(project_id)
+        if called is not None:
+            return self.screen(project_id, called, "")
         if case is None or case.comparison.project_id != project_id:
             return self.next(project_id, "")
         return self.screen(project_id, case, "")

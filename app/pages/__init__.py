@@ -18,7 +18,9 @@ class PageHandles:
     time the page is shown: its tab is opened, or the browser loads or the project changes with it
     open. ``poll(project_id, *poll_inputs)`` returns one value for each of ``poll_outputs``; the
     shared timer runs it about once a second while the page's tab is the open one, so it returns
-    ``gr.skip()`` when nothing changed.
+    ``gr.skip()`` when nothing changed. A poll that takes many inputs goes with a
+    ``has_news(project_id, *news_inputs)`` that takes few: the timer asks that instead, and polls
+    when the answer is yes.
     """
 
     refresh: Callable[..., object]
@@ -27,3 +29,5 @@ class PageHandles:
     poll: Callable[..., object] | None = None
     poll_inputs: Sequence[Block] = ()
     poll_outputs: Sequence[Block] = ()
+    has_news: Callable[..., bool] | None = None
+    news_inputs: Sequence[Block] = ()

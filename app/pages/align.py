@@ -70,6 +70,11 @@ class AlignHandlers:
             return drawn
         return tuple(gr.skip() if place in _PLOTS else part for place, part in enumerate(drawn))
 
+    def has_news(self, project_id: str, is_waiting: bool, seen: Seen) -> bool:
+        """Whether the run has moved, or the health of the labels has been worked out."""
+        now = seen_of(project_id, current_run(self.studio, project_id))
+        return now != seen or self.poll_health(project_id, is_waiting) != gr.skip()
+
     def health(self, project_id: str, drawn_at: float) -> tuple[str, bool]:
         """Say what the labels give away, and whether that is still being worked out.
 
@@ -210,6 +215,8 @@ def build_align_page(studio: Studio, project_id: gr.State) -> PageHandles:
         poll=poll,
         poll_inputs=[is_waiting, parts.seen, *form.settings],
         poll_outputs=[*outputs, worked_out],
+        has_news=handlers.has_news,
+        news_inputs=[is_waiting, parts.seen],
     )
 
 

@@ -259,6 +259,9 @@ class FakeStudio(Studio):
     def hold(self, case: Case) -> None:
         self.held = case
 
+    def called_case(self, project_id: str) -> Case | None:
+        return None
+
     def raters(self) -> list[Rater]:
         return []
 

@@ -172,7 +172,7 @@ def test_card_is_wired_from_the_upload_to_the_report(served, studio, odd):
     with httpx.Client(base_url=app.local_url, trust_env=False, timeout=20) as client:
         sent = client.post("/gradio_api/upload", files={"files": (odd.name, odd.read_bytes())})
         file = {"path": sent.json()[0], "orig_name": odd.name, "meta": {"_type": "gradio.FileData"}}
-        call(client, app, "arrive", [])
+        call(client, app, "arrive", ["label"])
         seen = call(client, app, "look", [None, file])["output"]["data"]
         assert say.UNKNOWN in seen[1]
         asked = places(prompt=0, chosen=1, rejected=2)

@@ -9,7 +9,7 @@ from app import text
 from app.errors import polled, told
 from app.main import IDLE_POLL_S, POLL_S, build_app
 from app.pages import PageHandles
-from app.routes import poll_routes, refresh_routes
+from app.routes import News, poll_routes, refresh_routes
 from gem_backend.errors import DataError
 from tests.app.fakes import FakeStudio
 from tests.app.serving import call
@@ -84,31 +84,46 @@ def pages():
         }
 
 
-def test_only_the_open_page_acts_and_gets_its_own_inputs(pages):
-    routes = refresh_routes(pages)
-    assert routes.send("two", "p", ("first", "second")) == (gr.skip(), "p", "second")
-    assert routes.send("one", "p", ("first", "second")) == ("pfirst", gr.skip(), gr.skip())
-
-
 def test_one_skip_stands_for_all_outputs_of_a_page(pages):
-    route = poll_routes(pages).routes["two"]
+    route = poll_routes(pages)["two"]
     assert route.run("p") == (gr.skip(), gr.skip())
     assert not route.has_news("p")
 
 
 def test_any_value_is_news(pages):
-    route = refresh_routes(pages).routes["two"]
-    assert route.has_news("p", "held")
+    assert refresh_routes(pages)["two"].has_news("p", "held")
 
 
 def test_page_without_a_poll_is_not_polled(pages):
-    assert list(poll_routes(pages).routes) == ["two"]
+    assert list(poll_routes(pages)) == ["two"]
+    assert not News(pages).of("one", "p", ())
+
+
+def test_each_page_is_asked_with_its_own_values(pages):
+    asked = []
+
+    def says(*given):
+        asked.append(given)
+        return True
+
+    held = pages["one"].outputs
+    more = {
+        "three": PageHandles(says, held, poll=says, poll_inputs=held * 9, has_news=says,
+                             news_inputs=held),
+        "four": PageHandles(says, held, poll=lambda *given: gr.skip(), poll_inputs=held * 2),
+    }  # fmt: skip
+    news = News(pages | more)
+    assert len(news.inputs) == 3
+    assert news.of("three", "p", ("first", "second", "third"))
+    assert asked == [("p", "first")]
+    assert not news.of("four", "p", ("first", "second", "third"))
+    assert not news.of("nobody", "p", ("first", "second", "third"))
 
 
 def test_wrong_number_of_values_is_an_error(pages):
     broken = {"one": PageHandles(lambda project: (1, 2, 3), pages["two"].outputs)}
     with pytest.raises(ValueError, match="expected 2 values"):
-        refresh_routes(broken).send("one", "p", ())
+        refresh_routes(broken)["one"].run("p")
 
 
 # --- the whole page ---------------------------------------------------------------------------
@@ -126,7 +141,7 @@ def test_all_pages_are_built_without_torch(run_python):
 def test_arriving_opens_the_first_project(served, studio):
     app = served(studio)
     with httpx.Client(base_url=app.local_url, trust_env=False, timeout=20) as client:
-        message = call(client, app, "arrive", [])
+        message = call(client, app, "arrive", ["label"])
     assert message["success"]
     chooser = message["output"]["data"][1]
     assert chooser["value"] == "demo"
@@ -140,7 +155,7 @@ def test_failure_reaches_the_browser_without_its_details(served):
 
     app = served(Broken())
     with httpx.Client(base_url=app.local_url, trust_env=False, timeout=20) as client:
-        message = call(client, app, "arrive", [])
+        message = call(client, app, "arrive", ["label"])
     assert not message["success"]
     assert "patient" not in json.dumps(message)
     assert text.UNEXPECTED_TITLE in json.dumps(message)

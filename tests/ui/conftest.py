@@ -21,12 +21,21 @@ PATIENCE_MS = 90_000  # on a busy machine a page takes its time; no test asserts
 expect.set_options(timeout=PATIENCE_MS)
 
 
-@pytest.fixture
-def browser(chromium_path):
+@pytest.fixture(scope="session")
+def chromium(chromium_path):
+    """One for all tests of a process: it takes seconds to start."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(chromium_path), args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def browser(chromium):
+    """That one; what a test opened in it is closed, and shares nothing with the next."""
+    yield chromium
+    for context in chromium.contexts:
+        context.close()
 
 
 @pytest.fixture
