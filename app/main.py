@@ -53,6 +53,11 @@ _KEEP_ADDRESS = """(project) => {
 }"""
 
 
+# What is pressed while a page is drawn waits for it.
+_ASK = "(...given) => { window.gemStudio.ask(); return given; }"
+_SETTLE = "() => window.gemStudio.settle()"
+
+
 def serve(
     studio: Studio,
     *,
@@ -237,10 +242,12 @@ def _connect_pages(
     for name, route in routes.items():
         inputs = [header.project, *route.inputs]
         outputs = [*header.outputs, *route.outputs]
-        listen(turns.states[name].change, _shower(header, route), inputs, outputs)
-        opened = listen(
-            items[name].select, _opener(name, header, route), inputs, [header.tab, *outputs]
-        )
+        turn = turns.states[name].change
+        shown = listen(turn, _shower(header, route), inputs, outputs, js=_ASK)
+        opener = _opener(name, header, route)
+        opened = listen(items[name].select, opener, inputs, [header.tab, *outputs], js=_ASK)
+        for done in (shown, opened):
+            run_in_browser(done.then, [], _SETTLE)
         run_in_browser(opened.then, [header.chooser], _KEEP_ADDRESS % {"tab": name})
 
 

@@ -17,16 +17,23 @@
   const LONGEST_ANSWER_MS = 15000; // then a lost answer no longer keeps the keys waiting
 
   // A case's text and its buttons arrive one after the other, and the answer to "save" ends after
-  // both. What is pressed in between waits, and counts only for the case whose text was on screen.
+  // both; so does that to an opened tab, which would bring back a case that was judged meanwhile.
+  // What is pressed in between waits, and counts only for the case whose text was on screen.
   const studio = (window.gemStudio = window.gemStudio || {});
   const waiting = [];
+  let open = 0; // answers that are on their way
   let askedAt = -Infinity;
-  studio.settle = () => { askedAt = -Infinity; };
+  const isLate = () => performance.now() - askedAt > LONGEST_ANSWER_MS;
+  studio.ask = () => {
+    open = isLate() ? 1 : open + 1;
+    askedAt = performance.now();
+  };
+  studio.settle = () => { open = Math.max(0, open - 1); };
 
   const shownCase = () => document.querySelector('#label-case [data-pair]')?.dataset.pair;
 
   function isSettled() {
-    if (performance.now() - askedAt < LONGEST_ANSWER_MS) return false;
+    if (open && !isLate()) return false;
     const shown = shownCase();
     return shown === undefined || shown === studio.caseId;
   }
@@ -57,7 +64,7 @@
       event.preventDefault();
       if (event.isTrusted) whenSettled(() => button.click());
     } else if (button.matches(ANSWERED_BY_SERVER)) {
-      askedAt = performance.now();
+      studio.ask();
     }
   }
 
