@@ -1,6 +1,7 @@
 """Labelling in a real browser over the real storage: few keys, and nothing lost or doubled."""
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
@@ -155,6 +156,31 @@ def test_a_key_in_the_gap_is_for_the_case_on_screen_and_never_lost(
         assert not label.judgement.is_acceptable
     page.wait_for_timeout(500)
     assert page.locator("[data-choice][aria-pressed=true]").count() == 0
+    assert trouble == []
+
+
+def test_keys_wait_for_an_opened_tab_that_would_bring_the_case_back(
+    page, studio, project_id, trouble, monkeypatch
+):
+    page.get_by_role("tab", name="Data").click()
+    expect(page.locator("#page-data")).to_be_visible()
+    called_case = studio.called_case
+
+    def answer_late(project_id):  # long after the page knew which case it asks about
+        time.sleep(2)
+        return called_case(project_id)
+
+    monkeypatch.setattr(studio, "called_case", answer_late)
+    page.get_by_role("tab", name="Label").click()
+    expect(page.locator("#label-panel")).to_be_visible()
+    press(page, "1", "Enter")
+    shows(page, 1)
+    page.wait_for_timeout(3000)
+    press(page, "2", "Enter")
+    shows(page, 2)
+    expect(page.locator("#label-progress")).to_contain_text(f"2 of {COUNT}")
+    said = labels(studio, project_id)
+    assert {number: side(label) for number, label in said.items()} == {0: "left", 1: "right"}
     assert trouble == []
 
 
