@@ -24,29 +24,28 @@ def entropy_trace(candidate: Candidate, fork_tokens: Sequence[int], name: str) -
     Token texts are escaped, because Plotly reads some HTML in titles and hover labels.
     """
     entropy = candidate.token_entropy
-    places = list(range(1, len(entropy) + 1))
-    labels = [_label(token) for token in candidate.token_texts]
-    figure = go.Figure()
-    figure.add_scatter(
-        x=places,
-        y=entropy,
-        mode="lines",
-        line={"color": _LINE, "width": 2},
-        name=text.TRACE_LINE,
-        customdata=labels,
-        hovertemplate="%{x}: %{customdata}<br>%{y:.2f} nats<extra></extra>",
-    )
-    figure.add_scatter(
-        x=[place + 1 for place in fork_tokens],
-        y=[entropy[place] for place in fork_tokens],
-        mode="markers",
-        marker={"color": _LINE, "size": 10, "symbol": "diamond-open", "line": {"width": 2}},
-        name=text.TRACE_FORKS,
-        hoverinfo="skip",
-    )
-    _shade_answer(figure, candidate)
-    _lay_out(figure, trace_title(candidate, name), max([SCALE_MAX_NATS, *entropy]))
-    return figure
+    curve = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": list(range(1, len(entropy) + 1)),
+        "y": entropy,
+        "line": {"color": _LINE, "width": 2},
+        "name": text.TRACE_LINE,
+        "customdata": [_label(token) for token in candidate.token_texts],
+        "hovertemplate": "%{x}: %{customdata}<br>%{y:.2f} nats<extra></extra>",
+    }
+    forks = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [place + 1 for place in fork_tokens],
+        "y": [entropy[place] for place in fork_tokens],
+        "marker": {"color": _LINE, "size": 10, "symbol": "diamond-open", "line": {"width": 2}},
+        "name": text.TRACE_FORKS,
+        "hoverinfo": "skip",
+    }
+    layout = _layout(trace_title(candidate, name), max([SCALE_MAX_NATS, *entropy]))
+    # Made at once: Plotly takes longer over each part that is added to a figure than over all.
+    return go.Figure([curve, forks], layout | _shade(candidate))
 
 
 def trace_title(candidate: Candidate, name: str) -> str:
@@ -61,36 +60,37 @@ def trace_title(candidate: Candidate, name: str) -> str:
     return text.trace_title(name, label, (entropy[peak], mean, len(answer)))
 
 
-def _shade_answer(figure: go.Figure, candidate: Candidate) -> None:
+def _shade(candidate: Candidate) -> dict[str, object]:
+    """Return the parts of the layout that mark the answer."""
     start, end = candidate.spans.final_span
     if start == end:
-        return
-    figure.add_vrect(
-        x0=start + 0.5,
-        x1=end + 0.5,
-        fillcolor=_SHADE,
-        line_width=0,
-        layer="below",
-        annotation_text=text.TRACE_ANSWER if candidate.spans.is_committed else text.TRACE_STANDIN,
-        annotation_position="top left",
-    )
+        return {}
+    words = text.TRACE_ANSWER if candidate.spans.is_committed else text.TRACE_STANDIN
+    left, whole_height = {"x": start + 0.5, "xref": "x"}, {"yref": "y domain"}
+    band = {"type": "rect", "x0": start + 0.5, "x1": end + 0.5, "y0": 0, "y1": 1, **whole_height}
+    name = {"text": words, "showarrow": False, **left, "xanchor": "left", "y": 1, "yanchor": "top"}
+    return {
+        "shapes": [band | {"fillcolor": _SHADE, "line": {"width": 0}, "layer": "below"}],
+        "annotations": [name | whole_height],
+    }
 
 
-def _lay_out(figure: go.Figure, title: str, highest: float) -> None:
-    axis = {"gridcolor": _GRID, "zeroline": False, "title": {"font": {"size": 14}}}
-    figure.update_layout(
-        title={"text": title, "font": {"size": 16}, "x": 0, "xref": "paper"},
-        template="none",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        height=320,
-        margin={"l": 56, "r": 16, "t": 72, "b": 48},
-        hovermode="x",
-        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
-        font={"size": 14, "family": "system-ui, sans-serif"},
-    )
-    figure.update_xaxes(**axis, title_text=text.TRACE_X)
-    figure.update_yaxes(**axis, title_text=text.TRACE_Y, range=[0, 1.08 * highest])
+def _layout(title: str, highest: float) -> dict[str, object]:
+    axis = {"gridcolor": _GRID, "zeroline": False}
+    return {
+        "title": {"text": title, "font": {"size": 16}, "x": 0, "xref": "paper"},
+        "template": "none",
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "height": 320,
+        "margin": {"l": 56, "r": 16, "t": 72, "b": 48},
+        "hovermode": "x",
+        "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
+        "font": {"size": 14, "family": "system-ui, sans-serif"},
+        "xaxis": axis | {"title": {"text": text.TRACE_X, "font": {"size": 14}}},
+        "yaxis": axis
+        | {"title": {"text": text.TRACE_Y, "font": {"size": 14}}, "range": [0, 1.08 * highest]},
+    }
 
 
 def _label(token: str) -> str:
