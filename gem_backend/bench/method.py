@@ -161,8 +161,8 @@ def _told(one: Training, say: Say) -> Training:
 
 
 def _best(trainings: Sequence[Training]) -> Training:
-    """The one with the highest merit; of equal ones the lowest learning rate, which comes first."""
-    return max(trainings, key=lambda one: one.progress.best_accuracy)
+    """The one with the highest merit; of equal ones that with the lowest learning rate."""
+    return max(trainings, key=lambda one: (one.progress.best_accuracy, -one.learning_rate))
 
 
 # --- in a process of the pool -----------------------------------------------------------------
