@@ -50,7 +50,7 @@ function drawTokens(card) {
       frame = SHOWN[letter] ? box.appendChild(make('span', SHOWN[letter])) : box;
       if (letter === 'f' && !card.is_committed) frame.classList.add('gs-standin');
     }
-    const token = make('span', `gs-token h${card.levels[place]}`);
+    const token = make('span', `gs-token h${card.levels.token[place]}`);
     token.dataset.place = place;
     if (letter === 'e' || letter === 'x') {
       token.classList.add('gs-stop');

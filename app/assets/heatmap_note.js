@@ -41,6 +41,7 @@ function describe(card, place, isChosen) {
     title,
     row(w.entropy, `${card.entropy[place].toFixed(2)} ${w.nats}`),
     row(w.probability, percent(card.probability[place])),
+    ...modeRows(card, place),
   ];
   if (card.pieces[place] > 1) parts.push(row(w.pieces, String(card.pieces[place])));
   const canTake = isChosen && hasOthers(card, place);

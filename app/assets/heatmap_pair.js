@@ -40,6 +40,8 @@ function draw() {
   value = JSON.parse(props.value.packed);
   hide();
   root.replaceChildren(...value.cards.map(drawCard));
+  drawModes();
+  if (mode !== MODES[0]) paint();
   rank();
 }
 

@@ -8,11 +8,15 @@ import gradio as gr
 from app import text
 from app.look import asset
 from app.text import branches as say
-from app.views.heatmap import Heat, heat
+from app.text.modes import heatmap_words
+from app.views.heatmap import WINDOW_TOKENS, Heat, heat
 from app.views.rankings import Ranking
 from gem_backend.types import Candidate
 
-SCRIPTS = ("heatmap.js", "heatmap_note.js", "heatmap_pair.js")  # one script, in this order
+# One script, in this order.
+SCRIPTS = ("heatmap.js", "heatmap_note.js", "heatmap_modes.js", "heatmap_pair.js")
+
+WORDS = text.HEATMAP_WORDS | say.HEATMAP_WORDS | heatmap_words(WINDOW_TOKENS)
 
 
 class Packed(TypedDict):
@@ -35,7 +39,7 @@ class HeatmapData(TypedDict):
 def heatmap_value(*candidates: Candidate) -> Packed:
     """Return the value that draws these candidates."""
     cards = [heat(candidate) for candidate in candidates]
-    return _packed(HeatmapData(cards=cards, words=text.HEATMAP_WORDS | say.HEATMAP_WORDS))
+    return _packed(HeatmapData(cards=cards, words=WORDS))
 
 
 def ranking_value(ranking: Ranking) -> Packed:

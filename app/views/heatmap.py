@@ -4,6 +4,7 @@ The scale is fixed, so that the same colour means the same entropy on every card
 Its steps are numbers of equally likely continuations: ln 2 nats is a choice of two, ln 4 of four.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -15,6 +16,7 @@ from gem_backend.types import Candidate
 SCALE_MAX_NATS = math.log(8)
 THRESHOLD_NATS = 0.1  # below this nothing is tinted
 LEVELS = 16
+WINDOW_TOKENS = 8  # ARES: the mean over 4 to 8 tokens
 TOP = 5  # alternatives of each token, as Candidate stores them
 
 Rgb = tuple[int, int, int]
@@ -48,7 +50,9 @@ class Heat(TypedDict):
     """One card's tokens as parallel arrays; one entry per unit, ``tops`` five per unit.
 
     ``tops`` points into ``words``; ``parts`` is one letter per unit: c reasoning, m marker,
-    f answer, e the end token, x cut off in the middle of a character.
+    f answer, e the end token, x cut off in the middle of a character. ``levels`` has a step of the
+    ramp per unit for each thing that the colour can show; ``phases`` the mean entropy of the parts
+    c and f.
     """
 
     id: str
@@ -56,7 +60,9 @@ class Heat(TypedDict):
     parts: str
     pieces: list[int]
     entropy: list[float]
-    levels: list[int]
+    window: list[float]
+    phases: dict[str, float]
+    levels: dict[str, list[int]]
     probability: list[float]
     words: list[str]
     tops: list[int]
@@ -69,6 +75,23 @@ def level(entropy: float) -> int:
     if not entropy >= THRESHOLD_NATS:
         return 0
     return max(1, min(LEVELS, math.ceil(LEVELS * entropy / SCALE_MAX_NATS)))
+
+
+def window_entropy(token_entropy: Sequence[float], width: int = WINDOW_TOKENS) -> list[float]:
+    """Return, for each token, the mean entropy of it and those after it, ``width`` of them.
+
+    In nats; at the end of the text the windows hold fewer tokens. After ARES (METHOD section 3).
+    """
+    sums = [0.0, *itertools.accumulate(token_entropy)]
+    ends = [min(start + width, len(token_entropy)) for start in range(len(token_entropy))]
+    return [(sums[end] - sums[start]) / (end - start) for start, end in enumerate(ends)]
+
+
+def phase_entropy(candidate: Candidate) -> dict[str, float]:
+    """Return the mean entropy of the reasoning (c) and the answer (f) in nats, 0 where empty."""
+    spans = {"c": candidate.spans.cot_span, "f": candidate.spans.final_span}
+    parts = {letter: candidate.token_entropy[slice(*span)] for letter, span in spans.items()}
+    return {letter: sum(part) / len(part) if part else 0.0 for letter, part in parts.items()}
 
 
 def units(token_texts: Sequence[str]) -> Iterator[Unit]:
@@ -104,17 +127,27 @@ def heat(candidate: Candidate) -> Heat:
     probs = [candidate.top_probs[TOP * token : TOP * token + TOP] for token in peaks]
     words = list(dict.fromkeys(word for five in tops for word in five))
     place = {word: index for index, word in enumerate(words)}
+    around = window_entropy(candidate.token_entropy)
+    window = [around[unit.start] for unit in drawn]
+    phases = phase_entropy(candidate)
+    parts = "".join(_part(candidate, unit) for unit in drawn)
+    logprobs = [sum(candidate.token_logprob[unit.start : unit.end]) for unit in drawn]
+    shades = {
+        "token": entropies,
+        "window": window,
+        "phase": [phases.get(part, 0.0) for part in parts],
+        "surprise": [-logprob for logprob in logprobs],
+    }
     return Heat(
         id=candidate.candidate_id,
         texts=[unit.text for unit in drawn],
-        parts="".join(_part(candidate, unit) for unit in drawn),
+        parts=parts,
         pieces=[unit.end - unit.start for unit in drawn],
         entropy=[round(value, 3) for value in entropies],
-        levels=[level(value) for value in entropies],
-        probability=[
-            round(math.exp(sum(candidate.token_logprob[unit.start : unit.end])), 4)
-            for unit in drawn
-        ],
+        window=[round(value, 3) for value in window],
+        phases={letter: round(value, 3) for letter, value in phases.items()},
+        levels={shown: [level(value) for value in values] for shown, values in shades.items()},
+        probability=[round(math.exp(logprob), 4) for logprob in logprobs],
         words=words,
         tops=[place[word] for five in tops for word in five],
         top_probs=[round(value, 4) for five in probs for value in five],

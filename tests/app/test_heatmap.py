@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from app.look import style
@@ -9,6 +10,7 @@ from app.views.heatmap import (
     RAMP_DARK,
     RAMP_LIGHT,
     SCALE_MAX_NATS,
+    WINDOW_TOKENS,
     fork_units,
     heat,
     ink,
@@ -17,6 +19,7 @@ from app.views.heatmap import (
     luminance,
     ramp,
     units,
+    window_entropy,
 )
 from app.views.rankings import agreement_html, ranking
 from app.views.trace import entropy_trace, trace_title
@@ -98,6 +101,34 @@ def test_end_token_stays_apart_from_pieces_before_it():
 
 def test_fork_tokens_become_places_of_units():
     assert fork_units(tiny(["a", "", "é", "b"]), (1, 3)) == [1, 2]
+
+
+def test_a_window_is_the_mean_of_a_token_and_those_after_it():
+    """Width 3 over 0, 3, 6, 0: (0+3+6)/3, (3+6+0)/3, (6+0)/2, 0."""
+    assert window_entropy([0.0, 3.0, 6.0, 0.0], 3) == [3.0, 3.0, 3.0, 0.0]
+    entropy = np.random.default_rng(0).gamma(0.5, 1.0, 50)
+    naive = [entropy[at : at + WINDOW_TOKENS].mean() for at in range(50)]
+    np.testing.assert_allclose(window_entropy(entropy.tolist()), naive, atol=1e-12)
+    assert window_entropy([]) == []
+
+
+def test_a_phase_is_the_mean_of_its_tokens_and_the_marker_has_none():
+    """Reasoning 0.2 and 0.4, marker 9, answer 1: means 0.3 and 1; ln 8 is the whole ramp."""
+    candidate = tiny(
+        ["a", "b", "Final Answer:", "5"],
+        [0.2, 0.4, 9.0, 1.0],
+        spans=Spans(Span(0, 2), Span(3, 4), True),
+    )
+    drawn = heat(candidate)
+    assert drawn["phases"] == {"c": 0.3, "f": 1.0}
+    assert drawn["levels"]["phase"] == [3, 3, 0, 8]
+
+
+def test_levels_of_what_was_written_are_those_of_its_probability():
+    """Three pieces of one half each are 1 in 8: the top of the ramp; one half is a third of it."""
+    drawn = heat(tiny(["a", "", "", "é"], [0.0, 0.0, 0.0, 0.0]))
+    assert drawn["levels"]["surprise"] == [6, LEVELS]
+    assert drawn["levels"]["token"] == [0, 0]
 
 
 @pytest.mark.parametrize(

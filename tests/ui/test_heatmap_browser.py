@@ -1,7 +1,12 @@
 """The heatmap and the keys of the Label page in a real browser."""
 
+import re
+
 import pytest
 
+from app.components.heatmap import WORDS
+from app.views.heatmap import heat
+from gem_backend.types import Span, Spans
 from tests.app.fakes import demo_studio
 from tests.app.serving import serving
 from tests.app.test_heatmap import HOSTILE, tiny
@@ -61,6 +66,36 @@ def test_arrow_keys_and_n_move_the_token_cursor(app, page):
     note = page.locator(".gs-note").inner_text()
     assert "Entropy\n0.50 nats" in note
     assert note.count("%") == 6  # what was written, and five alternatives
+
+
+def test_colour_shows_what_was_chosen_also_for_the_next_answers(app, page, studio, trouble):
+    spans = Spans(Span(0, 2), Span(3, 4), True)
+    drawn = tiny(["a", "b", "Final Answer:", "5"], [0.2, 1.9, 0.0, 1.0], spans=spans)
+    studio.groups["p0"] = [drawn]
+    page.goto(f"{app.local_url}?tab=explore")
+    page.wait_for_selector(".gs-token")
+    for mode in ("window", "phase", "surprise", "token"):
+        page.locator(f".gs-modes [value={mode}]").check()
+        assert levels_shown(page) == heat(drawn)["levels"][mode]
+        hint = page.locator(".gs-mode-hint").inner_text()
+        assert hint == WORDS[f"hint_{mode}"]
+    page.locator(".gs-modes [value=token]").press("ArrowRight")
+    page.locator(".gs-token").first.hover()
+    assert "Entropy of the passage\n0.78 nats" in page.locator(".gs-note").inner_text()
+    page.locator(".gs-modes [value=phase]").check()
+    page.locator(".gs-token").first.hover()
+    assert "Entropy of the reasoning, mean\n1.05 nats" in page.locator(".gs-note").inner_text()
+    page.get_by_role("tab", name="Label").click()
+    studio.groups["p0"] = [tiny(["x", "y"], [1.5, 0.3])]
+    page.get_by_role("tab", name="Explore").click()
+    page.wait_for_function("document.querySelectorAll('.gs-token').length === 2")
+    assert levels_shown(page) == heat(studio.groups["p0"][0])["levels"]["phase"]
+    assert trouble == []
+
+
+def levels_shown(page):
+    classes = page.eval_on_selector_all(".gs-token", "all => all.map(one => one.className)")
+    return [int(re.search(r"\bh(\d+)\b", one)[1]) for one in classes]
 
 
 def test_two_keys_save_a_case_and_one_reopens_it(app, page, studio, trouble):

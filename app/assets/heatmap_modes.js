@@ -1,0 +1,45 @@
+// --- what the colour shows -------------------------------------------------------------------------
+const MODES = ['token', 'window', 'phase', 'surprise'];
+let mode = MODES[0];
+const modes = make('fieldset', 'gs-modes');
+root.before(modes);
+
+function drawModes() {
+  modes.hidden = !value.cards.length;
+  const title = make('legend', '', words().mode);
+  const choices = MODES.map((name) => {
+    const label = make('label');
+    const input = make('input');
+    Object.assign(input, { type: 'radio', name: `${root.dataset.name}-mode`, value: name });
+    input.checked = name === mode;
+    label.append(input, words()[`mode_${name}`]);
+    return label;
+  });
+  modes.replaceChildren(title, ...choices, make('p', 'gs-mode-hint', words()[`hint_${mode}`]));
+}
+
+function paint() {
+  for (const article of root.children) {
+    const { levels } = value.cards.find((one) => one.id === article.dataset.id);
+    for (const token of article.querySelectorAll('.gs-token')) {
+      const step = levels[mode][token.dataset.place];
+      token.className = token.className.replace(/\bh\d+\b/, `h${step}`);
+    }
+  }
+}
+
+// What the note adds to a token's entropy: the figure behind the colour.
+function modeRows(card, place) {
+  const w = words();
+  const nats = (figure) => `${figure.toFixed(2)} ${w.nats}`;
+  if (mode === 'window') return [row(w.passage, nats(card.window[place]))];
+  const name = { c: w.reasoning, f: w.whole_answer }[card.parts[place]];
+  return mode === 'phase' && name ? [row(name, nats(card.phases[card.parts[place]]))] : [];
+}
+
+modes.addEventListener('change', (event) => {
+  mode = event.target.value;
+  modes.querySelector('.gs-mode-hint').textContent = words()[`hint_${mode}`];
+  hide();
+  paint();
+});
