@@ -183,28 +183,28 @@ def test_the_heatmap_has_words_for_every_button():
     assert words.keys() >= {"compare", "pair", "on", "on_hint", "take", "other", "trace"}
 
 
-def test_label_shows_the_pair_before_the_case_at_hand_which_keeps_its_words(handlers, studio):
-    prompt_id = prompt_of(studio)
-    sampled(handlers, studio, prompt_id, count=2)
-    group = studio.candidates(prompt_id)
+@pytest.fixture
+def two(handlers, studio):
+    """The ids of two answers to a question."""
+    return [one.candidate_id for one in sampled(handlers, studio, prompt_of(studio), count=2)]
+
+
+def test_label_shows_the_pair_before_the_case_at_hand_which_keeps_its_words(studio, two):
     labels = LabelActions(studio, Drafts())
     at_hand = labels.show("demo", None).case
     said = Choice(choice="left", case=at_hand.comparison.pair_id)
     labels.keep_draft(at_hand, said, Words("unsaved"))
-    paired = studio.pair_candidates(group[0].candidate_id, group[1].candidate_id)
+    paired = studio.pair_candidates(*two)
     assert labels.show("demo", at_hand).case == paired
     assert labels.show("demo", paired).case == paired
     assert labels.show("demo", at_hand).case == at_hand  # once: another tab keeps its case
     assert labels.screen("demo", at_hand, "").draft.words == Words("unsaved")
 
 
-def test_a_pair_that_was_judged_meanwhile_is_not_shown(handlers, studio):
-    prompt_id = prompt_of(studio)
-    sampled(handlers, studio, prompt_id, count=2)
-    group = studio.candidates(prompt_id)
+def test_a_pair_that_was_judged_meanwhile_is_not_shown(studio, two):
     labels = LabelActions(studio, Drafts())
     at_hand = labels.show("demo", None).case
-    paired = studio.pair_candidates(group[0].candidate_id, group[1].candidate_id)
+    paired = studio.pair_candidates(*two)
     studio.save_label(paired, Judgement("a"))
     assert labels.show("demo", at_hand).case == at_hand
 
