@@ -10,6 +10,10 @@ from gradio.events import Dependency
 
 from app.errors import told
 
+# What is pressed between the two waits: a later answer must not overtake it.
+ASK = "(...given) => { window.gemStudio.ask(); return given; }"
+_SETTLE = "() => window.gemStudio.settle()"
+
 
 def listen(  # noqa: PLR0913 - each is a choice of how Gradio runs it
     trigger: Callable[..., Dependency],
@@ -49,6 +53,15 @@ def listen(  # noqa: PLR0913 - each is a choice of how Gradio runs it
 def run_in_browser(trigger: Callable[..., Dependency], inputs: Sequence[Block], js: str) -> None:
     """Connect ``trigger`` to a script that takes the inputs and returns nothing."""
     trigger(None, list(inputs), [], js=js, api_visibility="private", show_progress="hidden")
+
+
+def settle_after(event: Dependency) -> None:
+    """Let the keys go on when an event that holds them has its answer, also one that is an error.
+
+    Gradio's script lets nothing but ``failure`` follow an error.
+    """
+    for over in (event.then, event.failure):
+        run_in_browser(over, [], _SETTLE)
 
 
 def listen_to_typing(

@@ -10,7 +10,7 @@ from gradio.blocks import Block
 
 from app import text
 from app.errors import polled
-from app.events import listen, run_in_browser
+from app.events import ASK, listen, run_in_browser, settle_after
 from app.look import asset, head, style, theme
 from app.pages import PageHandles
 from app.pages.align import build_align_page
@@ -51,11 +51,6 @@ _KEEP_ADDRESS = """(project) => {
   if ('%(tab)s') address.searchParams.set('tab', '%(tab)s');
   window.history.replaceState(null, '', address);
 }"""
-
-
-# What is pressed while a page is drawn waits for it.
-_ASK = "(...given) => { window.gemStudio.ask(); return given; }"
-_SETTLE = "() => window.gemStudio.settle()"
 
 
 def serve(
@@ -215,12 +210,17 @@ def _connect_pages(
     tabs: gr.Tabs,
     app: gr.Blocks,
 ) -> None:
-    """Refresh the open page when the browser loads, a tab opens or the project changes."""
+    """Refresh the open page when the browser loads, a tab opens or the project changes.
+
+    The last of several quick changes counts: no page stays with the project of an earlier one.
+    """
     turns = _Turns(routes)
 
     def arrive(tab: str, request: gr.Request) -> tuple[object, ...]:
         *where, opened, selected = header.arrive(request)
-        return *where, opened, selected, *turns.give(opened if isinstance(opened, str) else tab)
+        # To open another tab than the one that is there is an event by itself, which draws it.
+        drawn = "" if isinstance(opened, str) and opened != tab else tab
+        return *where, opened, selected, *turns.give(drawn)
 
     def create(name: str, tab: str) -> tuple[object, ...]:
         return *header.create(name), *turns.give(tab)
@@ -236,18 +236,24 @@ def _connect_pages(
         for trigger in (header.make.click, header.name.submit)
     ]
     chosen = [header.chooser, header.tab]
-    changed = listen(header.chooser.input, change_project, chosen, [header.project, *turns.outputs])
+    changed = listen(
+        header.chooser.input,
+        change_project,
+        chosen,
+        [header.project, *turns.outputs],
+        mode="always_last",
+    )
     for done in (*made, changed):
         run_in_browser(done.then, [header.chooser], _KEEP_ADDRESS % {"tab": ""})
     for name, route in routes.items():
         inputs = [header.project, *route.inputs]
         outputs = [*header.outputs, *route.outputs]
         turn = turns.states[name].change
-        shown = listen(turn, _shower(header, route), inputs, outputs, js=_ASK)
+        shown = listen(turn, _shower(header, route), inputs, outputs, mode="always_last", js=ASK)
         opener = _opener(name, header, route)
-        opened = listen(items[name].select, opener, inputs, [header.tab, *outputs], js=_ASK)
-        for done in (shown, opened):
-            run_in_browser(done.then, [], _SETTLE)
+        opened = listen(items[name].select, opener, inputs, [header.tab, *outputs], js=ASK)
+        settle_after(shown)
+        settle_after(opened)
         run_in_browser(opened.then, [header.chooser], _KEEP_ADDRESS % {"tab": name})
 
 

@@ -13,7 +13,7 @@ from app.actions.order import OrderActions
 from app.components.order import Order, order_board
 from app.components.verdict import RecentList, recent_list, verdict_buttons
 from app.desks.sampling import MAX_CASE_ANSWERS
-from app.events import listen, run_in_browser
+from app.events import listen, settle_after
 from app.live_text import live_text, said
 from app.pages import PageHandles
 from app.pages.entry_form import EntryForm, build_entry_form
@@ -30,7 +30,6 @@ from gem_backend.types import Case
 _WITH_ELAPSED = """(project, held, choice, ...words) => [project, held,
   {...choice, elapsed_s: (performance.now() - window.gemStudio.shownAt) / 1000}, ...words]"""
 _WITH_SENT = "(held, choice, ...words) => [held, {...choice, sent_ms: Date.now()}, ...words]"
-_SETTLE = "() => window.gemStudio.settle()"
 
 _Act = Callable[[str, Case | None, Choice, Words], LabelScreen]
 _Handler = Callable[[str, Case | None, Choice, str, str], tuple[object, ...]]
@@ -164,7 +163,7 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
         )
     )
     for answered in listening:
-        run_in_browser(answered.then, [], _SETTLE)
+        settle_after(answered)
     # Each carries its time, because requests may overtake each other. A Textbox keeps the first
     # change after Python filled it to itself (it may be a whole paste), so leaving it tells again.
     typed = (rationale.input, rationale.blur, written.input, written.blur)

@@ -4,14 +4,13 @@ The scale is fixed, so that the same colour means the same entropy on every card
 Its steps are numbers of equally likely continuations: ln 2 nats is a choice of two, ln 4 of four.
 """
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import NamedTuple, TypedDict
 
 from app import text
-from gem_backend.types import Candidate
+from gem_backend.types import Candidate, Span
 
 SCALE_MAX_NATS = math.log(8)
 THRESHOLD_NATS = 0.1  # below this nothing is tinted
@@ -77,21 +76,21 @@ def level(entropy: float) -> int:
     return max(1, min(LEVELS, math.ceil(LEVELS * entropy / SCALE_MAX_NATS)))
 
 
+def mean_entropy(token_entropy: Sequence[float], span: Span) -> float:
+    """Return the mean entropy of a span's tokens in nats, 0 where there are none."""
+    part = token_entropy[slice(*span)]
+    return sum(part) / len(part) if part else 0.0
+
+
 def window_entropy(token_entropy: Sequence[float], width: int = WINDOW_TOKENS) -> list[float]:
     """Return, for each token, the mean entropy of it and those after it, ``width`` of them.
 
-    In nats; at the end of the text the windows hold fewer tokens. After ARES (METHOD section 3).
+    In nats; at the end of the text the windows hold fewer tokens. After ARES (METHOD section 4).
     """
-    sums = [0.0, *itertools.accumulate(token_entropy)]
-    ends = [min(start + width, len(token_entropy)) for start in range(len(token_entropy))]
-    return [(sums[end] - sums[start]) / (end - start) for start, end in enumerate(ends)]
-
-
-def phase_entropy(candidate: Candidate) -> dict[str, float]:
-    """Return the mean entropy of the reasoning (c) and the answer (f) in nats, 0 where empty."""
-    spans = {"c": candidate.spans.cot_span, "f": candidate.spans.final_span}
-    parts = {letter: candidate.token_entropy[slice(*span)] for letter, span in spans.items()}
-    return {letter: sum(part) / len(part) if part else 0.0 for letter, part in parts.items()}
+    return [
+        mean_entropy(token_entropy, Span(start, start + width))
+        for start in range(len(token_entropy))
+    ]
 
 
 def units(token_texts: Sequence[str]) -> Iterator[Unit]:
@@ -129,7 +128,8 @@ def heat(candidate: Candidate) -> Heat:
     place = {word: index for index, word in enumerate(words)}
     around = window_entropy(candidate.token_entropy)
     window = [around[unit.start] for unit in drawn]
-    phases = phase_entropy(candidate)
+    spans = {"c": candidate.spans.cot_span, "f": candidate.spans.final_span}
+    phases = {part: mean_entropy(candidate.token_entropy, span) for part, span in spans.items()}
     parts = "".join(_part(candidate, unit) for unit in drawn)
     logprobs = [sum(candidate.token_logprob[unit.start : unit.end]) for unit in drawn]
     shades = {

@@ -6,7 +6,7 @@ from html import escape
 import plotly.graph_objects as go
 
 from app import text
-from app.views.heatmap import SCALE_MAX_NATS
+from app.views.heatmap import SCALE_MAX_NATS, mean_entropy
 from gem_backend.types import Candidate
 
 # Of middle lightness: at least 3:1 on white and on near-black; a blue of the entropy scale.
@@ -54,10 +54,9 @@ def trace_title(candidate: Candidate, name: str) -> str:
     if not entropy:
         return ""
     peak = max(range(len(entropy)), key=entropy.__getitem__)
-    answer = entropy[slice(*final)]
-    mean = sum(answer) / len(answer) if answer else 0.0
+    mean = mean_entropy(entropy, final)
     label = _label(candidate.token_texts[peak])
-    return text.trace_title(name, label, (entropy[peak], mean, len(answer)))
+    return text.trace_title(name, label, (entropy[peak], mean, len(entropy[slice(*final)])))
 
 
 def _shade(candidate: Candidate) -> dict[str, object]:

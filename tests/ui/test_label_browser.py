@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from app import text
 from app.studio import Studio
+from storage.errors import EntryError
 from tests.app.serving import serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -181,6 +182,23 @@ def test_keys_wait_for_an_opened_tab_that_would_bring_the_case_back(
     expect(page.locator("#label-progress")).to_contain_text(f"2 of {COUNT}")
     said = labels(studio, project_id)
     assert {number: side(label) for number, label in said.items()} == {0: "left", 1: "right"}
+    assert trouble == []
+
+
+def test_keys_go_on_after_a_save_that_was_refused(page, studio, project_id, trouble, monkeypatch):
+    def refuse(*_):
+        raise EntryError("The answer is one of the two.")
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr(studio, "save_label", refuse)
+        press(page, "1", "Enter")
+        expect(page.locator(".toast-body")).to_contain_text("one of the two")
+    press(page, "2")
+    # long before a lost answer is given up, which takes 15 s
+    expect(page.locator("#choice-right")).to_have_attribute("aria-pressed", "true", timeout=8_000)
+    press(page, "Enter")
+    shows(page, 1)
+    assert [side(label) for label in labels(studio, project_id).values()] == ["right"]
     assert trouble == []
 
 
