@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from gem_backend.types import Case
-from storage.pairs import Turn
+from storage.turns import Turn
 
 HOLD_S = 30 * 60.0  # ours: after that a rater is taken to have left
 

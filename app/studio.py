@@ -55,7 +55,18 @@ from gem_backend.types import (
     RunSummary,
     Split,
 )
-from storage import branches, candidates, export, orders, pairs, projects, recent, repeats, runs
+from storage import (
+    branches,
+    candidates,
+    export,
+    orders,
+    pairs,
+    projects,
+    recent,
+    repeats,
+    runs,
+    turns,
+)
 from storage.branches import Origin
 from storage.errors import NotFoundError
 from storage.opening import open_database
@@ -217,14 +228,14 @@ class Studio:
 
     # --- label ---
 
-    def next_turn(self, project_id: str) -> pairs.Turn:
+    def next_turn(self, project_id: str) -> turns.Turn:
         """Return the next case to label, skipped ones last and None at the end, and the counts.
 
         Now and then it is one that the rater has judged before.
         """
         rater = self._rater
         turn = self._handed_out.hand_out(
-            project_id, rater, lambda held: pairs.next_turn(self._db, project_id, rater, held)
+            project_id, rater, lambda held: turns.next_turn(self._db, project_id, rater, held)
         )
         repeat = turn.case and repeats.due_repeat(self._db, project_id, rater)
         return replace(turn, case=repeat) if repeat else turn
@@ -293,7 +304,7 @@ class Studio:
 
     def label_progress(self, project_id: str) -> LabelProgress:
         """Return the counts of the queue."""
-        return pairs.label_progress(self._db, project_id, self._rater)
+        return turns.label_progress(self._db, project_id, self._rater)
 
     def enter_pair(self, project_id: str, prompt: str, answer_a: str, answer_b: str) -> Case:
         """Store a typed pair, unless it is there, and return its case. Raises on empty texts."""

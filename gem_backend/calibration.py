@@ -20,8 +20,9 @@ from scipy import sparse, special, stats
 from scipy.sparse import csgraph
 
 from gem_backend.config import CalibrationConfig, ScoringConfig
-from gem_backend.davidson_luce import Posterior, order_members, posterior
+from gem_backend.davidson_luce import Posterior, posterior
 from gem_backend.errors import DataError
+from gem_backend.order_design import order_members
 from gem_backend.scoring import PAPER_SCORING, rescore
 from gem_backend.statistics import CONFIDENCE, wilson
 from gem_backend.types import Calibration, Estimate, ExpertOrder, Feature, FeatureWeight, Skill

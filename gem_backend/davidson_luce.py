@@ -13,34 +13,24 @@ falls short by a tenth or more, because each residual is ready to take the blame
 The keennesses are set at the mode of their marginal posterior: a joint mode would raise them all,
 because the residuals could then shrink.
 
-Axis letters: I judged item, F feature, S stage, A alternative (a subset at a stage), D tie size,
-R rater, P parameter.
+Axis letters: those of ``order_design``.
 
 Source: Firth, Kosmidis, Turner 2019, arXiv:1909.07123; Davidson, JASA 65 (1970) 317-328; for the
 mean Tierney, Kadane, JASA 81 (1986) 82-86.
 """
 
-import itertools
-import math
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize, sparse
 from scipy.sparse.linalg import SuperLU, splu
 
 from gem_backend.config import CalibrationConfig
-from gem_backend.errors import DataError
+from gem_backend.order_design import TIE_SCALE, Design, Floats, keenness, order_design
 from gem_backend.types import ExpertOrder
 
-Floats: TypeAlias = NDArray[np.float64]
-Subset: TypeAlias = tuple[int, ...]
-
-TIE_SCALE = 2.0  # ours: prior deviation of log delta
-MAX_ALTERNATIVES = 100_000  # ours: subsets to sum over; 300 orders of 8 with ties of 3 fit
 MAX_STEPS = 100  # ours: Newton's method needs about six
-MAX_KEEN = 4.0  # ours: bound of the search, prior deviations; at most 4 on the log scale
 CONVERGED = 1e-10  # ours: what a last Newton step may gain, as a share of the value
 DIFFERENCE = 1e-5  # ours: step of the one numerical derivative
 CHUNK = 4096  # ours: rows that are dense at a time
@@ -64,11 +54,6 @@ class Posterior(NamedTuple):
     judged: list[ItemPosterior]
 
 
-def order_members(order: ExpertOrder) -> list[int]:
-    """Return the items of an order, best first."""
-    return [item for group in order.order for item in group]
-
-
 def posterior(
     orders: Sequence[ExpertOrder], offset_I: Floats, z_IF: Floats, config: CalibrationConfig
 ) -> Posterior:
@@ -87,14 +72,14 @@ def posterior(
     if not orders:
         prior_FF = config.weight_scale**2 * np.eye(num_features)
         return Posterior(np.zeros(num_features), prior_FF, {}, {}, [])
-    design = _design(orders, offset_I, z_IF, config)
+    design = order_design(orders, offset_I, z_IF, config)
     fitted = _fit(design)
     mean_P, covariance_PP = fitted.theta_P, _covariance(fitted, design)
     num_skill = design.skill_IP.shape[1]
     scale, ties = config.weight_scale, np.exp(TIE_SCALE * mean_P[num_skill:])
     sd_I = np.sqrt(_variances(design.skill_IP, covariance_PP[:num_skill, :num_skill]))
     residual_I = config.residual_scale * mean_P[num_features:num_skill]
-    log_keenness = _keenness(design.raters, design.raters, config.rater_scale) @ fitted.keen_R
+    log_keenness = keenness(design.raters, design.raters, config.rater_scale) @ fitted.keen_R
     return Posterior(
         scale * mean_P[:num_features],
         scale**2 * covariance_PP[:num_features, :num_features],
@@ -102,111 +87,6 @@ def posterior(
         dict(zip(design.raters, np.exp(log_keenness).tolist(), strict=True)),
         list(map(ItemPosterior, design.judged, residual_I.tolist(), sd_I.tolist())),
     )
-
-
-# --- the design -------------------------------------------------------------------------------
-
-
-class _Design(NamedTuple):
-    """Every stage chooses between alternatives; logit = exp(b) * mean skill + log delta.
-
-    The parameters, theta (weights, residuals, log deltas) and keen (the b), are in units of their
-    prior deviations, so that the prior is the standard normal.
-    """
-
-    judged: list[int]
-    tie_sizes: list[int]
-    raters: list[str]
-    skill_IP: sparse.csr_array  # the offset and the log deltas' columns left out
-    skill_AP: sparse.csr_array
-    tie_AP: sparse.csr_array
-    offset_A: Floats
-    keen_AR: Floats
-    keen_limit: float
-    stage_SA: sparse.csr_array  # 1 where the alternative is of the stage
-    chosen_A: Floats
-    strength_A: Floats
-
-
-class _Stage(NamedTuple):
-    order: ExpertOrder
-    chosen: Subset
-    alternatives: list[Subset]
-
-
-def _stages(orders: Sequence[ExpertOrder], sizes: Sequence[int]) -> list[_Stage]:
-    stages, total = [], 0
-    for order in orders:
-        left = order_members(order)
-        for group in order.order:
-            total += sum(math.comb(len(left), size) for size in sizes)
-            if total > MAX_ALTERNATIVES:
-                raise DataError("The orders hold too many ties to weigh; order fewer answers.")
-            subsets = [s for size in sizes for s in itertools.combinations(left, size)]
-            if len(subsets) > 1:
-                stages.append(_Stage(order, group, subsets))
-            left = left[len(group) :]
-    return stages
-
-
-def _design(
-    orders: Sequence[ExpertOrder], offset_I: Floats, z_IF: Floats, config: CalibrationConfig
-) -> _Design:
-    judged = sorted({item for order in orders for item in order_members(order)})
-    tie_sizes = sorted({len(group) for order in orders for group in order.order} - {1})
-    raters = sorted({order.rater for order in orders})
-    if len(raters) == 1 or not config.rater_scale:
-        raters = []
-    stages = _stages(orders, [1, *tie_sizes])
-    rows = [(stage, s) for stage in stages for s in stage.alternatives]
-    subsets = [subset for _, subset in rows]
-    mean_AI = _means(subsets, judged)
-    residual_II = config.residual_scale * sparse.eye_array(len(judged))
-    skill_IP = sparse.hstack([config.weight_scale * z_IF[judged], residual_II], format="csr")
-    tie_AD = TIE_SCALE * np.equal.outer([len(s) for s in subsets], tie_sizes)
-    rater_A = [stage.order.rater for stage, _ in rows]
-    return _Design(
-        judged,
-        tie_sizes,
-        raters,
-        skill_IP=skill_IP,
-        skill_AP=_padded(mean_AI @ skill_IP, right=len(tie_sizes)),
-        tie_AP=_padded(sparse.csr_array(tie_AD), left=skill_IP.shape[1]),
-        offset_A=mean_AI @ offset_I[judged],
-        keen_AR=_keenness(rater_A, raters, config.rater_scale),
-        keen_limit=MAX_KEEN / max(config.rater_scale, 1.0),
-        stage_SA=_blocks([len(stage.alternatives) for stage in stages]),
-        chosen_A=np.array([float(subset == stage.chosen) for stage, subset in rows]),
-        strength_A=np.array([float(stage.order.strength) for stage, _ in rows]),
-    )
-
-
-def _keenness(rater_A: Sequence[str], raters: Sequence[str], scale: float) -> Floats:
-    """What each b adds to the log keenness: itself, less the raters' mean."""
-    own_AR = np.equal.outer(np.array(rater_A, dtype=str), np.array(raters, dtype=str))
-    return np.asarray(scale * (own_AR - 1.0 / max(1, len(raters))))
-
-
-def _means(subsets: Sequence[Subset], judged: Sequence[int]) -> sparse.csr_array:
-    """The matrix that averages the judged items over each subset, shape (A, I)."""
-    size_A = np.array([len(subset) for subset in subsets])
-    columns = np.searchsorted(judged, [item for subset in subsets for item in subset])
-    starts = np.concatenate([[0], np.cumsum(size_A)])
-    shares = 1.0 / np.repeat(size_A, size_A)
-    return sparse.csr_array((shares, columns, starts), shape=(len(subsets), len(judged)))
-
-
-def _blocks(size_S: Sequence[int]) -> sparse.csr_array:
-    """A row for each stage with ones at its alternatives."""
-    starts = np.concatenate([[0], np.cumsum(size_S)])
-    shape = (len(size_S), starts[-1])
-    return sparse.csr_array((np.ones(starts[-1]), np.arange(starts[-1]), starts), shape=shape)
-
-
-def _padded(matrix: sparse.csr_array, left: int = 0, right: int = 0) -> sparse.csr_array:
-    """The matrix with columns of zeros beside it."""
-    before, after = (sparse.csr_array((matrix.shape[0], width)) for width in (left, right))
-    return sparse.hstack([before, matrix, after], format="csr")
 
 
 # --- the objective: minus the log posterior ---------------------------------------------------
@@ -224,7 +104,7 @@ class _Choice(NamedTuple):
         return np.exp(self.log_probability_A)
 
 
-def _choice(theta_P: Floats, keen_R: Floats, design: _Design) -> _Choice:
+def _choice(theta_P: Floats, keen_R: Floats, design: Design) -> _Choice:
     skill_A = design.offset_A + design.skill_AP @ theta_P
     keenness_A = np.exp(design.keen_AR @ keen_R)
     logit_A = keenness_A * skill_A + design.tie_AP @ theta_P
@@ -234,19 +114,19 @@ def _choice(theta_P: Floats, keen_R: Floats, design: _Design) -> _Choice:
     return _Choice(skill_A, keenness_A, logit_A - np.repeat(np.log(total_S), size_S))
 
 
-def _value(theta_P: Floats, keen_R: Floats, design: _Design) -> float:
+def _value(theta_P: Floats, keen_R: Floats, design: Design) -> float:
     """Minus the log posterior, up to a constant."""
     choice = _choice(theta_P, keen_R, design)
     log_likelihood = (design.strength_A * design.chosen_A) @ choice.log_probability_A
     return float((theta_P @ theta_P + keen_R @ keen_R) / 2 - log_likelihood)
 
 
-def _logit_design(choice: _Choice, design: _Design) -> sparse.csr_array:
+def _logit_design(choice: _Choice, design: Design) -> sparse.csr_array:
     """Derivatives of the logits by theta, shape (A, P)."""
     return sparse.diags_array(choice.keenness_A) @ design.skill_AP + design.tie_AP
 
 
-def _centred(choice: _Choice, rows: sparse.csr_array, design: _Design) -> sparse.csr_array:
+def _centred(choice: _Choice, rows: sparse.csr_array, design: Design) -> sparse.csr_array:
     """The rows, one for each alternative, less their stage's mean under the model."""
     mean_S = design.stage_SA @ sparse.diags_array(choice.probability_A) @ rows
     return rows - design.stage_SA.T @ mean_S
@@ -261,7 +141,7 @@ class _Derivatives(NamedTuple):
     cross_PR: Floats
 
 
-def _derivatives(theta_P: Floats, keen_R: Floats, design: _Design) -> _Derivatives:
+def _derivatives(theta_P: Floats, keen_R: Floats, design: Design) -> _Derivatives:
     """A multinomial logit with a linear design: its Hessian is the design's covariance.
 
     Keenness times skill is bilinear, which adds the second term of ``cross_PR``.
@@ -290,7 +170,7 @@ class _Fitted(NamedTuple):
     keen_covariance_RR: Floats
 
 
-def _fit(design: _Design) -> _Fitted:
+def _fit(design: Design) -> _Fitted:
     num_raters = len(design.raters)
     keen_R, covariance_RR = np.zeros(num_raters), np.eye(num_raters)
     mode_P = _mode(np.zeros(design.skill_AP.shape[1]), keen_R, design)
@@ -309,7 +189,7 @@ def _fit(design: _Design) -> _Fitted:
     return _Fitted(_mean(mode_P, keen_R, design), keen_R, covariance_RR)
 
 
-def _mode(theta_P: Floats, keen_R: Floats, design: _Design) -> Floats:
+def _mode(theta_P: Floats, keen_R: Floats, design: Design) -> Floats:
     """The most probable theta given keen: Newton's method with halved steps; it is convex."""
     value = _value(theta_P, keen_R, design)
     for _ in range(MAX_STEPS):
@@ -324,7 +204,7 @@ def _mode(theta_P: Floats, keen_R: Floats, design: _Design) -> Floats:
     return theta_P
 
 
-def _mean(mode_P: Floats, keen_R: Floats, design: _Design) -> Floats:
+def _mean(mode_P: Floats, keen_R: Floats, design: Design) -> Floats:
     """The mean of theta to first order: off the mode to where the posterior leans.
 
     That is by the covariance times the gradient of half the Hessian's log determinant, downhill.
@@ -338,7 +218,7 @@ def _mean(mode_P: Floats, keen_R: Floats, design: _Design) -> Floats:
     return mode_P - lean_P
 
 
-def _marginal(keen_R: Floats, start_P: Floats, design: _Design) -> tuple[float, Floats]:
+def _marginal(keen_R: Floats, start_P: Floats, design: Design) -> tuple[float, Floats]:
     """Minus the log posterior of keen with theta integrated out by Laplace, and its gradient.
 
     The determinant is differenced along the path that theta's mode takes as keen moves.
@@ -355,7 +235,7 @@ def _marginal(keen_R: Floats, start_P: Floats, design: _Design) -> tuple[float, 
     return _value(theta_P, keen_R, design) + volume, gradient_R
 
 
-def _covariance(fitted: _Fitted, design: _Design) -> Floats:
+def _covariance(fitted: _Fitted, design: Design) -> Floats:
     """Of theta: given keen, and how its mode moves with keen."""
     slope = _derivatives(fitted.theta_P, fitted.keen_R, design)
     given_PP = _inverse(slope.hessian_PP)

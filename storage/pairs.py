@@ -1,7 +1,6 @@
-"""Cases to judge, the queue, and the append-only log of what raters said."""
+"""Cases to judge, and the append-only log of what raters said of them."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +10,6 @@ from gem_backend.types import (
     CaseSource,
     Comparison,
     LabelKind,
-    LabelProgress,
     PreferencePair,
     Verdict,
 )
@@ -19,7 +17,6 @@ from storage.database import Database
 from storage.errors import EntryError, NotFoundError
 from storage.identity import left_answer, monotonic_s, new_id, pair_id, utc_now
 from storage.projects import upsert_prompt
-from storage.sides import case_for
 from storage.standing import Appended, enqueue, held_label, note_event
 
 _GONE = "This case is no longer there; go on to the next one."
@@ -30,57 +27,10 @@ FROM pairs JOIN prompts USING (prompt_id)
 WHERE pair_id = ?
 """
 
-# A project's queue as one rater sees it. A case is pending while fewer raters than it needs have a
-# label on it, this one not among them. `skip_seq` is the rater's skip, unless something settled it.
-_QUEUE = """
-WITH own AS (
-    SELECT pair_id, label_seq, skip_seq FROM standing
-    WHERE project_id = $project AND rater = $rater AND NOT is_final
-), own_queue AS (
-    SELECT
-        pair_id, seq, is_first, priority, skip_seq, num_labels, raters_per_case,
-        label_seq IS NULL AND num_labels < raters_per_case AS is_pending
-    FROM queue
-    LEFT JOIN own USING (pair_id)
-    CROSS JOIN (SELECT raters_per_case FROM projects WHERE project_id = $project)
-    WHERE project_id = $project
-)
-"""
-
 # The rater's own labels that hold, one for each case.
 OWN_LABELS = """
 FROM standing WHERE project_id = $project AND rater = $rater AND is_own AND NOT is_final
 """
-
-_COUNTS = """
-    count(*) FILTER (NOT is_pending) AS done,
-    count(*) FILTER (is_pending AND skip_seq IS NOT NULL) AS skipped,
-    count(*) FILTER (is_pending AND skip_seq IS NULL) AS pending
-"""
-
-_PROGRESS = f"{_QUEUE} SELECT {_COUNTS} FROM own_queue"  # noqa: S608 - our own text
-
-# A case that enough others look at now comes behind all that still need somebody. One pass counts
-# and finds it: on a large queue a pass takes longer than all else that a save does.
-_TURN = f"""{_QUEUE}
-SELECT
-    arg_min(
-        pair_id,
-        (
-            num_labels + coalesce(held, 0) >= raters_per_case,
-            coalesce(skip_seq, 0),
-            NOT is_first,
-            -priority,
-            seq
-        )
-    ) FILTER (is_pending) AS pair_id,
-    {_COUNTS}
-FROM own_queue
-LEFT JOIN (
-    SELECT pair_id, count(*) AS held FROM (SELECT unnest(CAST($held AS VARCHAR[])) AS pair_id)
-    GROUP BY pair_id
-) USING (pair_id)
-"""  # noqa: S608 - our own text
 
 # The final label that settles a case: the newest. One that came in a file gives way to whatever was
 # said about the case here.
@@ -200,43 +150,6 @@ def show_case(comparison: Comparison, rater: str) -> Case:
     return Case(comparison, left_answer(comparison.pair_id, rater))
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A rater's next case, None at the end, and how far they are."""
-
-    case: Case | None
-    progress: LabelProgress
-
-
-@dataclass(frozen=True, slots=True)
-class _TurnRow:
-    """A row of ``_TURN``."""
-
-    pair_id: str | None
-    done: int
-    skipped: int
-    pending: int
-
-
-def next_turn(
-    db: Database, project_id: str, rater: str, held: Mapping[str, Case] | None = None
-) -> Turn:
-    """Return the next case that needs this rater, their skipped ones last, and their progress.
-
-    Args:
-        db: the open database.
-        project_id: the project.
-        rater: who asks.
-        held: what other raters look at now, by rater; a case with enough raters at work comes
-            after all others.
-    """
-    pair_ids = [case.comparison.pair_id for case in (held or {}).values()]
-    where = {"project": project_id, "rater": rater, "held": pair_ids}
-    [row] = db.records(_TurnRow, _TURN, where)
-    case = case_for(db, get_comparison(db, row.pair_id), rater, held) if row.pair_id else None
-    return Turn(case, LabelProgress(row.done, row.skipped, row.pending))
-
-
 def is_judged(db: Database, case: Case, rater: str) -> bool:
     """Whether a label of the rater's on a case holds, other than the one that a repeat repeats."""
     return held_label(db, case.comparison.pair_id, rater) not in (None, case.repeats)
@@ -290,12 +203,6 @@ def skip(db: Database, case: Case, rater: str) -> None:
     """
     with db.transaction():
         append_event(db, case, rater, "skip")
-
-
-def label_progress(db: Database, project_id: str, rater: str) -> LabelProgress:
-    """Return the counts of the queue as a rater sees it."""
-    progress = db.one(LabelProgress, _PROGRESS, {"project": project_id, "rater": rater})
-    return progress or LabelProgress(0, 0, 0)
 
 
 def training_pairs(db: Database, project_id: str) -> list[PreferencePair]:

@@ -66,10 +66,11 @@ from storage.calibrations import Evidence
 from storage.drafts import DraftKey
 from storage.errors import NotFoundError
 from storage.orders import AnswerOrder
-from storage.pairs import Judgement, Turn
+from storage.pairs import Judgement
 from storage.projects import FoundPrompts
 from storage.recent import StoredLabel
 from storage.runs import RunTraits
+from storage.turns import Turn
 
 PROJECT = Project("demo", "Demo: bedside scores")
 QUESTION = (

@@ -5,7 +5,7 @@ import threading
 from app import handed_out
 from app.handed_out import HandedOut
 from gem_backend.types import Case, Comparison, LabelProgress
-from storage.pairs import Turn
+from storage.turns import Turn
 
 
 def case(pair_id, project_id="p"):

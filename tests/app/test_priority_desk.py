@@ -11,8 +11,9 @@ from app.text import priority as say
 from gem_backend.errors import DataError, EngineError
 from gem_backend.next_cases import CONFLICT
 from gem_backend.types import Case
-from storage.pairs import Judgement, add_comparison, next_turn, save_label
+from storage.pairs import Judgement, add_comparison, save_label
 from storage.projects import create_project, upsert_prompt
+from storage.turns import next_turn
 from tests.app.fakes_engine import FakeEngine
 
 LIKED, DISLIKED = "It is so.\nFinal Answer: 2", "It may be so.\nFinal Answer: 3"

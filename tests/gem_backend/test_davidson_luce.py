@@ -9,8 +9,9 @@ from scipy.special import expit
 
 from gem_backend import davidson_luce
 from gem_backend.config import CalibrationConfig
-from gem_backend.davidson_luce import TIE_SCALE, posterior
+from gem_backend.davidson_luce import posterior
 from gem_backend.errors import DataError
+from gem_backend.order_design import TIE_SCALE, order_design
 from gem_backend.types import ExpertOrder
 
 FLAT = CalibrationConfig(features=("mean_logprob",), weight_scale=1e3, residual_scale=0)
@@ -26,7 +27,7 @@ def log_probabilities(groupings, skills, tie_weights=()):
     orders = [ExpertOrder(grouping, k) for k, grouping in enumerate(groupings)]
     skills = np.array(skills)
     z = np.zeros((len(skills), 1))
-    design = davidson_luce._design(orders, skills, z, FLAT)
+    design = order_design(orders, skills, z, FLAT)
     theta = np.zeros(design.skill_AP.shape[1])
     theta[len(theta) - len(tie_weights) :] = np.log(tie_weights) / TIE_SCALE
     none = np.zeros(0)
@@ -167,7 +168,7 @@ def mixed_orders(rng, num_prompts=12, size=4):
 def mixed_design(rng):
     config = CalibrationConfig()
     offset, z = rng.normal(size=48), rng.normal(size=(48, 5))
-    return davidson_luce._design(mixed_orders(rng), offset, z, config)
+    return order_design(mixed_orders(rng), offset, z, config)
 
 
 @pytest.fixture
@@ -274,7 +275,7 @@ def test_equal_raters_are_found_equal_where_every_answer_is_judged_once(rng):
 
 def test_unsure_keenness_widens_the_weights(rng):
     orders = mixed_orders(rng)
-    design = davidson_luce._design(
+    design = order_design(
         orders, rng.normal(size=48), rng.normal(size=(48, 5)), CalibrationConfig()
     )
     fitted = davidson_luce._fit(design)

@@ -7,16 +7,10 @@ from storage.audit import label_log
 from storage.exchange import import_file
 from storage.export import export_label_log
 from storage.judgements import judged_cases, ratings
-from storage.pairs import (
-    Judgement,
-    add_comparison,
-    label_progress,
-    save_label,
-    show_case,
-    training_pairs,
-)
+from storage.pairs import Judgement, add_comparison, save_label, show_case, training_pairs
 from storage.projects import create_project
 from storage.recent import recent_labels, undo
+from storage.turns import label_progress
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from gem_backend.types import Branch
 from storage.branches import Origin, add_to_group, group_of, origins, pair_candidates
 from storage.candidates import latest_group, save_group
 from storage.errors import EntryError, NotFoundError
-from storage.pairs import Judgement, add_comparison, next_turn, save_label, show_case
+from storage.pairs import Judgement, add_comparison, save_label, show_case
 from storage.projects import upsert_prompt
+from storage.turns import next_turn
 
 
 @pytest.fixture

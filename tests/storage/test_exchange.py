@@ -11,18 +11,11 @@ from storage.audit import label_log
 from storage.errors import ExportError, ImportFileError, NotFoundError
 from storage.exchange import import_file
 from storage.export import COLUMNS, export_pairs
-from storage.pairs import (
-    Judgement,
-    add_comparison,
-    label_progress,
-    next_turn,
-    save_label,
-    show_case,
-    training_pairs,
-)
+from storage.pairs import Judgement, add_comparison, save_label, show_case, training_pairs
 from storage.projects import create_project, list_prompts
 from storage.recent import undo
 from storage.spreadsheet import guard, unguard
+from storage.turns import label_progress, next_turn
 
 DEMO = Path(__file__).parents[2] / "gem_backend" / "demo" / "project.jsonl"
 

@@ -13,9 +13,10 @@ from storage.audit import label_log
 from storage.errors import ExportError
 from storage.exchange import import_file
 from storage.export import export_pairs
-from storage.pairs import Judgement, add_comparison, next_turn, save_label, show_case
+from storage.pairs import Judgement, add_comparison, save_label, show_case
 from storage.pairs import training_pairs as counted
 from storage.projects import create_project, list_prompts
+from storage.turns import next_turn
 
 
 @pytest.fixture

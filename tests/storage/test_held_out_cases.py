@@ -7,9 +7,10 @@ import pytest
 from gem_backend.types import LabelProgress
 from storage.exchange import import_file
 from storage.identity import is_held_out
-from storage.pairs import Judgement, label_progress, next_turn, save_label
+from storage.pairs import Judgement, save_label
 from storage.priorities import pending_cases
 from storage.projects import update_project
+from storage.turns import label_progress, next_turn
 
 
 @pytest.fixture

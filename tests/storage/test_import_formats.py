@@ -12,8 +12,9 @@ from storage.import_formats import CLAIM_FAILS, CLAIM_HOLDS
 from storage.import_preview import preview
 from storage.import_rankings import MAX_ANSWERS
 from storage.orders import answers_to_order
-from storage.pairs import label_progress, next_turn, training_pairs
+from storage.pairs import training_pairs
 from storage.projects import list_prompts
+from storage.turns import label_progress, next_turn
 
 PANDALM = {
     "instruction": "Shorten.",

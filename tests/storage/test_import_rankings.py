@@ -7,7 +7,8 @@ import pytest
 from storage.exchange import import_file
 from storage.import_preview import preview
 from storage.import_rankings import compared
-from storage.pairs import next_turn, training_pairs
+from storage.pairs import training_pairs
+from storage.turns import next_turn
 
 ANSWERS = ["best", "good", "as good", "worst"]
 SAID = {

@@ -16,15 +16,9 @@ from storage.import_events import CANNOT_ADD, CANNOT_SETTLE
 from storage.import_staging import stagings
 from storage.import_store import _next_size
 from storage.opening import open_database
-from storage.pairs import (
-    Judgement,
-    add_comparison,
-    label_progress,
-    save_label,
-    show_case,
-    training_pairs,
-)
+from storage.pairs import Judgement, add_comparison, save_label, show_case, training_pairs
 from storage.projects import create_project, list_projects, list_prompts
+from storage.turns import label_progress
 
 # Imports a file of 200,000 rows and prints by how much the process grew, in MiB. The database may
 # use a quarter of what it usually may: all above that is ours.

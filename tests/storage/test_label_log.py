@@ -12,17 +12,10 @@ from storage.database import Database
 from storage.errors import ExportError, NotFoundError
 from storage.exchange import import_file
 from storage.export import export_label_log
-from storage.pairs import (
-    Judgement,
-    add_comparison,
-    label_progress,
-    save_label,
-    show_case,
-    skip,
-    training_pairs,
-)
+from storage.pairs import Judgement, add_comparison, save_label, show_case, skip, training_pairs
 from storage.projects import create_project, find_project, list_prompts
 from storage.recent import undo
+from storage.turns import label_progress
 
 ROOT = Path(__file__).parents[2]
 EVENT = {

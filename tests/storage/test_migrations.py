@@ -5,16 +5,10 @@ from storage.calibrations import latest_calibration
 from storage.database import Database
 from storage.errors import DatabaseUnusableError
 from storage.migrations import migrate, migration_names
-from storage.pairs import (
-    Judgement,
-    add_comparison,
-    label_progress,
-    next_turn,
-    save_label,
-    training_pairs,
-)
+from storage.pairs import Judgement, add_comparison, save_label, training_pairs
 from storage.projects import create_project
 from storage.runs import RunTraits, run_traits
+from storage.turns import label_progress, next_turn
 
 NAMES = migration_names()
 

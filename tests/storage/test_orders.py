@@ -16,14 +16,13 @@ from storage.pairs import (
     Judgement,
     add_comparison,
     is_judged,
-    label_progress,
-    next_turn,
     save_label,
     show_case,
     training_pairs,
 )
 from storage.projects import create_project
 from storage.recent import median_elapsed_s, recent_labels, undo
+from storage.turns import label_progress, next_turn
 
 FOUR = ("one", "two", "three", "<b>${four}</b>")
 ONE, TWO, THREE, LAST = FOUR

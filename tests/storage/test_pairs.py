@@ -12,8 +12,6 @@ from storage.pairs import (
     Judgement,
     add_comparison,
     get_comparison,
-    label_progress,
-    next_turn,
     save_label,
     show_case,
     skip,
@@ -22,6 +20,7 @@ from storage.pairs import (
 from storage.projects import create_project, update_project, upsert_prompt
 from storage.recent import undo
 from storage.standing import stand_project
+from storage.turns import label_progress, next_turn
 
 
 @pytest.fixture

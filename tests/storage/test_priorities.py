@@ -5,10 +5,11 @@ import json
 import pytest
 
 from storage.exchange import import_file
-from storage.pairs import Judgement, add_comparison, next_turn, save_label, show_case, skip
+from storage.pairs import Judgement, add_comparison, save_label, show_case, skip
 from storage.priorities import num_ordered, pending_cases, set_priorities
 from storage.projects import create_project, update_project
 from storage.standing import stand_project
+from storage.turns import next_turn
 
 
 @pytest.fixture

@@ -11,8 +11,6 @@ from storage.pairs import (
     Judgement,
     add_comparison,
     is_judged,
-    label_progress,
-    next_turn,
     save_label,
     show_case,
     skip,
@@ -21,6 +19,7 @@ from storage.pairs import (
 from storage.projects import create_project, upsert_prompt
 from storage.recent import median_elapsed_s, recent_labels, undo
 from storage.standing import stand_project
+from storage.turns import label_progress, next_turn
 
 BETTER = "Give half the dose. <b>${x}</b>"
 

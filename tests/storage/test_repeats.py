@@ -6,18 +6,11 @@ from gem_backend.label_health import label_health
 from storage.errors import EntryError
 from storage.judgements import judged_cases
 from storage.orders import AnswerOrder, save_order
-from storage.pairs import (
-    Judgement,
-    add_comparison,
-    is_judged,
-    next_turn,
-    save_label,
-    show_case,
-    skip,
-)
+from storage.pairs import Judgement, add_comparison, is_judged, save_label, show_case, skip
 from storage.projects import update_project
 from storage.recent import undo
 from storage.repeats import MIN_DISTANCE, due_repeat
+from storage.turns import next_turn
 
 
 def ask_again(db, project_id, percent):

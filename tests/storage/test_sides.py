@@ -6,11 +6,12 @@ import pytest
 
 from gem_backend.types import Case
 from storage.audit import pair_log
-from storage.pairs import Judgement, add_comparison, next_turn, save_label, skip
+from storage.pairs import Judgement, add_comparison, save_label, skip
 from storage.projects import update_project
 from storage.recent import recent_labels, undo
 from storage.sides import case_for, turned
 from storage.standing import stand_project
+from storage.turns import next_turn
 
 COUNT = 64
 
