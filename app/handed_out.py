@@ -18,6 +18,7 @@ class HandedOut:
         self._held: dict[tuple[str, str], tuple[Case, float]] = {}
         self._called: dict[tuple[str, str], Case] = {}
         self._lock = threading.RLock()
+        self._turn = threading.Lock()
 
     def hand_out(
         self, project_id: str, rater: str, choose: Callable[[dict[str, Case]], Turn]
@@ -27,20 +28,22 @@ class HandedOut:
         Args:
             project_id: the project.
             rater: who asks; they look at no other case of the project any more.
-            choose: told what other raters look at, by rater. Raters choose at the same time; who
-                was handed a case that somebody else got meanwhile chooses again, so that no two
+            choose: told what other raters look at, by rater. Called by one rater after the other:
+                raters who choose at the same time find the same case, and all but one in vain.
+                Where somebody went back to that case meanwhile it is called again, so that no two
                 are handed its last place or the same sides.
         """
-        while True:
-            before = self.by_others(project_id, rater)
-            turn = choose(before)
-            if turn.case is None:
-                return turn
-            with self._lock:
-                now = self.by_others(project_id, rater)
-                if _num_showing(turn.case, now) <= _num_showing(turn.case, before):
-                    self.hold(rater, turn.case)
+        with self._turn:
+            while True:
+                before = self.by_others(project_id, rater)
+                turn = choose(before)
+                if turn.case is None:
                     return turn
+                with self._lock:
+                    now = self.by_others(project_id, rater)
+                    if _num_showing(turn.case, now) <= _num_showing(turn.case, before):
+                        self.hold(rater, turn.case)
+                        return turn
 
     def hold(self, rater: str, case: Case) -> None:
         """Note that a rater looks at a case that they were not handed but went back to."""

@@ -1,6 +1,7 @@
 """Who looks at which case: others' cases are known, and nobody holds one for ever."""
 
 import threading
+import time
 
 from app import handed_out
 from app.handed_out import HandedOut
@@ -45,23 +46,36 @@ def test_a_case_is_free_again_when_its_rater_left(monkeypatch):
     assert others(held, "p", "bob") == []
 
 
-def test_two_who_ask_at_the_same_moment_are_handed_different_cases():
-    held, given, both = HandedOut(), [], threading.Barrier(2)
+def test_raters_who_ask_at_the_same_moment_are_handed_different_cases_without_asking_twice():
+    held, chosen, ready = HandedOut(), [], threading.Barrier(8)
 
     def choose(taken):
-        if not taken:
-            both.wait(20)  # both have seen that nobody holds anything
-        return turn("two" if case("one") in taken.values() else "one")
+        chosen.append(len(taken))
+        time.sleep(0.01)  # a look at the queue: another rater's must not find the same case
+        return turn(str(len(taken)))
 
     def ask(rater):
-        given.append(held.hand_out("p", rater, choose).case.comparison.pair_id)
+        ready.wait(20)
+        held.hand_out("p", rater, choose)
 
-    raters = [threading.Thread(target=ask, args=(rater,)) for rater in ("ann", "bob")]
+    raters = [threading.Thread(target=ask, args=(f"rater {n}",)) for n in range(8)]
     for rater in raters:
         rater.start()
     for rater in raters:
         rater.join()
-    assert sorted(given) == ["one", "two"]
+    assert sorted(others(held, "p", "ann")) == [str(n) for n in range(8)]
+    assert chosen == list(range(8))
+
+
+def test_who_is_handed_a_case_that_another_went_back_to_meanwhile_is_handed_the_next():
+    held = HandedOut()
+
+    def choose(taken):
+        if not taken:
+            held.hold("bob", case("one"))  # bob goes back to it while ann's is looked for
+        return turn("two" if taken else "one")
+
+    assert held.hand_out("p", "ann", choose).case == case("two")
 
 
 def test_a_case_that_a_rater_went_back_to_is_theirs():
