@@ -94,6 +94,7 @@ class Project:
     ``guidelines`` (Markdown) and ``reasons`` are what raters are shown; ``is_reason_required`` asks
     for at least one reason beside every preference, ``raters_per_case`` for as many independent
     judgements, ``repeat_percent`` for that share of cases to be shown a second time.
+    ``is_blind_first``: nobody is shown the machine's order of answers before they put them in one.
     """
 
     project_id: str
@@ -104,6 +105,7 @@ class Project:
     is_reason_required: bool = False
     raters_per_case: int = 1
     repeat_percent: int = 0
+    is_blind_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

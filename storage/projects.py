@@ -17,7 +17,7 @@ MAX_REASON_LENGTH = 40  # characters, ours: a word or two
 
 _PROJECT = (
     "SELECT project_id, name, guidelines, answer_marker, reasons, is_reason_required,"
-    " raters_per_case, repeat_percent FROM projects"
+    " raters_per_case, repeat_percent, is_blind_first FROM projects"
 )
 _PROMPT = "SELECT prompt_id, project_id, prompt, split, gold_answer FROM prompts"
 
@@ -79,6 +79,7 @@ def update_project(  # noqa: PLR0913 - one for each thing that can be changed
     is_reason_required: bool,
     raters_per_case: int = 1,
     repeat_percent: int = 0,
+    is_blind_first: bool = False,
 ) -> Project:
     """Change what raters are told and asked; labels keep the reasons they were given.
 
@@ -90,6 +91,7 @@ def update_project(  # noqa: PLR0913 - one for each thing that can be changed
         is_reason_required: ask for a reason beside every preference.
         raters_per_case: how many raters judge each case, each without seeing what others said.
         repeat_percent: the share of a rater's cases that are shown a second time, unannounced.
+        is_blind_first: show the machine's order of answers only to who put them in order before.
 
     Raises:
         EntryError: a number is too small or too large, there are too many reasons, one is too long,
@@ -111,10 +113,10 @@ def update_project(  # noqa: PLR0913 - one for each thing that can be changed
         get_project(db, project_id)
         db.execute(
             "UPDATE projects SET guidelines = ?, reasons = ?, is_reason_required = ?,"
-            " raters_per_case = ?, repeat_percent = ? WHERE project_id = ?",
+            " raters_per_case = ?, repeat_percent = ?, is_blind_first = ? WHERE project_id = ?",
             [
                 *(guidelines, words, is_reason_required),
-                *(raters_per_case, repeat_percent, project_id),
+                *(raters_per_case, repeat_percent, is_blind_first, project_id),
             ],
         )
         return get_project(db, project_id)

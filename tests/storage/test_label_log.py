@@ -237,9 +237,9 @@ def test_log_that_cannot_be_written_is_said(db, project_id, tmp_path):
 
 REWRITING = re.compile(
     r"(update|delete\s+from|truncate(\s+table)?|drop\s+table(\s+if\s+exists)?|or\s+replace\s+table"
-    r"|merge\s+into|insert\s+or\s+\w+\s+into)\s+\"?label_events"
-    r"|alter\s+table\s+\"?label_events\"?\s+(?!add\s+column)"
-    r"|insert\s+into\s+label_events(?:(?!\"\"\"|;).)*on\s+conflict\b.*?do\s+update",
+    r"|merge\s+into|insert\s+or\s+\w+\s+into)\s+\"?(label_events|reveals)\b"
+    r"|alter\s+table\s+\"?(label_events|reveals)\"?\s+(?!add\s+column)"
+    r"|insert\s+into\s+(label_events|reveals)(?:(?!\"\"\"|;).)*on\s+conflict\b.*?do\s+update",
     re.IGNORECASE | re.DOTALL,
 )
 # A table that only a running program knows could be any; our statements are in capitals.
@@ -252,6 +252,7 @@ UNNAMED = re.compile(
     "statement",
     [
         "DELETE FROM label_events",
+        "UPDATE reveals SET tau = 1",
         'db.execute(\n    "UPDATE"\n    " label_events SET verdict = ?")',
         "INSERT INTO label_events VALUES (1) ON CONFLICT DO UPDATE SET a = 1",
         "INSERT OR REPLACE INTO label_events VALUES (1)",

@@ -6,7 +6,8 @@ from storage.database import Database
 from storage.errors import DatabaseUnusableError
 from storage.migrations import migrate, migration_names
 from storage.pairs import Judgement, add_comparison, save_label, training_pairs
-from storage.projects import create_project
+from storage.projects import create_project, get_project
+from storage.reveals import list_reveals
 from storage.runs import RunTraits, run_traits
 from storage.turns import label_progress, next_turn
 
@@ -35,6 +36,12 @@ ROWS = {
             "agreement_after": null}', 1, 'abc', '2026-01-01');
         INSERT INTO calibration_answers VALUES ('k', 0, [0.5, 0.25], [0, 1], [1, 2], true, -0.5,
             0, 0);
+    """,
+    "0011_reveals.sql": """
+        INSERT INTO reveals (reveal_id, project_id, prompt_id, group_id, rater, is_calibrated,
+            candidate_ids, answers, ranks, gem_scores, own_places, num_answers, created_at)
+            VALUES ('v', 'p', 'q', 'g', 'ann', false, ['c1', 'c2'], ['one', 'two'], [1, 2],
+            [0.5, 0.25], [2, NULL], 1, '2026-01-01');
     """,
 }
 
@@ -74,6 +81,8 @@ def test_rows_of_every_earlier_schema_survive(blank, last):
     assert run_traits(blank, "p") == {"r": RunTraits("gem", "paper", "abc")}
     kept = latest_calibration(blank, "p", "demo", None)
     assert (kept.calibration.num_comparisons if kept else None) == (1 if last >= 2 else None)
+    assert not get_project(blank, "p").is_blind_first
+    assert [one.own_places for one in list_reveals(blank, "p")] == [(2, None)] * (last >= 11)
 
 
 def test_failed_migration_leaves_no_trace(blank, monkeypatch, tmp_path):
