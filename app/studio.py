@@ -15,6 +15,7 @@ from app.desks.drafts import DraftsDesk
 from app.desks.imports import ImportDesk, look
 from app.desks.priority import PriorityDesk, QueueOrder
 from app.desks.raters import RatersDesk
+from app.desks.reveals import RevealsDesk
 from app.desks.runs import RunsDesk, StudioModel
 from app.desks.sampling import SamplingDesk
 from app.handed_out import HandedOut
@@ -33,9 +34,11 @@ from app.records import (
 )
 from app.supervision import Supervisor
 from app.tasks import Tasks
+from app.text import blind as text_blind
 from app.text import imports as text_import
 from app.text import local_time
 from app.text.priority import ACTIVITY as ORDERING
+from gem_backend.automation_bias import AutomationBias, Tau
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig
 from gem_backend.engine import BUSY, Device, Engine, EngineConfig
 from gem_backend.errors import EngineError
@@ -50,6 +53,7 @@ from gem_backend.types import (
     Preset,
     Project,
     Prompt,
+    RankedCandidate,
     Rater,
     Role,
     RunSummary,
@@ -68,7 +72,7 @@ from storage import (
     turns,
 )
 from storage.branches import Origin
-from storage.errors import NotFoundError
+from storage.errors import EntryError, NotFoundError
 from storage.opening import open_database
 from storage.orders import AnswerOrder
 from storage.pairs import Judgement
@@ -114,6 +118,7 @@ class Studio:
         self._handed_out = HandedOut()
         self._raters = RatersDesk(self._db, self.access)
         self._disputes = DisputesDesk(self._db, self.access)
+        self._reveals = RevealsDesk(self._db)
         self._engine = Engine(EngineConfig(self._model, device, trust_remote_code))
         self._tasks = Tasks()
         self._agreement = AgreementDesk(self._db, self._tasks)
@@ -181,7 +186,7 @@ class Studio:
         return projects.get_project(self._db, project_id)
 
     @for_admins
-    def update_project(
+    def update_project(  # noqa: PLR0913 - one for each thing that can be changed
         self,
         project_id: str,
         *,
@@ -190,6 +195,7 @@ class Studio:
         is_reason_required: bool,
         raters_per_case: int = 1,
         repeat_percent: int = 0,
+        is_blind_first: bool = False,
     ) -> Project:
         """Change what raters are told and asked. Raises StorageError where that cannot be."""
         return projects.update_project(
@@ -200,6 +206,7 @@ class Studio:
             is_reason_required=is_reason_required,
             raters_per_case=raters_per_case,
             repeat_percent=repeat_percent,
+            is_blind_first=is_blind_first,
         )
 
     def header(self, project_id: str) -> Header:
@@ -406,6 +413,36 @@ class Studio:
         group = candidates.latest_group(self._db, prompt_id)
         return list(group.candidates) if group else []
 
+    @for_admins
+    def is_withheld(self, project_id: str, group: Sequence[Candidate]) -> bool:
+        """Whether the machine's order of a group waits until who is there has put it in order."""
+        return self._reveals.is_withheld(project_id, self._rater, group)
+
+    @for_admins
+    def reveal(
+        self, project_id: str, ranked: Sequence[RankedCandidate], is_calibrated: bool
+    ) -> Tau | None:
+        """Log the first time that an order is shown; return how far the viewer's own agrees.
+
+        None where the project does not ask experts to rank first, or there is no order. Raises
+        NotFoundError where nobody sampled these candidates.
+        """
+        return self._reveals.reveal(project_id, self._rater, ranked, is_calibrated)
+
+    @for_admins
+    def call_group(self, prompt_id: str) -> Case:
+        """Make cases of the answers of a prompt's newest group, and one of them the next on Label.
+
+        Raises:
+            EntryError: no two of them differ, or who is there has judged all of them.
+        """
+        for comparison in self._reveals.pair_answers(prompt_id):
+            case = self._shown(comparison)
+            if not self.is_judged(case):
+                self._handed_out.call(self._rater, case)
+                return case
+        raise EntryError(text_blind.NOTHING_TO_ORDER)
+
     def _adapter_dir(self, adapter: str | None) -> str | None:
         """The folder of a run's adapter; None for the base model."""
         if adapter is None:
@@ -590,6 +627,11 @@ class Studio:
     def is_agreement_busy(self, project_id: str) -> bool:
         """Whether they are being worked out now."""
         return self._agreement.is_busy(project_id)
+
+    @for_admins
+    def automation_bias(self, project_id: str) -> tuple[AutomationBias, ...]:
+        """Return what raters did to their orders once they had seen the machine's."""
+        return self._reveals.automation_bias(project_id)
 
     @for_admins
     def disputes(self, project_id: str) -> list[DisputedCase]:

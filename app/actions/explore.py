@@ -8,13 +8,15 @@ from pydantic import TypeAdapter
 
 from app import text
 from app.desks.priority import QueueOrder
-from app.ordering import Weighing
+from app.ordering import Weighing, order
 from app.records import CalibrationView, TaskState
 from app.studio import Studio
+from app.text import blind as say_blind
 from app.text import branches as say_branches
 from app.text import calibration as say
 from app.text import priority as text_priority
 from app.text import prompts as say_prompts
+from gem_backend.automation_bias import Tau
 from gem_backend.config import SamplingConfig, ScoringConfig
 from gem_backend.errors import ConfigError
 from gem_backend.types import Branch, Candidate, Prompt, Ranking
@@ -70,12 +72,16 @@ _AT_REST = Watched()
 
 @dataclass(frozen=True, slots=True)
 class ExploreScreen:
-    """Everything the page shows of one prompt; ``prompt_id`` is None where there is no prompt."""
+    """Everything the page shows of one prompt; ``prompt_id`` is None where there is no prompt.
+
+    ``is_withheld``: there is a group, which its viewer has to put in order first; it is not here.
+    """
 
     prompt_id: str | None
     prompt: str = ""
     group: Group = ()
     tasks: Watched = _AT_REST
+    is_withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +145,12 @@ class ExploreActions:
             return ExploreScreen(None)
         # The state first: a group that comes in between is then drawn, or fetched by the next poll.
         sampling = self._studio.sampling_state(prompt.prompt_id)
-        group = tuple(self._studio.candidates(prompt.prompt_id))
+        sampled = tuple(self._studio.candidates(prompt.prompt_id))
+        is_withheld = self._studio.is_withheld(project_id, sampled)
+        group = () if is_withheld else sampled
         learning = self._studio.calibration_state(project_id, reader(group, model))
         tasks = Watched(sampling, learning, self._studio.ordering_state(project_id))
-        return ExploreScreen(prompt.prompt_id, prompt.prompt, group, tasks)
+        return ExploreScreen(prompt.prompt_id, prompt.prompt, group, tasks, is_withheld)
 
     def _prompt(self, project_id: str, prompt_id: str | None) -> Prompt | None:
         known = self._studio.prompt(project_id, prompt_id) if prompt_id else None
@@ -179,6 +187,27 @@ class ExploreActions:
         """Make a case of two candidates and return what becomes of it, in words."""
         case = self._studio.pair_candidates(first_id, second_id)
         return say_branches.paired_words(case.comparison.split, self._studio.is_judged(case))
+
+    def put_in_order(self, prompt_id: str | None) -> str:
+        """Call a prompt's answers to Label and return where they wait, in words.
+
+        Raises:
+            ConfigError: no prompt is chosen.
+        """
+        if not prompt_id:
+            raise ConfigError(text.CHOOSE_PROMPT, text.NO_PROMPT_TITLE)
+        self._studio.call_group(prompt_id)
+        return say_blind.CALLED
+
+    def reveal(self, project_id: str, group: Group, weighing: Weighing) -> Tau | None:
+        """Note that a group is shown in its order; return how far the viewer's own agrees with it.
+
+        None where the project does not ask experts to rank first.
+        """
+        if not project_id or not group:
+            return None
+        ranked = [placed.ranked for placed in order(group, weighing)]
+        return self._studio.reveal(project_id, ranked, weighing.calibration is not None)
 
     def poll(
         self,

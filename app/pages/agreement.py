@@ -10,6 +10,7 @@ from app.events import listen
 from app.studio import Studio
 from app.text import agreement as say
 from app.views import agreement as views
+from app.views.blind import bias_html
 from app.views.raters_at_work import raters_at_work_html
 
 
@@ -38,26 +39,28 @@ class AgreementCard:
         """Return the three parts for a project, and whether they wait for figures."""
         if not project_id:
             return "", "", "", False
-        return _values(self._studio.agreement(project_id), True)
+        return self._values(project_id, self._studio.agreement(project_id), True)
 
     def at_last(self, project_id: str) -> tuple[object, ...]:
         """Return what was being worked out; labels that came since wait for the next look."""
         if not project_id:
             return "", "", "", False
-        return _values(self._studio.known_agreement(project_id), False)
+        return self._values(project_id, self._studio.known_agreement(project_id), False)
 
     def poll(self, project_id: str, is_waiting: bool) -> object:
         """Return a new value, for an event to follow, when the figures have been worked out."""
         is_there = is_waiting and not self._studio.is_agreement_busy(project_id)
         return time.monotonic() if is_there else gr.skip()
 
-
-def _values(view: AgreementView | None, is_busy: bool) -> tuple[object, ...]:
-    state = views.state_html(view, is_busy)
-    if view is None:
-        return state, "", "", is_busy
-    agreement = state + views.agreement_html(view)
-    return agreement, raters_at_work_html(view), views.health_html(view), view.is_outdated
+    def _values(
+        self, project_id: str, view: AgreementView | None, is_busy: bool
+    ) -> tuple[object, ...]:
+        state = views.state_html(view, is_busy)
+        if view is None:
+            return state, "", "", is_busy
+        agreement = state + views.agreement_html(view)
+        at_work = raters_at_work_html(view) + bias_html(self._studio.automation_bias(project_id))
+        return agreement, at_work, views.health_html(view), view.is_outdated
 
 
 def _heading(title: str, hint: str) -> None:

@@ -11,11 +11,12 @@ from gradio.utils import get_upload_folder
 
 from app.actions.explore import Asked, ExploreActions, ExploreScreen, GoOn, Group, Watched
 from app.components.heatmap import Packed
-from app.events import listen
+from app.events import listen, run_in_browser
 from app.live_text import said
 from app.offline_page import offline_page
 from app.pages import PageHandles
 from app.pages.explore_parts import (
+    Controls,
     LessonParts,
     OrderControls,
     Results,
@@ -24,6 +25,7 @@ from app.pages.explore_parts import (
     build_results,
 )
 from app.pages.explore_values import (
+    blind_values,
     group_values,
     learning_words,
     lesson_values,
@@ -35,9 +37,12 @@ from app.pages.explore_values import (
 from app.records import TaskState
 from app.studio import Studio
 from app.text import offline as say_offline
+from app.views.blind import tau_html
 from app.views.cases import listed_html, prompt_html
 from gem_backend.config import SamplingConfig
 from gem_backend.errors import ConfigError
+
+_OPEN_LABEL = "() => document.getElementById('page-label-button').click()"
 
 
 @dataclass(frozen=True)
@@ -81,8 +86,8 @@ class ExploreHandlers:
     def load(self, project_id: str, prompt_id: str | None, *asked: object) -> tuple[object, ...]:
         """Show the group that has just come, and what the labels say to the model behind it."""
         wish = Asked.of(asked)
-        group = self.actions.screen(project_id, prompt_id, wish.model).group
-        return self._group_and_lesson(project_id, group, wish)
+        screen = self.actions.screen(project_id, prompt_id, wish.model)
+        return self._group_and_lesson(project_id, screen, wish)
 
     def sample(
         self,
@@ -108,6 +113,15 @@ class ExploreHandlers:
     def pair(self, first_id: str, second_id: str) -> dict[str, str]:
         """Make a pair of two candidates and say where it waits."""
         return said(self.actions.pair(first_id, second_id))
+
+    def put_in_order(self, prompt_id: str | None) -> dict[str, str]:
+        """Call the answers that are withheld to Label and say so."""
+        return said(self.actions.put_in_order(prompt_id))
+
+    def compare(self, project_id: str, group: Group, *asked: object) -> str:
+        """Say how far the viewer's order and the one on the cards agree."""
+        weighing = self.actions.weighing(project_id, group, Asked.of(asked))
+        return tau_html(self.actions.reveal(project_id, group, weighing))
 
     def learn(
         self, project_id: str, group: Group, model: str | None, seen: Watched | None
@@ -176,22 +190,29 @@ class ExploreHandlers:
         )
 
     def _values(self, project_id: str, screen: ExploreScreen, wish: Asked) -> tuple[object, ...]:
+        # Those that are withheld were sampled too.
+        sampled = self.actions.group(screen.prompt_id) if screen.is_withheld else screen.group
         return (
             screen.tasks,
-            *progress_values(screen.tasks.sampling, len(screen.group)),
+            *progress_values(screen.tasks.sampling, len(sampled)),
             learning_words(screen.tasks.learning),
             *self._ordering(project_id, screen.tasks.ordering),
-            *self._group_and_lesson(project_id, screen.group, wish),
+            *self._group_and_lesson(project_id, screen, wish),
         )
 
     def _ordering(self, project_id: str, task: TaskState) -> tuple[object, ...]:
         return ordering_values(project_id, task, self.actions.queue_order(project_id))
 
-    def _group_and_lesson(self, project_id: str, group: Group, wish: Asked) -> tuple[object, ...]:
+    def _group_and_lesson(
+        self, project_id: str, screen: ExploreScreen, wish: Asked
+    ) -> tuple[object, ...]:
+        group = screen.group
         weighing = self.actions.weighing(project_id, group, wish)
         lesson = self.actions.lesson(project_id, group, wish)
-        shown = *group_values(group, weighing), *lesson_values(lesson)
-        return *shown, said(""), gr.File(None, visible=False)
+        tau = self.actions.reveal(project_id, group, weighing)
+        shown = *group_values(group, weighing, screen.is_withheld), *lesson_values(lesson)
+        blind = blind_values(screen.is_withheld, tau)
+        return *shown, said(""), gr.File(None, visible=False), *blind
 
 
 def _sampling_config(how: tuple[float | None, ...]) -> SamplingConfig:
@@ -234,6 +255,7 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         lesson.learn,
         results.paired,
         results.saved,
+        *results.blind,
     ]
     queue_parts: list[Block] = [lesson.ask_first, lesson.ordered]
     shown: list[Block] = [seen, *controls.progress, lesson.status, *queue_parts, *drawn]
@@ -248,12 +270,15 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
     )
     listen(controls.prompt.input, handlers.choose, chosen, [controls.shown_prompt, *shown])
     ordered = [project_id, results.group, *asked]
-    listen(learned.change, handlers.learned, ordered, [results.order, lesson.card, lesson.learn])
+    fitted = [results.order, lesson.card, lesson.learn]
+    relearned = listen(learned.change, handlers.learned, ordered, fitted)
+    listen(relearned.then, handlers.compare, ordered, [results.tau])
     asked_of_sampling = [controls.prompt, controls.model, seen, *controls.how]
     begun: list[Block] = [seen, *controls.progress]
     listen(controls.sample.click, handlers.sample, asked_of_sampling, begun)
     listen(controls.stop.click, handlers.stop, [controls.prompt], [controls.stop])
     _connect_cards(handlers, [results.group, seen, *controls.how], begun, results)
+    _connect_blind(handlers, controls, results)
     listen(
         lesson.learn.click,
         handlers.learn,
@@ -302,6 +327,13 @@ def _connect_cards(
     listen(results.cards.pair, pair, [], [results.paired])
 
 
+def _connect_blind(handlers: ExploreHandlers, controls: Controls, results: Results) -> None:
+    """Call what is withheld to Label and go there."""
+    prompt = [controls.prompt]
+    called = listen(results.put_in_order.click, handlers.put_in_order, prompt, [results.called])
+    run_in_browser(called.success, [], _OPEN_LABEL)
+
+
 def _connect_order(
     handlers: ExploreHandlers,
     ordered: list[Block],
@@ -315,6 +347,7 @@ def _connect_order(
         listen(
             moved.then, handlers.relearn, ordered, [lesson.card, lesson.learn], mode="always_last"
         )
+        listen(moved.then, handlers.compare, ordered, [results.tau], mode="always_last")
 
     def show_trace(event: gr.EventData, project_id: str, group: Group, *asked: object) -> object:
         return handlers.show_trace(str(event.id), project_id, group, *asked)

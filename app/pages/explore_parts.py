@@ -10,11 +10,13 @@ from app.components.heatmap import heatmap, ranking_for
 from app.components.meters import meters
 from app.desks.priority import MOST_CASES
 from app.live_text import live_text
+from app.text import blind as say_blind
 from app.text import branches as say_branches
 from app.text import calibration as say
 from app.text import offline as say_offline
 from app.text import priority as text_priority
 from app.text import prompts as say_prompts
+from app.views.cases import empty_html
 from app.views.heatmap import legend_html
 from gem_backend.config import SamplingConfig, ScoringConfig
 
@@ -92,6 +94,15 @@ class Results:
     trace: gr.Plot
     save: gr.Button
     saved: gr.File
+    withheld: gr.Column
+    put_in_order: gr.Button
+    called: gr.HTML
+    tau: gr.HTML
+
+    @property
+    def blind(self) -> list[Block]:
+        """What stands in place of a group that is withheld, and above one that was not."""
+        return [self.withheld, self.called, self.tau]
 
 
 def build_controls() -> Controls:
@@ -209,7 +220,9 @@ def build_results() -> Results:
     """Lay out the cards and the curve."""
     group = gr.State(())
     empty = gr.HTML(visible=False, apply_default_css=False)
+    withheld, put_in_order, called = _build_withheld()
     with gr.Column(visible=False, elem_id="explore-results") as column:
+        tau = gr.HTML(apply_default_css=False, elem_id="explore-tau")
         agreed = gr.HTML(apply_default_css=False)
         cards = heatmap(_HEATMAP, can_go_on=True)
         order = ranking_for(_HEATMAP)
@@ -221,4 +234,16 @@ def build_results() -> Results:
         saved = gr.File(
             label=say_offline.FILE, visible=False, interactive=False, elem_id="explore-saved"
         )
-    return Results(group, empty, column, agreed, cards, order, paired, trace, save, saved)
+    blind = (withheld, put_in_order, called, tau)
+    return Results(group, empty, column, agreed, cards, order, paired, trace, save, saved, *blind)
+
+
+def _build_withheld() -> tuple[gr.Column, gr.Button, gr.HTML]:
+    with gr.Column(visible=False, elem_id="explore-withheld") as column:
+        gr.HTML(empty_html(say_blind.WITHHELD, say_blind.WITHHELD_NEXT), apply_default_css=False)
+        with gr.Row(elem_classes="gs-actions"):
+            button = gr.Button(
+                say_blind.PUT_IN_ORDER, elem_id="explore-put-in-order", scale=0, min_width=240
+            )
+            called = live_text("explore-called")
+    return column, button, called

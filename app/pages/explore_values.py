@@ -13,10 +13,12 @@ from app.ordering import Weighing, find_placed
 from app.records import TaskState
 from app.text import calibration as say
 from app.text import priority as text_priority
+from app.views.blind import tau_html
 from app.views.calibration import calibration_card
 from app.views.cases import empty_html, task_line
 from app.views.rankings import agreement_html, ranking
 from app.views.trace import entropy_trace
+from gem_backend.automation_bias import Tau
 from gem_backend.config import SamplingConfig
 
 
@@ -35,11 +37,17 @@ def trace_of(group: Group, candidate_id: str | None, weighing: Weighing) -> go.F
     return entropy_trace(ranked.candidate, ranked.score.fork_tokens, name)
 
 
-def group_values(group: Group, weighing: Weighing) -> tuple[object, ...]:
-    """Return a group as the values of the eight parts that show it."""
+def blind_values(is_withheld: bool, tau: Tau | None) -> tuple[object, ...]:
+    """Return what stands in place of a group that is withheld, and above one that was not."""
+    return gr.Column(visible=is_withheld), said(""), tau_html(tau)
+
+
+def group_values(group: Group, weighing: Weighing, is_withheld: bool = False) -> tuple[object, ...]:
+    """Return a group as the values of the eight parts that show it; a withheld one is empty."""
+    is_missing = not group and not is_withheld
     return (
         group,
-        gr.HTML(empty_html(text.NO_CANDIDATES, text.NO_CANDIDATES_NEXT), visible=not group),
+        gr.HTML(empty_html(text.NO_CANDIDATES, text.NO_CANDIDATES_NEXT), visible=is_missing),
         gr.Column(visible=bool(group)),
         gr.Column(visible=bool(group)),
         agreement_html(group),

@@ -11,6 +11,7 @@ from app.drafts import DraftStore
 from app.events import listen, listen_to_typing
 from app.live_text import live_text, said
 from app.studio import Studio
+from app.text import blind as text_blind
 from app.text import raters as text_raters
 from gem_backend.errors import DataError
 
@@ -24,6 +25,7 @@ class FormDraft:
     is_reason_required: bool = False
     raters_per_case: float | None = 1
     repeat_percent: float | None = 0
+    is_blind_first: bool = False
 
 
 _NO_DRAFT = FormDraft(raters_per_case=-1)  # no project has that
@@ -64,6 +66,7 @@ class RaterForm:
             project.is_reason_required,
             project.raters_per_case,
             project.repeat_percent,
+            project.is_blind_first,
         )
 
     @for_admins
@@ -89,6 +92,7 @@ class RaterForm:
             is_reason_required=form.is_reason_required,
             raters_per_case=int(form.raters_per_case or 0),
             repeat_percent=int(form.repeat_percent or 0),
+            is_blind_first=bool(form.is_blind_first),
         )
         self.drafts.drop(self.access.current().rater, project_id)
         return *self.values(project_id)[:-1], said(text.RATER_FORM_SAVED)
@@ -121,10 +125,11 @@ def build_rater_form(studio: Studio, project_id: gr.State) -> RaterForm:
             repeats = gr.Number(
                 0, label=text_raters.REPEAT_PERCENT, precision=0, elem_id="rater-repeats"
             )
+            is_blind_first = gr.Checkbox(label=text_blind.FIELD, elem_id="rater-blind-first")
     with gr.Row(elem_classes="gs-actions"):
         save = gr.Button(text.RATER_FORM_SAVE, elem_id="rater-save", scale=0)
         receipt = live_text("rater-receipt")
-    fields: list[Block] = [guidelines, reasons, is_required, needed, repeats]
+    fields: list[Block] = [guidelines, reasons, is_required, needed, repeats, is_blind_first]
     drafts = DraftStore(_NO_DRAFT, "rater form", studio.drafts)
     form = RaterForm(studio, fields, [*fields, receipt], drafts)
     listen(save.click, form.save, [project_id, *fields], form.outputs)

@@ -7,7 +7,7 @@ import math
 import random
 import re
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -34,6 +34,7 @@ from app.records import (
     TaskState,
 )
 from app.studio import Studio
+from gem_backend.automation_bias import AutomationBias, Tau
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig
 from gem_backend.engine import ScoredAnswer
 from gem_backend.errors import DataError
@@ -53,6 +54,7 @@ from gem_backend.types import (
     Project,
     Prompt,
     Provenance,
+    RankedCandidate,
     Rater,
     RunEvent,
     RunResult,
@@ -227,6 +229,11 @@ class FakeStudio(Studio):
     ordering: TaskState = field(default_factory=lambda: TaskState("idle"))
     ordered_for: list[str | None] = field(default_factory=list)
     order: QueueOrder | None = None
+    is_blind: bool = False
+    tau: Tau | None = None
+    revealed: list[tuple[str, ...]] = field(default_factory=list)
+    called: list[str] = field(default_factory=list)
+    bias: tuple[AutomationBias, ...] = ()
     drafts: FakeShelf = field(default_factory=FakeShelf)  # type: ignore[assignment]
 
     model: ClassVar[str] = "demo"  # type: ignore[misc]
@@ -443,6 +450,24 @@ class FakeStudio(Studio):
 
     def candidates(self, prompt_id: str) -> list[Candidate]:
         return list(self.groups.get(prompt_id, ()))
+
+    def is_withheld(self, project_id: str, group: Sequence[Candidate]) -> bool:
+        return self.is_blind and bool(group)
+
+    def reveal(
+        self, project_id: str, ranked: Sequence[RankedCandidate], is_calibrated: bool
+    ) -> Tau | None:
+        self.revealed.append(tuple(one.candidate.candidate_id for one in ranked))
+        return self.tau
+
+    def call_group(self, prompt_id: str) -> Case:
+        if self.refuses:
+            raise self.refuses
+        self.called.append(prompt_id)
+        return make_case("called")
+
+    def automation_bias(self, project_id: str) -> tuple[AutomationBias, ...]:
+        return self.bias
 
     def start_calibration(self, project_id: str, adapter: str | None) -> TaskState:
         self.learned_for.append(adapter)

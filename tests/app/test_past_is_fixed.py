@@ -6,11 +6,17 @@ import httpx
 import pytest
 
 from app.studio import Studio
+from gem_backend.ranking import rank_candidates
+from storage.candidates import save_group
 from storage.export import export_label_log
 from storage.pairs import Judgement
+from tests.app.fakes import make_candidate
 from tests.app.serving import serving
 
-SQL = "'); DELETE FROM label_events; UPDATE label_events SET verdict = 'b'; DROP TABLE pairs; --"
+SQL = (
+    "'); DELETE FROM label_events; DELETE FROM reveals; UPDATE label_events SET verdict = 'b'; "
+    "DROP TABLE pairs; --"
+)
 HOSTILE = (SQL, -1, [[SQL]], {"kind": "undo", "seq": 1, "path": "studio.duckdb"}, None)
 ANSWER_MS = 4000  # a stream that goes on for ever is left after this
 
@@ -28,7 +34,24 @@ def studio(tmp_path):
             studio.save_label(case, Judgement(verdict, rationale="as it was", reasons=("safety",)))
         studio.undo(project, cases[1].comparison.pair_id)
         studio.skip_case(cases[4])
+        show_order(studio, project)
         yield studio
+
+
+def show_order(studio, project_id):
+    """Shows the machine's order of two answers to somebody who has judged them."""
+    answers = ("Wait.\nFinal Answer: wait", "Do it.\nFinal Answer: operate")
+    case = studio.enter_pair(project_id, "Question 7", *answers)
+    studio.save_label(case, Judgement("a"))
+    studio.update_project(
+        project_id, guidelines="", reasons=(), is_reason_required=False, is_blind_first=True
+    )
+    group = [
+        make_candidate(answer, place, f"c{place}", "Question 7")
+        for place, answer in enumerate(answers)
+    ]
+    save_group(studio._db, case.comparison.prompt_id, group)
+    assert studio.reveal(project_id, rank_candidates(group), False) is not None
 
 
 @pytest.fixture
@@ -50,18 +73,24 @@ def client(app):
 
 @pytest.fixture
 def unchanged(studio):
-    """Whether all that was in the log is there, as it was; new events may follow."""
-    before = log(studio)
+    """Whether all that was in the logs is there, as it was; new events may follow."""
+    before, shown_before = log(studio), shown(studio)
 
     def unchanged():
-        return log(studio)[: len(before)] == before
+        is_same = shown(studio)[: len(shown_before)] == shown_before
+        return is_same and log(studio)[: len(before)] == before
 
     assert len(before) >= 6
+    assert len(shown_before) == 1
     return unchanged
 
 
 def log(studio):
     return [repr(row) for row in studio._db.query("SELECT * FROM label_events ORDER BY seq")]
+
+
+def shown(studio):
+    return studio._db.query("SELECT * FROM reveals ORDER BY seq")
 
 
 def forged_log(studio, project_id, folder):

@@ -21,25 +21,33 @@ def rebuilt(studio):
 
 def test_form_shows_the_projects_own_words(form):
     values = form.values("demo")
-    assert values[1:] == ("accuracy\nsafety\ncompleteness\nclarity", False, 1, 0, {"text": ""})
+    assert values[1:] == (
+        "accuracy\nsafety\ncompleteness\nclarity",
+        False,
+        1,
+        0,
+        False,
+        {"text": ""},
+    )
     assert len(values) == len(form.values("")) == len(form.outputs)
 
 
 def test_saved_words_come_back_as_they_were_typed(form, studio):
-    saved = form.save("demo", HOSTILE, f"dose\n{HOSTILE}", True, 2.0, 10.0)
-    guidelines, reasons, is_required, raters_per_case, repeats, receipt = saved
+    saved = form.save("demo", HOSTILE, f"dose\n{HOSTILE}", True, 2.0, 10.0, True)
+    guidelines, reasons, is_required, raters_per_case, repeats, is_blind_first, receipt = saved
     assert (guidelines, is_required, receipt["text"]) == (HOSTILE, True, text.RATER_FORM_SAVED)
-    assert (raters_per_case, repeats) == (2, 10)
+    assert (raters_per_case, repeats, is_blind_first) == (2, 10, True)
+    assert studio.project("demo").is_blind_first
     assert reasons == f"dose\n{HOSTILE}"
     assert studio.project("demo").reasons == ("dose", HOSTILE)
 
 
 def test_form_is_kept_until_it_is_saved(form, studio):
-    typed = ("half a sent", "dose", True, 2, 10)
+    typed = ("half a sent", "dose", True, 2, 10, True)
     form.keep("demo", *typed)
     again = rebuilt(studio)  # another page, or the studio after a restart
     assert again.values("demo") == (*typed, {"text": text.RATER_FORM_UNSAVED})
-    assert again.values("demo", *typed)[:5] == (gr.skip(),) * 5  # somebody may be typing there
+    assert again.values("demo", *typed)[:6] == (gr.skip(),) * 6  # somebody may be typing there
     assert rebuilt(studio).save("demo", *typed)[-1]["text"] == text.RATER_FORM_SAVED
     assert rebuilt(studio).values("demo")[-1] == {"text": ""}
     form.keep("demo", *typed)  # what is stored is no draft
