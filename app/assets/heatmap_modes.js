@@ -1,5 +1,5 @@
 // --- what the colour shows -------------------------------------------------------------------------
-const MODES = ['token', 'window', 'phase', 'surprise'];
+const MODES = ['token', 'window', 'sentence', 'step', 'phase', 'surprise'];
 let mode = MODES[0];
 const modes = make('fieldset', 'gs-modes');
 root.before(modes);
@@ -32,9 +32,20 @@ function paint() {
 function modeRows(card, place) {
   const w = words();
   const nats = (figure) => `${figure.toFixed(2)} ${w.nats}`;
+  const kind = card.passages[mode];
+  if (kind) return passageRows(kind, kind.of[place], nats);
   if (mode === 'window') return [row(w.passage, nats(card.window[place]))];
   const name = { c: w.reasoning, f: w.whole_answer }[card.parts[place]];
   return mode === 'phase' && name ? [row(name, nats(card.phases[card.parts[place]]))] : [];
+}
+
+function passageRows(kind, own, nats) {
+  const w = words();
+  return [
+    row(w[mode], nats(kind.mean[own])),
+    row(w.most, nats(kind.most[own])),
+    row(w.high, `${percent(kind.share[own])} (n = ${kind.count[own]})`),
+  ];
 }
 
 modes.addEventListener('change', (event) => {

@@ -10,13 +10,14 @@ from app.look import asset
 from app.text import branches as say
 from app.text.modes import heatmap_words
 from app.views.heatmap import WINDOW_TOKENS, Heat, heat
+from app.views.passages import HIGH_NATS
 from app.views.rankings import Ranking
 from gem_backend.types import Candidate
 
 # One script, in this order.
 SCRIPTS = ("heatmap.js", "heatmap_note.js", "heatmap_modes.js", "heatmap_pair.js")
 
-WORDS = text.HEATMAP_WORDS | say.HEATMAP_WORDS | heatmap_words(WINDOW_TOKENS)
+WORDS = text.HEATMAP_WORDS | say.HEATMAP_WORDS | heatmap_words(WINDOW_TOKENS, HIGH_NATS)
 
 
 class Packed(TypedDict):

@@ -10,6 +10,7 @@ from html import escape
 from typing import NamedTuple, TypedDict
 
 from app import text
+from app.views.passages import SENTENCE, STEP, Passages, passages
 from gem_backend.types import Candidate, Span
 
 SCALE_MAX_NATS = math.log(8)
@@ -51,7 +52,7 @@ class Heat(TypedDict):
     ``tops`` points into ``words``; ``parts`` is one letter per unit: c reasoning, m marker,
     f answer, e the end token, x cut off in the middle of a character. ``levels`` has a step of the
     ramp per unit for each thing that the colour can show; ``phases`` the mean entropy of the parts
-    c and f.
+    c and f, ``passages`` the steps and the sentences.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Heat(TypedDict):
     entropy: list[float]
     window: list[float]
     phases: dict[str, float]
+    passages: dict[str, Passages]
     levels: dict[str, list[int]]
     probability: list[float]
     words: list[str]
@@ -131,27 +133,45 @@ def heat(candidate: Candidate) -> Heat:
     spans = {"c": candidate.spans.cot_span, "f": candidate.spans.final_span}
     phases = {part: mean_entropy(candidate.token_entropy, span) for part, span in spans.items()}
     parts = "".join(_part(candidate, unit) for unit in drawn)
+    texts = [unit.text for unit in drawn]
+    places = [Span(unit.start, unit.end) for unit in drawn]
+    kinds = {
+        name: passages(texts, places, candidate.token_entropy, end)
+        for name, end in (("step", STEP), ("sentence", SENTENCE))
+    }
     logprobs = [sum(candidate.token_logprob[unit.start : unit.end]) for unit in drawn]
     shades = {
         "token": entropies,
         "window": window,
+        **{name: [kind["mean"][own] for own in kind["of"]] for name, kind in kinds.items()},
         "phase": [phases.get(part, 0.0) for part in parts],
         "surprise": [-logprob for logprob in logprobs],
     }
     return Heat(
         id=candidate.candidate_id,
-        texts=[unit.text for unit in drawn],
+        texts=texts,
         parts=parts,
         pieces=[unit.end - unit.start for unit in drawn],
         entropy=[round(value, 3) for value in entropies],
         window=[round(value, 3) for value in window],
         phases={letter: round(value, 3) for letter, value in phases.items()},
+        passages={name: _rounded(kind) for name, kind in kinds.items()},
         levels={shown: [level(value) for value in values] for shown, values in shades.items()},
         probability=[round(math.exp(logprob), 4) for logprob in logprobs],
         words=words,
         tops=[place[word] for five in tops for word in five],
         top_probs=[round(value, 4) for five in probs for value in five],
         is_committed=candidate.spans.is_committed,
+    )
+
+
+def _rounded(kind: Passages) -> Passages:
+    return Passages(
+        of=kind["of"],
+        mean=[round(value, 3) for value in kind["mean"]],
+        most=[round(value, 3) for value in kind["most"]],
+        share=[round(value, 3) for value in kind["share"]],
+        count=kind["count"],
     )
 
 

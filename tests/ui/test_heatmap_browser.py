@@ -74,7 +74,7 @@ def test_colour_shows_what_was_chosen_also_for_the_next_answers(app, page, studi
     studio.groups["p0"] = [drawn]
     page.goto(f"{app.local_url}?tab=explore")
     page.wait_for_selector(".gs-token")
-    for mode in ("window", "phase", "surprise", "token"):
+    for mode in ("window", "sentence", "step", "phase", "surprise", "token"):
         page.locator(f".gs-modes [value={mode}]").check()
         assert levels_shown(page) == heat(drawn)["levels"][mode]
         hint = page.locator(".gs-mode-hint").inner_text()
@@ -82,6 +82,11 @@ def test_colour_shows_what_was_chosen_also_for_the_next_answers(app, page, studi
     page.locator(".gs-modes [value=token]").press("ArrowRight")
     page.locator(".gs-token").first.hover()
     assert "Entropy of the passage\n0.78 nats" in page.locator(".gs-note").inner_text()
+    page.locator(".gs-modes [value=sentence]").check()
+    page.locator(".gs-token").first.hover()
+    said = page.locator(".gs-note").inner_text()
+    assert "Entropy of the sentence, mean\n0.78 nats\nHighest in it\n1.90 nats" in said
+    assert "Tokens over 0.7 nats in it\n50.0 % (n = 4)" in said
     page.locator(".gs-modes [value=phase]").check()
     page.locator(".gs-token").first.hover()
     assert "Entropy of the reasoning, mean\n1.05 nats" in page.locator(".gs-note").inner_text()
