@@ -47,6 +47,10 @@ _BUILDERS: dict[str, Callable[[Studio, gr.State], PageHandles]] = {
 _KEEP_ADDRESS = """(project) => {
   if (!project) return;
   const address = new URL(window.location);
+  const named = address.searchParams.get('project');
+  for (const its of named && named !== project ? ['prompt', 'candidate'] : []) {
+    address.searchParams.delete(its);
+  }
   address.searchParams.set('project', project);
   if ('%(tab)s') address.searchParams.set('tab', '%(tab)s');
   window.history.replaceState(null, '', address);

@@ -406,6 +406,18 @@ class Studio:
         group = candidates.latest_group(self._db, prompt_id)
         return list(group.candidates) if group else []
 
+    @for_admins
+    def group_with(
+        self, project_id: str, candidate_id: str
+    ) -> tuple[Prompt, list[Candidate]] | None:
+        """Return the prompt and the whole group of a candidate; None where the project has none."""
+        try:
+            prompt_id, group = branches.group_of(self._db, candidate_id)
+        except NotFoundError:
+            return None
+        prompt = self.prompt(project_id, prompt_id)
+        return (prompt, list(group.candidates)) if prompt else None
+
     def _adapter_dir(self, adapter: str | None) -> str | None:
         """The folder of a run's adapter; None for the base model."""
         if adapter is None:

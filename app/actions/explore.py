@@ -132,14 +132,22 @@ class ExploreActions:
             adapters.append((text.adapter_label(run.preset, run.created_at, rival), run.run_id))
         return [(text.BASE_MODEL, ""), *adapters]
 
-    def screen(self, project_id: str, prompt_id: str | None, model: str | None) -> ExploreScreen:
-        """Show a prompt with its newest candidates; the project's first one if it is not known."""
+    def screen(
+        self, project_id: str, prompt_id: str | None, model: str | None, candidate_id: str = ""
+    ) -> ExploreScreen:
+        """Show a prompt with its newest candidates; the project's first one if it is not known.
+
+        A candidate of the project that is named comes with its prompt and its own group.
+        """
+        named = self._studio.group_with(project_id, candidate_id) if candidate_id else None
+        if named is not None:
+            prompt_id = named[0].prompt_id
         prompt = self._prompt(project_id, prompt_id) if project_id else None
         if prompt is None:
             return ExploreScreen(None)
         # The state first: a group that comes in between is then drawn, or fetched by the next poll.
         sampling = self._studio.sampling_state(prompt.prompt_id)
-        group = tuple(self._studio.candidates(prompt.prompt_id))
+        group = tuple(named[1] if named else self._studio.candidates(prompt.prompt_id))
         learning = self._studio.calibration_state(project_id, reader(group, model))
         tasks = Watched(sampling, learning, self._studio.ordering_state(project_id))
         return ExploreScreen(prompt.prompt_id, prompt.prompt, group, tasks)

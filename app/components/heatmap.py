@@ -15,7 +15,13 @@ from app.views.rankings import Ranking
 from gem_backend.types import Candidate
 
 # One script, in this order.
-SCRIPTS = ("heatmap.js", "heatmap_note.js", "heatmap_modes.js", "heatmap_pair.js")
+SCRIPTS = (
+    "heatmap.js",
+    "heatmap_note.js",
+    "heatmap_modes.js",
+    "heatmap_share.js",
+    "heatmap_pair.js",
+)
 
 WORDS = text.HEATMAP_WORDS | say.HEATMAP_WORDS | heatmap_words(WINDOW_TOKENS, HIGH_NATS)
 

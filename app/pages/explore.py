@@ -11,7 +11,7 @@ from gradio.utils import get_upload_folder
 
 from app.actions.explore import Asked, ExploreActions, ExploreScreen, GoOn, Group, Watched
 from app.components.heatmap import Packed
-from app.events import listen
+from app.events import address, listen, run_in_browser
 from app.live_text import said
 from app.offline_page import offline_page
 from app.pages import PageHandles
@@ -39,6 +39,14 @@ from app.views.cases import listed_html, prompt_html
 from gem_backend.config import SamplingConfig
 from gem_backend.errors import ConfigError
 
+# A link to the prompt; a candidate that was named belongs to the one before.
+_KEEP_ADDRESS = """(prompt) => {
+  const address = new URL(window.location);
+  address.searchParams.set('prompt', prompt);
+  address.searchParams.delete('candidate');
+  window.history.replaceState(null, '', address);
+}"""
+
 
 @dataclass(frozen=True)
 class ExploreHandlers:
@@ -50,9 +58,12 @@ class ExploreHandlers:
     actions: ExploreActions
 
     def refresh(self, project_id: str, prompt_id: str | None, *asked: object) -> tuple[object, ...]:
-        """Draw the whole page."""
+        """Draw the whole page; the first time with what the address names."""
         wish = Asked.of(asked)
-        screen = self.actions.screen(project_id, prompt_id, wish.model)
+        named = {} if prompt_id else address()
+        screen = self.actions.screen(
+            project_id, prompt_id or named.get("prompt"), wish.model, named.get("candidate", "")
+        )
         models = self.actions.model_choices(project_id)
         known = [run_id for _, run_id in models]
         listed = self.actions.prompt_list(project_id, "", screen.prompt_id)
@@ -246,7 +257,8 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         [controls.prompt, controls.listed],
         mode="always_last",
     )
-    listen(controls.prompt.input, handlers.choose, chosen, [controls.shown_prompt, *shown])
+    chose = listen(controls.prompt.input, handlers.choose, chosen, [controls.shown_prompt, *shown])
+    run_in_browser(chose.then, [controls.prompt], _KEEP_ADDRESS)
     ordered = [project_id, results.group, *asked]
     listen(learned.change, handlers.learned, ordered, [results.order, lesson.card, lesson.learn])
     asked_of_sampling = [controls.prompt, controls.model, seen, *controls.how]

@@ -14,7 +14,7 @@ from gem_backend.types import Span
 HIGH_NATS = math.log(2)  # as unsure as between two equally likely tokens
 
 STEP = re.compile(r"\s*\n\s*")
-SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|\s*\n\s*")
+SENTENCE = re.compile(r"(?<=[.!?…])[\"'\u201d\u2019)\]]*\s+|\s*\n\s*")
 
 
 class Passages(TypedDict):
@@ -32,7 +32,10 @@ class Passages(TypedDict):
 
 
 def passages(
-    texts: Sequence[str], spans: Sequence[Span], token_entropy: Sequence[float], end: re.Pattern[str]
+    texts: Sequence[str],
+    spans: Sequence[Span],
+    token_entropy: Sequence[float],
+    end: re.Pattern[str],
 ) -> Passages:
     """Return the passages of an answer.
 

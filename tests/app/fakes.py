@@ -444,6 +444,15 @@ class FakeStudio(Studio):
     def candidates(self, prompt_id: str) -> list[Candidate]:
         return list(self.groups.get(prompt_id, ()))
 
+    def group_with(
+        self, project_id: str, candidate_id: str
+    ) -> tuple[Prompt, list[Candidate]] | None:
+        for prompt in self.prompts(project_id):
+            group = self.candidates(prompt.prompt_id)
+            if any(one.candidate_id == candidate_id for one in group):
+                return prompt, group
+        return None
+
     def start_calibration(self, project_id: str, adapter: str | None) -> TaskState:
         self.learned_for.append(adapter)
         self.learning = TaskState("running", 0, 24)

@@ -119,6 +119,31 @@ def test_poll_lets_the_group_be_drawn_once_at_the_end(handlers):
     assert turns == [("running", False), ("done", True)]
 
 
+def test_the_address_names_a_prompt_or_a_candidate_and_its_group_until_one_is_chosen(
+    handlers, studio, monkeypatch
+):
+    older = [make_candidate(GOOD, 1, "older")]
+    named = {"candidate": "older", "prompt": "p0"}
+    monkeypatch.setattr("app.pages.explore.address", lambda: named)
+    monkeypatch.setattr(
+        studio,
+        "group_with",
+        lambda _, key: (studio.prompts("demo")[1], older) if key == "older" else None,
+    )
+
+    def shown(prompt_id, project_id="demo"):
+        values = handlers.refresh(project_id, prompt_id, None, 1.0, 0.1, "paper")
+        groups = [one for one in values if isinstance(one, tuple) and not isinstance(one, Watched)]
+        return values[1].value, groups[0]
+
+    assert shown(None) == ("p1", tuple(older))
+    assert shown("p2")[0] == "p2"
+    named["candidate"] = "gone"
+    assert shown(None)[0] == "p0"
+    named["prompt"] = "of another project"
+    assert shown(None)[0] == "p0"
+
+
 def test_every_handler_fills_its_outputs(page):
     assert len(page.refresh("demo", None, None, 1.0, 0.1, "paper")) == len(page.outputs)
     assert len(page.refresh("", None, None, 1.0, 0.1, "calibrated")) == len(page.outputs)

@@ -16,6 +16,7 @@ from gem_backend.errors import EngineError, ModelLoadError, TrainingError
 from gem_backend.run_dir import RunDir
 from gem_backend.types import RunEvent, RunStatus
 from storage.audit import label_log
+from storage.candidates import save_group
 from storage.errors import DatabaseInUseError, EntryError, NotFoundError
 from storage.orders import AnswerOrder
 from storage.pairs import Judgement
@@ -123,6 +124,22 @@ def test_sampling_keeps_a_scored_group_and_a_case_joins_the_queue(studio):
     case = studio.next_turn("demo").case
     assert case.comparison.source == "sampled"
     assert case.left_text != case.right_text
+
+
+def test_a_candidate_brings_its_own_group_within_its_project_only(studio):
+    prompt = studio.find_prompts("demo").prompts[0]
+    first, second = (
+        dataclasses.replace(make_candidate(GOOD, seed, f"one-{seed}"), prompt=prompt.prompt)
+        for seed in (1, 2)
+    )
+    for one in (first, second):
+        save_group(studio._db, prompt.prompt_id, [one])
+    found = studio.group_with("demo", "one-1")
+    assert found is not None
+    assert found[0] == prompt
+    assert [one.candidate_id for one in found[1]] == ["one-1"]
+    assert studio.group_with("demo", "none") is None
+    assert studio.group_with(studio.create_project("Other").project_id, "one-1") is None
 
 
 @pytest.mark.slow
