@@ -1,0 +1,81 @@
+"""GPT-2's real vocabulary over random weights: what cuts characters to pieces is shown whole."""
+
+import json
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from gem_backend.policy import load_policy
+from gem_backend.sampling import score_completion
+from tests.app.fakes import demo_studio
+from tests.app.serving import serving
+from tests.gem_backend.conftest import gpt2_tokenizer  # noqa: F401 - a fixture
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PROMPT = "A man of 71 has atrial fibrillation. Naïve façade? 你好 👩🏽‍⚕️\n"
+COMPLETION = (
+    "Age 71 scores (1) — naïve 😀 façade 👩🏽‍⚕️.\n"
+    "```python\n\tif age >= 75:\n\t    score += 2  # “two”\n```\n"
+    "Żółć, Übelkeit, 血圧 120/80.\nFinal Answer: 2 points 你好 🩺"
+)
+
+
+@pytest.fixture
+def folder(gpt2_tokenizer, tmp_path):  # noqa: F811 - the fixture
+    torch.manual_seed(3)
+    config = LlamaConfig(
+        vocab_size=len(gpt2_tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=512,
+        initializer_range=0.6,
+    )
+    LlamaForCausalLM(config).save_pretrained(tmp_path / "model")
+    gpt2_tokenizer.save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_emoji_accents_and_code_are_shown_with_the_figures_of_score(
+    browser, watch, trouble, folder, run_python
+):
+    words = ["--model", str(folder), "--prompt", PROMPT, "--completion", COMPLETION, "--json"]
+    done = run_python("launch.py", "score", "--no-setup", *words)
+    assert done.returncode == 0, done.stderr
+    score = json.loads(done.stdout.splitlines()[-1])
+    candidate = score_completion(load_policy(str(folder), device="cpu"), PROMPT, COMPLETION)
+    assert list(candidate.token_ids) == [token["id"] for token in score["tokens"]]
+    studio = demo_studio()
+    studio.groups["p0"] = [candidate]
+    page = watch(browser.new_page(viewport={"width": 1280, "height": 1200}))
+    with serving(studio) as app:
+        page.goto(f"{app.local_url}?tab=explore")
+        page.wait_for_selector(".gs-token")
+        shown = page.eval_on_selector_all(".gs-token", "all => all.map(one => one.textContent)")
+        assert "".join(shown) == COMPLETION
+        assert {"é", "ï"} & set("".join(shown))
+        assert any("👩" in one for one in shown)
+        assert len(shown) < len(candidate.token_ids)  # pieces of a character are one
+        check_figures(page, shown, score["tokens"])
+        page.close()
+    assert trouble == []
+
+
+def check_figures(page, shown, tokens):
+    """Each unit shows the highest entropy among its tokens, as ``launch.py score`` gives them."""
+    place = 0
+    for unit, text in enumerate(shown):
+        end = place
+        while True:
+            end += 1
+            joined = "".join(token["text"] for token in tokens[place:end])
+            if joined == text and (end == len(tokens) or tokens[end - 1]["text"]):
+                break
+        highest = max(token["entropy"] for token in tokens[place:end])
+        page.locator(f".gs-token[data-place='{unit}']").dispatch_event("mouseover")
+        assert f"Entropy\n{highest:.2f} nats" in page.locator(".gs-note").inner_text()
+        place = end
+    assert place == len(tokens)
