@@ -15,6 +15,7 @@ from app.desks.drafts import DraftsDesk
 from app.desks.imports import ImportDesk, look
 from app.desks.priority import PriorityDesk, QueueOrder
 from app.desks.raters import RatersDesk
+from app.desks.rereading import Reading, RereadingDesk
 from app.desks.runs import RunsDesk, StudioModel
 from app.desks.sampling import SamplingDesk
 from app.handed_out import HandedOut
@@ -126,6 +127,7 @@ class Studio:
             data_dir / "runs",
         )
         self._sampling = SamplingDesk(self._db, self._engine, self._tasks)
+        self._rereading = RereadingDesk(self._db, self._engine, self._tasks)
         self._calibration = CalibrationDesk(self._db, self._engine, self._tasks, self._model)
         self._imports = ImportDesk(self._db, self._tasks)
         self._priority = PriorityDesk(self._db, self._engine, self._tasks, self._calibration)
@@ -417,6 +419,29 @@ class Studio:
             return None
         prompt = self.prompt(project_id, prompt_id)
         return (prompt, list(group.candidates)) if prompt else None
+
+    @for_admins
+    def start_rereading(
+        self, project_id: str, group: Sequence[Candidate], adapter: str | None
+    ) -> TaskState:
+        """Begin to read a group's tokens as an adapter (a run id; None: the base model) does.
+
+        Raises:
+            EngineError: a run has the model now.
+            NotFoundError: that run offers no adapter for this model.
+        """
+        self._refuse_during_run()
+        return self._rereading.start(project_id, group, adapter, self._adapter_dir(adapter))
+
+    @for_admins
+    def rereading_state(self, group: Sequence[Candidate]) -> TaskState:
+        """Return how that reading stands."""
+        return self._rereading.state(group)
+
+    @for_admins
+    def reading(self, group: Sequence[Candidate]) -> Reading | None:
+        """Return what was read of a group last, None where nothing was."""
+        return self._rereading.reading(group)
 
     def _adapter_dir(self, adapter: str | None) -> str | None:
         """The folder of a run's adapter; None for the base model."""

@@ -7,12 +7,14 @@ from typing import NamedTuple
 from pydantic import TypeAdapter
 
 from app import text
+from app.components.heatmap import Against
 from app.desks.priority import QueueOrder
 from app.ordering import Weighing
 from app.records import CalibrationView, TaskState
 from app.studio import Studio
 from app.text import branches as say_branches
 from app.text import calibration as say
+from app.text import difference as say_difference
 from app.text import priority as text_priority
 from app.text import prompts as say_prompts
 from gem_backend.config import SamplingConfig, ScoringConfig
@@ -63,6 +65,7 @@ class Watched(NamedTuple):
     sampling: TaskState = _IDLE
     learning: TaskState = _IDLE
     ordering: TaskState = _IDLE
+    rereading: TaskState = _IDLE
 
 
 _AT_REST = Watched()
@@ -149,7 +152,8 @@ class ExploreActions:
         sampling = self._studio.sampling_state(prompt.prompt_id)
         group = tuple(named[1] if named else self._studio.candidates(prompt.prompt_id))
         learning = self._studio.calibration_state(project_id, reader(group, model))
-        tasks = Watched(sampling, learning, self._studio.ordering_state(project_id))
+        rereading = self._studio.rereading_state(group)
+        tasks = Watched(sampling, learning, self._studio.ordering_state(project_id), rereading)
         return ExploreScreen(prompt.prompt_id, prompt.prompt, group, tasks)
 
     def _prompt(self, project_id: str, prompt_id: str | None) -> Prompt | None:
@@ -203,12 +207,40 @@ class ExploreActions:
             self._studio.sampling_state(prompt_id) if prompt_id else _IDLE,
             self._studio.calibration_state(project_id, reader(group, model)),
             self._studio.ordering_state(project_id),
+            self._studio.rereading_state(group),
         )
         return None if now == (last or _AT_REST) else now
 
     def group(self, prompt_id: str | None) -> Group:
         """Return a prompt's newest candidates."""
         return tuple(self._studio.candidates(prompt_id)) if prompt_id else ()
+
+    # --- the same answers under another model ---
+
+    def read_again(self, project_id: str, group: Group, model: str | None) -> TaskState:
+        """Begin to read the group's tokens as another model does; empty means the base model.
+
+        Raises:
+            ConfigError: there is no group, that model sampled it, or one that is not the studio's.
+        """
+        if not group:
+            raise ConfigError(say_difference.NO_GROUP)
+        if not self._is_ours(group):
+            raise ConfigError(say_difference.FOREIGN)
+        if (model or None) == group[0].provenance.adapter:
+            raise ConfigError(say_difference.SAME)
+        return self._studio.start_rereading(project_id, group, model or None)
+
+    def against(self, project_id: str, group: Group) -> Against | None:
+        """Return how another model read the group last, None where none did."""
+        reading = self._studio.reading(group) if group else None
+        if reading is None:
+            return None
+        return Against(self._model_name(project_id, reading.adapter), reading.group)
+
+    def _model_name(self, project_id: str, adapter: str | None) -> str:
+        names = {run_id: name for name, run_id in self.model_choices(project_id)}
+        return names.get(adapter or "", text.BASE_MODEL if adapter is None else adapter)
 
     # --- what the labels say ---
 
@@ -241,8 +273,7 @@ class ExploreActions:
         if not project_id:
             return None
         adapter = reader(group, asked.model)
-        names = {run_id: name for name, run_id in self.model_choices(project_id)}
-        name = names.get(adapter or "", text.BASE_MODEL if adapter is None else adapter)
+        name = self._model_name(project_id, adapter)
         view = self._studio.calibration(project_id, adapter, asked.scoring)
         return Lesson(view, name, adapter is not None)
 

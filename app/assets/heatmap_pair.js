@@ -47,6 +47,7 @@ function draw() {
   value = JSON.parse(props.value.packed);
   hide();
   root.replaceChildren(...value.cards.map(drawCard));
+  chooseMode();
   drawModes();
   if (mode !== MODES[0]) paint();
   rank();

@@ -135,6 +135,7 @@ class Picture {
       'font-family': look.fontFamily,
       'font-size': look.fontSize,
       'font-weight': look.fontWeight,
+      ...(look.textDecorationLine === 'underline' ? { 'text-decoration': `underline ${look.textDecorationStyle}` } : {}),
       ...(rect.width ? { textLength: rect.width, lengthAdjust: 'spacingAndGlyphs' } : {}),
       ...(look.direction === 'rtl' ? { 'text-anchor': 'end' } : {}),
       style: 'white-space:pre',

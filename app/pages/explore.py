@@ -9,8 +9,17 @@ from gradio.blocks import Block
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
-from app.actions.explore import Asked, ExploreActions, ExploreScreen, GoOn, Group, Watched
-from app.components.heatmap import Packed
+from app.actions.explore import (
+    Asked,
+    Choices,
+    ExploreActions,
+    ExploreScreen,
+    GoOn,
+    Group,
+    Watched,
+    reader,
+)
+from app.components.heatmap import Packed, heatmap_value
 from app.events import address, listen, run_in_browser
 from app.live_text import said
 from app.offline_page import offline_page
@@ -30,6 +39,7 @@ from app.pages.explore_values import (
     ordering_values,
     progress_values,
     rerank,
+    rereading_words,
     trace_of,
 )
 from app.records import TaskState
@@ -72,6 +82,7 @@ class ExploreHandlers:
             gr.Dropdown(choices=listed.choices, value=screen.prompt_id),
             listed_html(listed.words),
             gr.Dropdown(choices=models, value=wish.model if wish.model in known else ""),
+            gr.Dropdown(choices=models, value=_other(models, screen.group)),
             gr.Button(interactive=screen.prompt_id is not None),
             prompt_html(screen.prompt),
             *self._values(project_id, screen, wish),
@@ -136,6 +147,17 @@ class ExploreHandlers:
         now = (seen or Watched())._replace(ordering=task)
         return now, *ordering_values(project_id, task, None)
 
+    def read_again(
+        self, project_id: str, group: Group, model: str | None, seen: Watched | None
+    ) -> tuple[object, ...]:
+        """Begin to read the cards with another model."""
+        task = self.actions.read_again(project_id, group, model)
+        return (seen or Watched())._replace(rereading=task), rereading_words(task)
+
+    def show_difference(self, project_id: str, group: Group) -> Packed:
+        """Draw the cards with what changes under the other model."""
+        return heatmap_value(*group, against=self.actions.against(project_id, group))
+
     def reorder(self, project_id: str, group: Group, *asked: object) -> Packed:
         """Order the cards anew; the labels' weights are fitted again, without the model."""
         return rerank(group, self.actions.weighing(project_id, group, Asked.of(asked)))
@@ -184,6 +206,8 @@ class ExploreHandlers:
             learning_words(now.learning),
             _turn(before.learning, now.learning),
             *self._ordering(project_id, now.ordering),
+            rereading_words(now.rereading),
+            _turn(before.rereading, now.rereading),
         )
 
     def _values(self, project_id: str, screen: ExploreScreen, wish: Asked) -> tuple[object, ...]:
@@ -192,6 +216,7 @@ class ExploreHandlers:
             *progress_values(screen.tasks.sampling, len(screen.group)),
             learning_words(screen.tasks.learning),
             *self._ordering(project_id, screen.tasks.ordering),
+            rereading_words(screen.tasks.rereading),
             *self._group_and_lesson(project_id, screen.group, wish),
         )
 
@@ -201,7 +226,8 @@ class ExploreHandlers:
     def _group_and_lesson(self, project_id: str, group: Group, wish: Asked) -> tuple[object, ...]:
         weighing = self.actions.weighing(project_id, group, wish)
         lesson = self.actions.lesson(project_id, group, wish)
-        shown = *group_values(group, weighing), *lesson_values(lesson)
+        against = self.actions.against(project_id, group)
+        shown = *group_values(group, weighing, against), *lesson_values(lesson)
         return *shown, said(""), gr.File(None, visible=False)
 
 
@@ -217,6 +243,12 @@ def _begun(seen: Watched | None, task: TaskState) -> tuple[object, ...]:
     return (seen or Watched())._replace(sampling=task), *progress_values(task)
 
 
+def _other(models: Choices, group: Group) -> str:
+    """The first model that did not sample the group; the base model where there is no other."""
+    own = reader(group, "") or ""
+    return next((run_id for _, run_id in models if run_id != own), "")
+
+
 def _turn(before: TaskState, now: TaskState) -> object:
     """A new value, for an event to follow, when a piece of work has come to its end."""
     return time.monotonic() if now != before and now.state in ("done", "failed") else gr.skip()
@@ -230,7 +262,7 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
     order, lesson = build_order_and_lesson()
     results = build_results()
     # The group is drawn by an event of its own: the browser works on every output of a poll.
-    arrived, learned = gr.State(0.0), gr.State(0.0)
+    arrived, learned, reread = gr.State(0.0), gr.State(0.0), gr.State(0.0)
     asked: list[Block] = [controls.model, *order.settings]
     drawn: list[Block] = [
         results.group,
@@ -247,7 +279,8 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         results.saved,
     ]
     queue_parts: list[Block] = [lesson.ask_first, lesson.ordered]
-    shown: list[Block] = [seen, *controls.progress, lesson.status, *queue_parts, *drawn]
+    lines: list[Block] = [lesson.status, *queue_parts, results.reread]
+    shown: list[Block] = [seen, *controls.progress, *lines, *drawn]
     chosen = [project_id, controls.prompt, *asked]
     listen(arrived.change, handlers.load, chosen, drawn)
     listen(
@@ -279,6 +312,13 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         [seen, *queue_parts],
     )
     _connect_order(handlers, ordered, order, lesson, results)
+    listen(
+        results.read_again.click,
+        handlers.read_again,
+        [project_id, results.group, results.against, seen],
+        [seen, results.reread],
+    )
+    listen(reread.change, handlers.show_difference, [project_id, results.group], [results.cards])
     listen(controls.model.input, handlers.relearn, ordered, [lesson.card, lesson.learn])
     return PageHandles(
         refresh=handlers.refresh,
@@ -288,13 +328,22 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
             controls.prompt,
             controls.listed,
             controls.model,
+            results.against,
             controls.sample,
             controls.shown_prompt,
             *shown,
         ],
         poll=handlers.poll,
         poll_inputs=[controls.prompt, seen, results.group, controls.model],
-        poll_outputs=[*begun, arrived, lesson.status, learned, *queue_parts],
+        poll_outputs=[
+            *begun,
+            arrived,
+            lesson.status,
+            learned,
+            *queue_parts,
+            results.reread,
+            reread,
+        ],
     )
 
 

@@ -12,6 +12,7 @@ from app.desks.priority import MOST_CASES
 from app.live_text import live_text
 from app.text import branches as say_branches
 from app.text import calibration as say
+from app.text import difference as say_difference
 from app.text import offline as say_offline
 from app.text import priority as text_priority
 from app.text import prompts as say_prompts
@@ -86,6 +87,9 @@ class Results:
     empty: gr.HTML
     column: gr.Column
     agreed: gr.HTML
+    against: gr.Dropdown
+    read_again: gr.Button
+    reread: gr.HTML
     cards: gr.HTML
     order: gr.HTML
     paired: gr.HTML
@@ -211,6 +215,14 @@ def build_results() -> Results:
     empty = gr.HTML(visible=False, apply_default_css=False)
     with gr.Column(visible=False, elem_id="explore-results") as column:
         agreed = gr.HTML(apply_default_css=False)
+        with gr.Row(elem_classes="gs-actions", elem_id="explore-difference"):
+            against = gr.Dropdown(
+                label=say_difference.MODEL, filterable=False, scale=0, min_width=320
+            )
+            read_again = gr.Button(
+                say_difference.SHOW, elem_id="explore-read-again", scale=0, min_width=200
+            )
+            reread = live_text("explore-reread")
         cards = heatmap(_HEATMAP, can_go_on=True)
         order = ranking_for(_HEATMAP)
         paired = live_text("explore-paired")
@@ -221,4 +233,5 @@ def build_results() -> Results:
         saved = gr.File(
             label=say_offline.FILE, visible=False, interactive=False, elem_id="explore-saved"
         )
-    return Results(group, empty, column, agreed, cards, order, paired, trace, save, saved)
+    other = (against, read_again, reread)
+    return Results(group, empty, column, agreed, *other, cards, order, paired, trace, save, saved)

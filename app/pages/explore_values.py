@@ -5,13 +5,14 @@ import plotly.graph_objects as go
 
 from app import text
 from app.actions.explore import Group, Lesson
-from app.components.heatmap import Packed, heatmap_value, ranking_value
+from app.components.heatmap import Against, Packed, heatmap_value, ranking_value
 from app.components.meters import meters_value
 from app.desks.priority import QueueOrder
 from app.live_text import said
 from app.ordering import Weighing, find_placed
 from app.records import TaskState
 from app.text import calibration as say
+from app.text import difference as say_difference
 from app.text import priority as text_priority
 from app.views.calibration import calibration_card
 from app.views.cases import empty_html, task_line
@@ -35,7 +36,9 @@ def trace_of(group: Group, candidate_id: str | None, weighing: Weighing) -> go.F
     return entropy_trace(ranked.candidate, ranked.score.fork_tokens, name)
 
 
-def group_values(group: Group, weighing: Weighing) -> tuple[object, ...]:
+def group_values(
+    group: Group, weighing: Weighing, against: Against | None = None
+) -> tuple[object, ...]:
     """Return a group as the values of the eight parts that show it."""
     return (
         group,
@@ -43,7 +46,7 @@ def group_values(group: Group, weighing: Weighing) -> tuple[object, ...]:
         gr.Column(visible=bool(group)),
         gr.Column(visible=bool(group)),
         agreement_html(group),
-        heatmap_value(*group),
+        heatmap_value(*group, against=against),
         rerank(group, weighing),
         trace_of(group, None, weighing),
     )
@@ -74,6 +77,11 @@ def progress_values(task: TaskState, count: int = 0) -> tuple[object, ...]:
 def learning_words(task: TaskState) -> dict[str, str]:
     """Return how learning stands, as the value of its line."""
     return said(task_line(task, say.LEARNING, say.LEARNED))
+
+
+def rereading_words(task: TaskState) -> dict[str, str]:
+    """Return how reading with another model stands, as the value of its line."""
+    return said(task_line(task, say_difference.READING, say_difference.READ))
 
 
 def ordering_values(

@@ -7,7 +7,7 @@ import math
 import random
 import re
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +18,7 @@ from app.desks.calibration import CONFIG, fitted, gather
 from app.desks.disputes import Said
 from app.desks.imports import look
 from app.desks.priority import QueueOrder
+from app.desks.rereading import Reading
 from app.records import (
     AlignPlan,
     CalibrationView,
@@ -95,6 +96,10 @@ ASKED = (
     "A 41-year-old man has a painful swollen calf after a long flight. Estimate the probability of "
     "a deep vein thrombosis with the Wells score.",
 )
+
+
+def _ids(group: Sequence[Candidate]) -> tuple[str, ...]:
+    return tuple(one.candidate_id for one in group)
 
 
 def make_candidate(
@@ -218,6 +223,7 @@ class FakeStudio(Studio):
     lessons: dict[str | None, Evidence] = field(default_factory=dict)
     learning: TaskState = field(default_factory=lambda: TaskState("idle"))
     learned_for: list[str | None] = field(default_factory=list)
+    readings: dict[tuple[str, ...], Reading] = field(default_factory=dict)
     is_stale: bool = False
     imported: tuple[Path, dict[str, str]] | None = None
     importing: ImportState = field(default_factory=lambda: ImportState("idle"))
@@ -452,6 +458,24 @@ class FakeStudio(Studio):
             if any(one.candidate_id == candidate_id for one in group):
                 return prompt, group
         return None
+
+    def start_rereading(
+        self, project_id: str, group: Sequence[Candidate], adapter: str | None
+    ) -> TaskState:
+        self.readings[_ids(group)] = Reading(
+            adapter,
+            tuple(
+                replace(one, token_entropy=tuple(value / 2 for value in one.token_entropy))
+                for one in group
+            ),
+        )
+        return TaskState("running", 0, len(group))
+
+    def rereading_state(self, group: Sequence[Candidate]) -> TaskState:
+        return TaskState("done" if self.reading(group) else "idle")
+
+    def reading(self, group: Sequence[Candidate]) -> Reading | None:
+        return self.readings.get(_ids(group))
 
     def start_calibration(self, project_id: str, adapter: str | None) -> TaskState:
         self.learned_for.append(adapter)

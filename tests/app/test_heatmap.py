@@ -6,11 +6,16 @@ import pytest
 from app.look import style
 from app.ordering import Weighing
 from app.views.heatmap import (
+    FALL_DARK,
+    FALL_LIGHT,
     LEVELS,
     RAMP_DARK,
     RAMP_LIGHT,
+    RISE_DARK,
+    RISE_LIGHT,
     SCALE_MAX_NATS,
     WINDOW_TOKENS,
+    difference_level,
     fork_units,
     heat,
     ink,
@@ -222,3 +227,42 @@ def test_trace_escapes_tokens():
     figure = entropy_trace(candidate, (), "x")
     assert "<a" not in figure.layout.title.text
     assert not any("<" in label for label in figure.data[0].customdata)
+
+
+@pytest.mark.parametrize(
+    ("nats", "step"),
+    [
+        (0.0, 0),
+        (0.09, 0),
+        (-0.09, 0),
+        (0.1, 1),
+        (-0.1, -1),
+        (0.18, 2),
+        (-0.7, -5),
+        (1.38, 8),
+        (-9, -8),
+    ],
+)
+def test_a_difference_has_eight_steps_each_way_up_to_ln_4(nats, step):
+    """A step is ln 4 / 8 = 0.173 nats, so 0.18 begins the second and 0.7 the fifth."""
+    assert difference_level(nats) == step
+
+
+def test_a_card_read_by_another_model_shows_what_changes():
+    """The second unit holds two tokens: 1.5 at most, then 0.4, so it falls by 1.1 nats."""
+    texts, before, after = ["a", "", "é", "b"], [0.1, 0.2, 1.5, 0.3], [0.1, 0.4, 0.3, 1.0]
+    drawn = heat(tiny(texts, before), tiny(texts, after))
+    assert drawn["other"] == [0.1, 0.4, 1.0]
+    assert drawn["levels"]["difference"] == [0, -7, 5]
+    assert heat(tiny(texts, before))["other"] == []
+    assert "difference" not in heat(tiny(texts, before))["levels"]
+
+
+@pytest.mark.parametrize("stops", [RISE_LIGHT, RISE_DARK, FALL_LIGHT, FALL_DARK])
+def test_words_on_a_difference_can_be_read_and_more_stands_out_more(stops):
+    fills = [ramp(stops, step / 7) for step in range(8)]
+    for fill in fills:
+        light, dark = sorted((luminance(fill), luminance(ink(fill))), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5
+    values = [luminance(fill) for fill in fills]
+    assert values in (sorted(values), sorted(values, reverse=True))
