@@ -200,11 +200,16 @@ def test_uncommitted_candidate_says_so():
 
 
 def test_agreement_quotes_the_common_answer_escaped():
-    answers = ["<b>5</b>", "<b>5</b>", "4"]
+    answers = ["<b>5</b>", "<b>5</b>", "<i>4</i>", "4?", "4?"]
     group = [make_candidate(f"x\nFinal Answer: {a}", i, f"c{i}") for i, a in enumerate(answers)]
+    agree = '<h2 class="gs-agreement">2 of 5 answers agree: <q>&lt;b&gt;5&lt;/b&gt;</q></h2>'
     assert agreement_html(group) == (
-        '<h2 class="gs-agreement">2 of 3 answers agree: <q>&lt;b&gt;5&lt;/b&gt;</q></h2>'
+        f'{agree}<p class="gem-quiet">The others: <bdi>4?</bdi> (2); '
+        "<bdi>&lt;i&gt;4&lt;/i&gt;</bdi> (1)</p>"
     )
+    unsaid = [make_candidate("no answer", 9, "c9")]
+    assert agreement_html(group[:2] + unsaid).endswith("The others: no committed answer (1)</p>")
+    assert agreement_html(group[:2]) == agree.replace("2 of 5", "2 of 2")
 
 
 def test_trace_shades_the_answer_and_marks_the_forks():
