@@ -66,16 +66,18 @@ def test_emoji_accents_and_code_are_shown_with_the_figures_of_score(
 
 def check_figures(page, shown, tokens):
     """Each unit shows the highest entropy among its tokens, as ``launch.py score`` gives them."""
+    notes = page.evaluate(
+        """() => [...document.querySelectorAll('.gs-token')].map((token) => {
+            token.dispatchEvent(new MouseEvent('mouseover', { bubbles: true }));
+            return document.querySelector('.gs-note').innerText;
+        })"""
+    )
     place = 0
-    for unit, text in enumerate(shown):
-        end = place
-        while True:
+    for text, note in zip(shown, notes, strict=True):
+        end = place + 1
+        while "".join(token["text"] for token in tokens[place:end]) != text:
             end += 1
-            joined = "".join(token["text"] for token in tokens[place:end])
-            if joined == text and (end == len(tokens) or tokens[end - 1]["text"]):
-                break
         highest = max(token["entropy"] for token in tokens[place:end])
-        page.locator(f".gs-token[data-place='{unit}']").dispatch_event("mouseover")
-        assert f"Entropy\n{highest:.2f} nats" in page.locator(".gs-note").inner_text()
+        assert f"Entropy\n{highest:.2f} nats" in note
         place = end
     assert place == len(tokens)
