@@ -15,6 +15,7 @@ from app.events import listen
 from app.live_text import said
 from app.offline_page import offline_page
 from app.pages import PageHandles
+from app.pages.explore_batch import BatchHandlers, build_batch, connect_batch
 from app.pages.explore_parts import (
     LessonParts,
     OrderControls,
@@ -30,13 +31,13 @@ from app.pages.explore_values import (
     ordering_values,
     progress_values,
     rerank,
+    sampling_config,
     trace_of,
 )
 from app.records import TaskState
 from app.studio import Studio
 from app.text import offline as say_offline
 from app.views.cases import listed_html, prompt_html
-from gem_backend.config import SamplingConfig
 from gem_backend.errors import ConfigError
 
 
@@ -49,18 +50,24 @@ class ExploreHandlers:
 
     actions: ExploreActions
 
+    @property
+    def batch(self) -> BatchHandlers:
+        """What the panel of all questions calls."""
+        return BatchHandlers(self.actions)
+
     def refresh(self, project_id: str, prompt_id: str | None, *asked: object) -> tuple[object, ...]:
         """Draw the whole page."""
         wish = Asked.of(asked)
-        screen = self.actions.screen(project_id, prompt_id, wish.model)
         models = self.actions.model_choices(project_id)
-        known = [run_id for _, run_id in models]
+        if wish.model not in [run_id for _, run_id in models]:
+            wish = wish._replace(model="")
+        screen = self.actions.screen(project_id, prompt_id, wish.model)
         listed = self.actions.prompt_list(project_id, "", screen.prompt_id)
         return (
             gr.Textbox("", visible=listed.can_search),
             gr.Dropdown(choices=listed.choices, value=screen.prompt_id),
             listed_html(listed.words),
-            gr.Dropdown(choices=models, value=wish.model if wish.model in known else ""),
+            gr.Dropdown(choices=models, value=wish.model),
             gr.Button(interactive=screen.prompt_id is not None),
             prompt_html(screen.prompt),
             *self._values(project_id, screen, wish),
@@ -92,13 +99,13 @@ class ExploreHandlers:
         *how: float | None,
     ) -> tuple[object, ...]:
         """Begin to sample a group: so many candidates, at this temperature, from this seed."""
-        return _begun(seen, self.actions.sample(prompt_id, _sampling_config(how), model or ""))
+        return _begun(seen, self.actions.sample(prompt_id, sampling_config(how), model or ""))
 
     def go_on(
         self, point: GoOn, group: Group, seen: Watched | None, *how: float | None
     ) -> tuple[object, ...]:
         """Begin to sample other ways to go on from a token."""
-        return _begun(seen, self.actions.branch(group, point, _sampling_config(how)))
+        return _begun(seen, self.actions.branch(group, point, sampling_config(how)))
 
     def stop(self, prompt_id: str | None) -> object:
         """End sampling; the next poll says that it has."""
@@ -169,17 +176,36 @@ class ExploreHandlers:
         return (
             now,
             *progress_values(now.sampling, count),
-            _turn(before.sampling, now.sampling),
+            self._arrival(prompt_id, before, now, group),
             learning_words(now.learning),
             _turn(before.learning, now.learning),
+            *self._batch_news(project_id, before, now, model),
             *self._ordering(project_id, now.ordering),
         )
+
+    def _arrival(
+        self, prompt_id: str | None, before: Watched, now: Watched, group: Group
+    ) -> object:
+        """A new value when there is a group to draw; a batch draws none in place of another."""
+        if now.batch != before.batch and not group and self.actions.group(prompt_id):
+            return time.monotonic()
+        return _turn(before.sampling, now.sampling)
+
+    def _batch_news(
+        self, project_id: str, before: Watched, now: Watched, model: str | None
+    ) -> tuple[object, ...]:
+        """The panel of all questions, where it or what it counts has changed."""
+        is_sampled = now.sampling != before.sampling and now.sampling.state == "done"
+        if now.batch == before.batch and not is_sampled:
+            return gr.skip(), gr.skip(), gr.skip()
+        return self.batch.values(project_id, now.batch, model)
 
     def _values(self, project_id: str, screen: ExploreScreen, wish: Asked) -> tuple[object, ...]:
         return (
             screen.tasks,
             *progress_values(screen.tasks.sampling, len(screen.group)),
             learning_words(screen.tasks.learning),
+            *self.batch.values(project_id, screen.tasks.batch, wish.model),
             *self._ordering(project_id, screen.tasks.ordering),
             *self._group_and_lesson(project_id, screen.group, wish),
         )
@@ -192,13 +218,6 @@ class ExploreHandlers:
         lesson = self.actions.lesson(project_id, group, wish)
         shown = *group_values(group, weighing), *lesson_values(lesson)
         return *shown, said(""), gr.File(None, visible=False)
-
-
-def _sampling_config(how: tuple[float | None, ...]) -> SamplingConfig:
-    count, temperature, seed = how
-    return SamplingConfig(
-        num_candidates=int(count or 0), temperature=temperature or 0.0, seed=int(seed or 0)
-    )
 
 
 def _begun(seen: Watched | None, task: TaskState) -> tuple[object, ...]:
@@ -216,6 +235,7 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
     handlers = ExploreHandlers(ExploreActions(studio))
     seen = gr.State(None)
     controls = build_controls()
+    batch = build_batch()
     order, lesson = build_order_and_lesson()
     results = build_results()
     # The group is drawn by an event of its own: the browser works on every output of a poll.
@@ -236,7 +256,8 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         results.saved,
     ]
     queue_parts: list[Block] = [lesson.ask_first, lesson.ordered]
-    shown: list[Block] = [seen, *controls.progress, lesson.status, *queue_parts, *drawn]
+    watched: list[Block] = [*batch.outputs, *queue_parts]
+    shown: list[Block] = [seen, *controls.progress, lesson.status, *watched, *drawn]
     chosen = [project_id, controls.prompt, *asked]
     listen(arrived.change, handlers.load, chosen, drawn)
     listen(
@@ -266,6 +287,7 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         [project_id, results.group, controls.model, seen],
         [seen, *queue_parts],
     )
+    connect_batch(handlers.batch, batch, controls, project_id, seen)
     _connect_order(handlers, ordered, order, lesson, results)
     listen(controls.model.input, handlers.relearn, ordered, [lesson.card, lesson.learn])
     return PageHandles(
@@ -282,7 +304,7 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         ],
         poll=handlers.poll,
         poll_inputs=[controls.prompt, seen, results.group, controls.model],
-        poll_outputs=[*begun, arrived, lesson.status, learned, *queue_parts],
+        poll_outputs=[*begun, arrived, lesson.status, learned, *watched],
     )
 
 
