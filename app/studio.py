@@ -9,6 +9,7 @@ from app.access import Access, for_admins
 from app.demo_project import ensure_demo_project
 from app.desks import audit
 from app.desks.agreement import AgreementDesk, AgreementView
+from app.desks.batch import BatchDesk, BatchState
 from app.desks.calibration import CalibrationDesk
 from app.desks.disputes import DisputesDesk, Said
 from app.desks.drafts import DraftsDesk
@@ -128,6 +129,7 @@ class Studio:
         )
         self._sampling = SamplingDesk(self._db, self._engine, self._tasks)
         self._rereading = RereadingDesk(self._db, self._engine, self._tasks)
+        self._batch = BatchDesk(self._db, self._sampling, self._tasks, self._model)
         self._calibration = CalibrationDesk(self._db, self._engine, self._tasks, self._model)
         self._imports = ImportDesk(self._db, self._tasks)
         self._priority = PriorityDesk(self._db, self._engine, self._tasks, self._calibration)
@@ -144,6 +146,7 @@ class Studio:
     def close(self) -> None:
         """Let the engine and the database go; runs go on by themselves."""
         self._imports.close()
+        self._batch.close()
         self.drafts.close()
         self._supervisor.close()
         self._engine.release()
@@ -379,6 +382,40 @@ class Studio:
     def stop_sampling(self, prompt_id: str) -> None:
         """End sampling for a prompt; what it drew so far is not kept."""
         self._sampling.stop(prompt_id)
+
+    @for_admins
+    def start_batch(
+        self, project_id: str, config: SamplingConfig, adapter: str | None
+    ) -> BatchState:
+        """Begin to sample candidates for every prompt of a project that a model has not answered.
+
+        Args:
+            project_id: the project; its held-out prompts only where somebody has explored them.
+            config: number, temperature and seed.
+            adapter: a run id, or None for the base model.
+
+        Raises:
+            DataError: there is no such prompt.
+            EngineError: a run has the model now.
+            NotFoundError: that run offers no adapter for this model.
+        """
+        self._refuse_during_run()
+        return self._batch.start(project_id, config, adapter, self._adapter_dir(adapter))
+
+    @for_admins
+    def stop_batch(self, project_id: str) -> None:
+        """End that; the groups that are stored stay."""
+        self._batch.stop(project_id)
+
+    @for_admins
+    def batch_state(self, project_id: str) -> BatchState:
+        """Return how that stands, or how it ended."""
+        return self._batch.state(project_id)
+
+    @for_admins
+    def batch_counts(self, project_id: str, adapter: str | None) -> tuple[int, int]:
+        """Return how many prompts a model has answered, and how many a batch would see to."""
+        return self._batch.counts(project_id, adapter)
 
     @for_admins
     def pair_candidates(self, first_id: str, second_id: str) -> Case:

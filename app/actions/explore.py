@@ -8,10 +8,12 @@ from pydantic import TypeAdapter
 
 from app import text
 from app.components.heatmap import Against
+from app.desks.batch import BatchState
 from app.desks.priority import QueueOrder
 from app.ordering import Weighing
 from app.records import CalibrationView, TaskState
 from app.studio import Studio
+from app.text import batch as say_batch
 from app.text import branches as say_branches
 from app.text import calibration as say
 from app.text import difference as say_difference
@@ -23,6 +25,7 @@ from gem_backend.types import Branch, Candidate, Prompt, Ranking
 
 _LONGEST_LABEL = 110
 _IDLE = TaskState("idle")
+_NO_BATCH = BatchState()
 _SCORING = ScoringConfig()
 
 Choices = list[tuple[str, str]]
@@ -66,6 +69,7 @@ class Watched(NamedTuple):
     learning: TaskState = _IDLE
     ordering: TaskState = _IDLE
     rereading: TaskState = _IDLE
+    batch: BatchState = _NO_BATCH
 
 
 _AT_REST = Watched()
@@ -150,10 +154,15 @@ class ExploreActions:
             return ExploreScreen(None)
         # The state first: a group that comes in between is then drawn, or fetched by the next poll.
         sampling = self._studio.sampling_state(prompt.prompt_id)
+        batch = self._studio.batch_state(project_id)
         group = tuple(named[1] if named else self._studio.candidates(prompt.prompt_id))
-        learning = self._studio.calibration_state(project_id, reader(group, model))
-        rereading = self._studio.rereading_state(group)
-        tasks = Watched(sampling, learning, self._studio.ordering_state(project_id), rereading)
+        tasks = Watched(
+            sampling,
+            self._studio.calibration_state(project_id, reader(group, model)),
+            self._studio.ordering_state(project_id),
+            self._studio.rereading_state(group),
+            batch,
+        )
         return ExploreScreen(prompt.prompt_id, prompt.prompt, group, tasks)
 
     def _prompt(self, project_id: str, prompt_id: str | None) -> Prompt | None:
@@ -208,6 +217,7 @@ class ExploreActions:
             self._studio.calibration_state(project_id, reader(group, model)),
             self._studio.ordering_state(project_id),
             self._studio.rereading_state(group),
+            self._studio.batch_state(project_id),
         )
         return None if now == (last or _AT_REST) else now
 
@@ -241,6 +251,31 @@ class ExploreActions:
     def _model_name(self, project_id: str, adapter: str | None) -> str:
         names = {run_id: name for name, run_id in self.model_choices(project_id)}
         return names.get(adapter or "", text.BASE_MODEL if adapter is None else adapter)
+
+    # --- all questions ---
+
+    def sample_all(self, project_id: str, config: SamplingConfig, adapter: str) -> BatchState:
+        """Begin to sample every prompt without answers; an empty ``adapter`` is the base model.
+
+        Raises:
+            ConfigError: there is no project.
+            DataError: there is no such prompt.
+        """
+        if not project_id:
+            raise ConfigError(say_batch.NO_PROJECT)
+        return self._studio.start_batch(project_id, config, adapter or None)
+
+    def stop_all(self, project_id: str) -> None:
+        """End that."""
+        self._studio.stop_batch(project_id)
+
+    def batch(self, project_id: str) -> BatchState:
+        """Return how that stands."""
+        return self._studio.batch_state(project_id) if project_id else _NO_BATCH
+
+    def batch_counts(self, project_id: str, adapter: str | None) -> tuple[int, int]:
+        """Return how many prompts a model has answered, and how many a batch would see to."""
+        return self._studio.batch_counts(project_id, adapter) if project_id else (0, 0)
 
     # --- what the labels say ---
 

@@ -24,6 +24,7 @@ from app.events import address, listen, run_in_browser
 from app.live_text import said
 from app.offline_page import offline_page
 from app.pages import PageHandles
+from app.pages.explore_batch import BatchHandlers, build_batch, connect_batch
 from app.pages.explore_parts import (
     LessonParts,
     OrderControls,
@@ -40,13 +41,13 @@ from app.pages.explore_values import (
     progress_values,
     rerank,
     rereading_words,
+    sampling_config,
     trace_of,
 )
 from app.records import TaskState
 from app.studio import Studio
 from app.text import offline as say_offline
 from app.views.cases import listed_html, prompt_html
-from gem_backend.config import SamplingConfig
 from gem_backend.errors import ConfigError
 
 # A link to the prompt; a candidate that was named belongs to the one before.
@@ -67,21 +68,27 @@ class ExploreHandlers:
 
     actions: ExploreActions
 
+    @property
+    def batch(self) -> BatchHandlers:
+        """What the panel of all questions calls."""
+        return BatchHandlers(self.actions)
+
     def refresh(self, project_id: str, prompt_id: str | None, *asked: object) -> tuple[object, ...]:
         """Draw the whole page; the first time with what the address names."""
         wish = Asked.of(asked)
         named = {} if prompt_id else address()
+        models = self.actions.model_choices(project_id)
+        if wish.model not in [run_id for _, run_id in models]:
+            wish = wish._replace(model="")
         screen = self.actions.screen(
             project_id, prompt_id or named.get("prompt"), wish.model, named.get("candidate", "")
         )
-        models = self.actions.model_choices(project_id)
-        known = [run_id for _, run_id in models]
         listed = self.actions.prompt_list(project_id, "", screen.prompt_id)
         return (
             gr.Textbox("", visible=listed.can_search),
             gr.Dropdown(choices=listed.choices, value=screen.prompt_id),
             listed_html(listed.words),
-            gr.Dropdown(choices=models, value=wish.model if wish.model in known else ""),
+            gr.Dropdown(choices=models, value=wish.model),
             gr.Dropdown(choices=models, value=_other(models, screen.group)),
             gr.Button(interactive=screen.prompt_id is not None),
             prompt_html(screen.prompt),
@@ -114,13 +121,13 @@ class ExploreHandlers:
         *how: float | None,
     ) -> tuple[object, ...]:
         """Begin to sample a group: so many candidates, at this temperature, from this seed."""
-        return _begun(seen, self.actions.sample(prompt_id, _sampling_config(how), model or ""))
+        return _begun(seen, self.actions.sample(prompt_id, sampling_config(how), model or ""))
 
     def go_on(
         self, point: GoOn, group: Group, seen: Watched | None, *how: float | None
     ) -> tuple[object, ...]:
         """Begin to sample other ways to go on from a token."""
-        return _begun(seen, self.actions.branch(group, point, _sampling_config(how)))
+        return _begun(seen, self.actions.branch(group, point, sampling_config(how)))
 
     def stop(self, prompt_id: str | None) -> object:
         """End sampling; the next poll says that it has."""
@@ -202,19 +209,38 @@ class ExploreHandlers:
         return (
             now,
             *progress_values(now.sampling, count),
-            _turn(before.sampling, now.sampling),
+            self._arrival(prompt_id, before, now, group),
             learning_words(now.learning),
             _turn(before.learning, now.learning),
+            *self._batch_news(project_id, before, now, model),
             *self._ordering(project_id, now.ordering),
             rereading_words(now.rereading),
             _turn(before.rereading, now.rereading),
         )
+
+    def _arrival(
+        self, prompt_id: str | None, before: Watched, now: Watched, group: Group
+    ) -> object:
+        """A new value when there is a group to draw; a batch draws none in place of another."""
+        if now.batch != before.batch and not group and self.actions.group(prompt_id):
+            return time.monotonic()
+        return _turn(before.sampling, now.sampling)
+
+    def _batch_news(
+        self, project_id: str, before: Watched, now: Watched, model: str | None
+    ) -> tuple[object, ...]:
+        """The panel of all questions, where it or what it counts has changed."""
+        is_sampled = now.sampling != before.sampling and now.sampling.state == "done"
+        if now.batch == before.batch and not is_sampled:
+            return gr.skip(), gr.skip(), gr.skip()
+        return self.batch.values(project_id, now.batch, model)
 
     def _values(self, project_id: str, screen: ExploreScreen, wish: Asked) -> tuple[object, ...]:
         return (
             screen.tasks,
             *progress_values(screen.tasks.sampling, len(screen.group)),
             learning_words(screen.tasks.learning),
+            *self.batch.values(project_id, screen.tasks.batch, wish.model),
             *self._ordering(project_id, screen.tasks.ordering),
             rereading_words(screen.tasks.rereading),
             *self._group_and_lesson(project_id, screen.group, wish),
@@ -229,13 +255,6 @@ class ExploreHandlers:
         against = self.actions.against(project_id, group)
         shown = *group_values(group, weighing, against), *lesson_values(lesson)
         return *shown, said(""), gr.File(None, visible=False)
-
-
-def _sampling_config(how: tuple[float | None, ...]) -> SamplingConfig:
-    count, temperature, seed = how
-    return SamplingConfig(
-        num_candidates=int(count or 0), temperature=temperature or 0.0, seed=int(seed or 0)
-    )
 
 
 def _begun(seen: Watched | None, task: TaskState) -> tuple[object, ...]:
@@ -259,6 +278,7 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
     handlers = ExploreHandlers(ExploreActions(studio))
     seen = gr.State(None)
     controls = build_controls()
+    batch = build_batch()
     order, lesson = build_order_and_lesson()
     results = build_results()
     # The group is drawn by an event of its own: the browser works on every output of a poll.
@@ -279,8 +299,8 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         results.saved,
     ]
     queue_parts: list[Block] = [lesson.ask_first, lesson.ordered]
-    lines: list[Block] = [lesson.status, *queue_parts, results.reread]
-    shown: list[Block] = [seen, *controls.progress, *lines, *drawn]
+    watched: list[Block] = [*batch.outputs, *queue_parts, results.reread]
+    shown: list[Block] = [seen, *controls.progress, lesson.status, *watched, *drawn]
     chosen = [project_id, controls.prompt, *asked]
     listen(arrived.change, handlers.load, chosen, drawn)
     listen(
@@ -311,6 +331,7 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         [project_id, results.group, controls.model, seen],
         [seen, *queue_parts],
     )
+    connect_batch(handlers.batch, batch, controls, project_id, seen)
     _connect_order(handlers, ordered, order, lesson, results)
     listen(
         results.read_again.click,
@@ -335,15 +356,7 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         ],
         poll=handlers.poll,
         poll_inputs=[controls.prompt, seen, results.group, controls.model],
-        poll_outputs=[
-            *begun,
-            arrived,
-            lesson.status,
-            learned,
-            *queue_parts,
-            results.reread,
-            reread,
-        ],
+        poll_outputs=[*begun, arrived, lesson.status, learned, *watched, reread],
     )
 
 

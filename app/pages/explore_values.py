@@ -21,6 +21,14 @@ from app.views.trace import entropy_trace
 from gem_backend.config import SamplingConfig
 
 
+def sampling_config(how: tuple[float | None, ...]) -> SamplingConfig:
+    """Return settings of the controls: number, temperature, seed; empty fields are 0."""
+    count, temperature, seed = how
+    return SamplingConfig(
+        num_candidates=int(count or 0), temperature=temperature or 0.0, seed=int(seed or 0)
+    )
+
+
 def rerank(group: Group, weighing: Weighing) -> Packed:
     """Order the cards again from the stored entropies."""
     return ranking_value(ranking(group, weighing))

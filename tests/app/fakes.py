@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from app.access import Access
 from app.desks.agreement import AgreementView, agreement_view
+from app.desks.batch import BatchState
 from app.desks.calibration import CONFIG, fitted, gather
 from app.desks.disputes import Said
 from app.desks.imports import look
@@ -233,6 +234,9 @@ class FakeStudio(Studio):
     ordering: TaskState = field(default_factory=lambda: TaskState("idle"))
     ordered_for: list[str | None] = field(default_factory=list)
     order: QueueOrder | None = None
+    batch: BatchState = field(default_factory=BatchState)
+    batched_with: tuple[str, SamplingConfig, str | None] | None = None
+    num_counted: int = 0
     drafts: FakeShelf = field(default_factory=FakeShelf)  # type: ignore[assignment]
 
     model: ClassVar[str] = "demo"  # type: ignore[misc]
@@ -446,6 +450,36 @@ class FakeStudio(Studio):
             is_over = was.done == was.total
             self.task = replace(was, state="done") if is_over else replace(was, done=was.done + 1)
         return was
+
+    def start_batch(
+        self, project_id: str, config: SamplingConfig, adapter: str | None
+    ) -> BatchState:
+        """One prompt more is done at each question about it; the held-out one never is."""
+        self.batched_with = (project_id, config, adapter)
+        self.batch = BatchState("running", *self.batch_counts(project_id, adapter), adapter=adapter)
+        return self.batch
+
+    def stop_batch(self, project_id: str) -> None:
+        self.batch = replace(self.batch, state="stopped")
+
+    def batch_state(self, project_id: str) -> BatchState:
+        was = self.batch
+        if was.state == "running":
+            left = [one for one in self._in_pool(project_id) if one.prompt_id not in self.groups]
+            if left:
+                self.groups[left[0].prompt_id] = [make_candidate(GOOD)]
+                self.batch = replace(was, num_sampled=was.num_sampled + 1, eta_s=60.0)
+            else:
+                self.batch = replace(was, state="done")
+        return was
+
+    def batch_counts(self, project_id: str, adapter: str | None) -> tuple[int, int]:
+        self.num_counted += 1
+        prompts = self._in_pool(project_id)
+        return sum(one.prompt_id in self.groups for one in prompts), len(prompts)
+
+    def _in_pool(self, project_id: str) -> list[Prompt]:
+        return [one for one in self.prompts(project_id) if one.split != "held_out"]
 
     def candidates(self, prompt_id: str) -> list[Candidate]:
         return list(self.groups.get(prompt_id, ()))
