@@ -1,6 +1,7 @@
 """The heatmap and the keys of the Label page in a real browser."""
 
 import re
+import time
 
 import pytest
 
@@ -147,3 +148,20 @@ def test_nothing_that_was_said_is_in_the_browsers_storage(app, page):
     kept = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
     assert "patient" not in kept
     assert "78-year-old" not in kept
+
+
+def test_an_answer_from_before_the_address_was_read_empties_no_page(app, page, studio, trouble):
+    called_case, asked = studio.called_case, []
+
+    def slow_without_a_project(project_id):
+        asked.append(project_id)
+        if not project_id:
+            time.sleep(2)  # a busy machine answers out of order
+        return called_case(project_id)
+
+    studio.called_case = slow_without_a_project
+    open_label(page, app)
+    page.wait_for_timeout(2500)
+    assert page.locator(".gs-answer").count() == 2
+    assert set(asked) == {"demo"}
+    assert trouble == []
