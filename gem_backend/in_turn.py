@@ -2,7 +2,6 @@
 
 import threading
 from collections import deque
-from types import TracebackType
 
 
 class InTurn:
@@ -26,12 +25,7 @@ class InTurn:
                 self._leave(me)
                 raise
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Let the next one have it."""
         with self._moved:
             self._leave(threading.get_ident())

@@ -128,8 +128,9 @@ class Picture {
     const { fontBoundingBoxAscent: over, fontBoundingBoxDescent: below } = this.context.measureText(text);
     const { x, y } = this.place(rect);
     const lead = (rect.height - over - below) / 2;
+    const isRtl = look.direction === 'rtl'; // such a line begins on its right
     this.draw('text', {
-      x,
+      x: isRtl ? x + rect.width : x,
       y: y + lead + over,
       fill: look.color,
       'font-family': look.fontFamily,
@@ -137,7 +138,7 @@ class Picture {
       'font-weight': look.fontWeight,
       ...(look.textDecorationLine === 'underline' ? { 'text-decoration': `underline ${look.textDecorationStyle}` } : {}),
       ...(rect.width ? { textLength: rect.width, lengthAdjust: 'spacingAndGlyphs' } : {}),
-      ...(look.direction === 'rtl' ? { 'text-anchor': 'end' } : {}),
+      ...(isRtl ? { direction: 'rtl' } : {}),
       style: 'white-space:pre',
     }, text);
   }

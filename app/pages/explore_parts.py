@@ -87,6 +87,7 @@ class Results:
     empty: gr.HTML
     column: gr.Column
     agreed: gr.HTML
+    difference: gr.Row
     against: gr.Dropdown
     read_again: gr.Button
     reread: gr.HTML
@@ -215,7 +216,9 @@ def build_results() -> Results:
     empty = gr.HTML(visible=False, apply_default_css=False)
     with gr.Column(visible=False, elem_id="explore-results") as column:
         agreed = gr.HTML(apply_default_css=False)
-        with gr.Row(elem_classes="gs-actions", elem_id="explore-difference"):
+        with gr.Row(
+            visible=False, elem_classes="gs-actions", elem_id="explore-difference"
+        ) as difference:
             against = gr.Dropdown(
                 label=say_difference.MODEL, filterable=False, scale=0, min_width=320
             )
@@ -233,5 +236,5 @@ def build_results() -> Results:
         saved = gr.File(
             label=say_offline.FILE, visible=False, interactive=False, elem_id="explore-saved"
         )
-    other = (against, read_again, reread)
+    other = (difference, against, read_again, reread)
     return Results(group, empty, column, agreed, *other, cards, order, paired, trace, save, saved)

@@ -8,8 +8,9 @@ import pytest
 
 from app.actions.explore import ExploreActions, Watched
 from app.desks.batch import BatchState
-from app.pages.explore import ExploreHandlers, build_explore_page
+from app.pages.explore import build_explore_page
 from app.pages.explore_batch import rest_words
+from app.pages.explore_handlers import ExploreHandlers
 from app.studio import Studio
 from app.text import batch as say
 from gem_backend.config import SamplingConfig

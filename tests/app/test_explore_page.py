@@ -10,7 +10,8 @@ from app import text
 from app.actions.explore import Asked, ExploreActions, Watched, reader
 from app.desks.priority import QueueOrder
 from app.ordering import Weighing, find_placed
-from app.pages.explore import ExploreHandlers, build_explore_page
+from app.pages.explore import build_explore_page
+from app.pages.explore_handlers import ExploreHandlers
 from app.pages.explore_values import group_values, order_words, rerank, trace_of
 from app.records import TaskState
 from app.text import calibration as say
@@ -129,7 +130,7 @@ def test_the_address_names_a_prompt_or_a_candidate_and_its_group_until_one_is_ch
 ):
     older = [make_candidate(GOOD, 1, "older")]
     named = {"candidate": "older", "prompt": "p0"}
-    monkeypatch.setattr("app.pages.explore.address", lambda: named)
+    monkeypatch.setattr("app.pages.explore_handlers.address", lambda: named)
     monkeypatch.setattr(
         studio,
         "group_with",
@@ -177,6 +178,18 @@ def test_the_same_answers_are_read_by_another_model(handlers, studio):
         and one.get("packed") == json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
         for one in again
     )
+
+
+def test_there_is_a_difference_to_ask_for_where_there_is_another_model(
+    handlers, studio, monkeypatch
+):
+    def row():
+        values = handlers.refresh("demo", "p0", None, 1.0, 0.1, "paper")
+        return next(one for one in values if isinstance(one, gr.Row)).visible
+
+    assert row()
+    monkeypatch.setattr(studio, "adapters", lambda project_id: [])
+    assert not row()
 
 
 def test_every_handler_fills_its_outputs(page):

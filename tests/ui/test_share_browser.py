@@ -106,6 +106,22 @@ def test_a_link_shows_its_candidate_and_a_chosen_prompt_stays_after_a_reload(
     assert trouble == []
 
 
+def test_a_line_from_right_to_left_begins_on_its_right(app, page, studio, trouble):
+    words = ("שלום", " עולם", ".")
+    studio.groups["p0"] = [tiny(words)]
+    explore(page, app)
+    svg = ET.fromstring(picture(page, "svg").decode())
+    lines = {node.text: node for node in svg.iter(f"{SVG}text") if node.text in words}
+    assert set(lines) == set(words)
+    card = page.locator(".gs-card").bounding_box()
+    for word, node in lines.items():
+        place = page.locator(".gs-token").nth(words.index(word)).bounding_box()
+        assert node.get("direction") == "rtl"
+        right = place["x"] + place["width"] - card["x"] + 24  # the picture's margin
+        assert float(node.get("x")) == pytest.approx(right, abs=1.5)
+    assert trouble == []
+
+
 def picture(page, name):
     page.locator(".gs-card summary").first.click()
     with page.expect_download() as download:
