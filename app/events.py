@@ -1,11 +1,12 @@
 """How pages connect a component's event to a handler: private, quiet, with errors told in words."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.context import LocalContext
 from gradio.events import Dependency
 
 from app.errors import told
@@ -75,3 +76,9 @@ def listen_to_typing(
     names = ("input", "blur")
     triggers = [getattr(field, name) for field in fields for name in names if hasattr(field, name)]
     listen(functools.partial(gr.on, triggers), handler, inputs, [], mode="always_last")
+
+
+def address() -> Mapping[str, str]:
+    """Return what the page's address named when it was opened; nothing outside of an event."""
+    request = LocalContext.request.get(None)
+    return {} if request is None else request.query_params

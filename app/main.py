@@ -47,6 +47,10 @@ _BUILDERS: dict[str, Callable[[Studio, gr.State], PageHandles]] = {
 _KEEP_ADDRESS = """(project) => {
   if (!project) return;
   const address = new URL(window.location);
+  const named = address.searchParams.get('project');
+  for (const its of named && named !== project ? ['prompt', 'candidate'] : []) {
+    address.searchParams.delete(its);
+  }
   address.searchParams.set('project', project);
   if ('%(tab)s') address.searchParams.set('tab', '%(tab)s');
   window.history.replaceState(null, '', address);
@@ -121,7 +125,7 @@ class _Header:
     def __init__(self, studio: Studio) -> None:
         """Build the components inside the open blocks."""
         self._studio = studio
-        self.project = gr.State("")
+        self.project = gr.State(None)  # "" once the address was read and there is no project
         self.tab = gr.State("label")
         self.shown = gr.State(None)
         with gr.Row(elem_id="header"):
@@ -157,12 +161,14 @@ class _Header:
         """What ``values`` fills."""
         return [self.facts, self.notice, self.shown]
 
-    def now(self, project_id: str) -> Header | None:
+    def now(self, project_id: str | None) -> Header | None:
         """Return where the user is, None without a project."""
         return self._studio.header(project_id) if project_id else None
 
-    def values(self, project_id: str) -> tuple[str, str, Header | None]:
+    def values(self, project_id: str | None) -> tuple[object, ...]:
         """Return the facts, the notice, and the header they came from."""
+        if project_id is None:
+            return gr.skip(), gr.skip(), gr.skip()
         header = self.now(project_id)
         return (facts_html(header), notice_html(header), header) if header else ("", "", None)
 
@@ -258,15 +264,17 @@ def _connect_pages(
 
 
 def _shower(header: _Header, route: Route) -> Callable[..., tuple[object, ...]]:
-    def show(project_id: str, *given: object) -> tuple[object, ...]:
+    def show(project_id: str | None, *given: object) -> tuple[object, ...]:
         return *header.values(project_id), *route.run(project_id, *given)
 
     return show
 
 
 def _opener(name: str, header: _Header, route: Route) -> Callable[..., tuple[object, ...]]:
-    def open_tab(project_id: str, *given: object) -> tuple[object, ...]:
-        return name, *header.values(project_id), *route.run(project_id, *given)
+    show = _shower(header, route)
+
+    def open_tab(project_id: str | None, *given: object) -> tuple[object, ...]:
+        return name, *show(project_id, *given)
 
     return open_tab
 
@@ -285,7 +293,7 @@ def _connect_polls(header: _Header, pages: Mapping[str, PageHandles]) -> None:
     turns = _Turns(routes)
 
     def poll(
-        project_id: str, tab: str, shown: Header | None, pace_s: float, *given: object
+        project_id: str | None, tab: str, shown: Header | None, pace_s: float, *given: object
     ) -> tuple[object, ...]:
         now = header.now(project_id)
         wanted_s = POLL_S if now and now.activity else IDLE_POLL_S

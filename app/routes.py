@@ -17,8 +17,14 @@ class Route:
     inputs: Sequence[Block]
     outputs: Sequence[Block]
 
-    def run(self, project_id: str, *given: object) -> tuple[object, ...]:
-        """Return one value for each of ``outputs``; one ``gr.skip()`` may stand for them all."""
+    def run(self, project_id: str | None, *given: object) -> tuple[object, ...]:
+        """Return one value for each of ``outputs``; one ``gr.skip()`` may stand for them all.
+
+        The project is None before the address was read. Nothing is drawn then: such an answer may
+        come after that of the arrival, and would take away what that has drawn.
+        """
+        if project_id is None:
+            return tuple(gr.skip() for _ in self.outputs)
         result = self.handler(project_id, *given)
         if result == gr.skip():
             return tuple(gr.skip() for _ in self.outputs)
@@ -27,7 +33,7 @@ class Route:
             raise ValueError(f"expected {len(self.outputs)} values from a page, got {len(values)}")
         return values
 
-    def has_news(self, project_id: str, *given: object) -> bool:
+    def has_news(self, project_id: str | None, *given: object) -> bool:
         """Whether running it would change anything on screen."""
         values = self.run(project_id, *given)
         return any(not isinstance(value, dict) or value != gr.skip() for value in values)
@@ -62,8 +68,10 @@ class News:
             )
         self.inputs = [part for _, inputs in self._asked.values() for part in inputs]
 
-    def of(self, page: str, project_id: str, given: Sequence[object]) -> bool:
-        """Ask one page, with the values of ``inputs``."""
+    def of(self, page: str, project_id: str | None, given: Sequence[object]) -> bool:
+        """Ask one page, with the values of ``inputs``; without an address read there are none."""
+        if project_id is None:
+            return False
         start = 0
         for name, (has_news, inputs) in self._asked.items():
             stop = start + len(inputs)

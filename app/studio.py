@@ -9,12 +9,14 @@ from app.access import Access, for_admins
 from app.demo_project import ensure_demo_project
 from app.desks import audit
 from app.desks.agreement import AgreementDesk, AgreementView
+from app.desks.batch import BatchDesk, BatchState
 from app.desks.calibration import CalibrationDesk
 from app.desks.disputes import DisputesDesk, Said
 from app.desks.drafts import DraftsDesk
 from app.desks.imports import ImportDesk, look
 from app.desks.priority import PriorityDesk, QueueOrder
 from app.desks.raters import RatersDesk
+from app.desks.rereading import Reading, RereadingDesk
 from app.desks.reveals import RevealsDesk
 from app.desks.runs import RunsDesk, StudioModel
 from app.desks.sampling import SamplingDesk
@@ -131,6 +133,8 @@ class Studio:
             data_dir / "runs",
         )
         self._sampling = SamplingDesk(self._db, self._engine, self._tasks)
+        self._rereading = RereadingDesk(self._db, self._engine, self._tasks)
+        self._batch = BatchDesk(self._db, self._sampling, self._tasks, self._model)
         self._calibration = CalibrationDesk(self._db, self._engine, self._tasks, self._model)
         self._imports = ImportDesk(self._db, self._tasks)
         self._priority = PriorityDesk(self._db, self._engine, self._tasks, self._calibration)
@@ -147,6 +151,7 @@ class Studio:
     def close(self) -> None:
         """Let the engine and the database go; runs go on by themselves."""
         self._imports.close()
+        self._batch.close()
         self.drafts.close()
         self._supervisor.close()
         self._engine.release()
@@ -386,6 +391,40 @@ class Studio:
         self._sampling.stop(prompt_id)
 
     @for_admins
+    def start_batch(
+        self, project_id: str, config: SamplingConfig, adapter: str | None
+    ) -> BatchState:
+        """Begin to sample candidates for every prompt of a project that a model has not answered.
+
+        Args:
+            project_id: the project; its held-out prompts only where somebody has explored them.
+            config: number, temperature and seed.
+            adapter: a run id, or None for the base model.
+
+        Raises:
+            DataError: there is no such prompt.
+            EngineError: a run has the model now.
+            NotFoundError: that run offers no adapter for this model.
+        """
+        self._refuse_during_run()
+        return self._batch.start(project_id, config, adapter, self._adapter_dir(adapter))
+
+    @for_admins
+    def stop_batch(self, project_id: str) -> None:
+        """End that; the groups that are stored stay."""
+        self._batch.stop(project_id)
+
+    @for_admins
+    def batch_state(self, project_id: str) -> BatchState:
+        """Return how that stands, or how it ended."""
+        return self._batch.state(project_id)
+
+    @for_admins
+    def batch_counts(self, project_id: str, adapter: str | None) -> tuple[int, int]:
+        """Return how many prompts a model has answered, and how many a batch would see to."""
+        return self._batch.counts(project_id, adapter)
+
+    @for_admins
     def pair_candidates(self, first_id: str, second_id: str) -> Case:
         """Make a case of two candidates, first in the queue, that knows where they come from.
 
@@ -442,6 +481,40 @@ class Studio:
                 self._handed_out.call(self._rater, case)
                 return case
         raise EntryError(text_blind.NOTHING_TO_ORDER)
+
+    def group_with(
+        self, project_id: str, candidate_id: str
+    ) -> tuple[Prompt, list[Candidate]] | None:
+        """Return the prompt and the whole group of a candidate; None where the project has none."""
+        try:
+            prompt_id, group = branches.group_of(self._db, candidate_id)
+        except NotFoundError:
+            return None
+        prompt = self.prompt(project_id, prompt_id)
+        return (prompt, list(group.candidates)) if prompt else None
+
+    @for_admins
+    def start_rereading(
+        self, project_id: str, group: Sequence[Candidate], adapter: str | None
+    ) -> TaskState:
+        """Begin to read a group's tokens as an adapter (a run id; None: the base model) does.
+
+        Raises:
+            EngineError: a run has the model now.
+            NotFoundError: that run offers no adapter for this model.
+        """
+        self._refuse_during_run()
+        return self._rereading.start(project_id, group, adapter, self._adapter_dir(adapter))
+
+    @for_admins
+    def rereading_state(self, group: Sequence[Candidate]) -> TaskState:
+        """Return how that reading stands."""
+        return self._rereading.state(group)
+
+    @for_admins
+    def reading(self, group: Sequence[Candidate]) -> Reading | None:
+        """Return what was read of a group last, None where nothing was."""
+        return self._rereading.reading(group)
 
     def _adapter_dir(self, adapter: str | None) -> str | None:
         """The folder of a run's adapter; None for the base model."""

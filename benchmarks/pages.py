@@ -25,7 +25,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from app.actions.explore import ExploreActions
 from app.main import serve
-from app.pages.explore import ExploreHandlers
+from app.pages.explore_handlers import ExploreHandlers
 from app.studio import DATABASE_FILE, Studio
 from gem_backend.types import Candidate, Provenance, Span, Spans
 from storage.candidates import candidate_rows

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple, Protocol, Self, cast
 
 from gem_backend.config import PromptConfig, SamplingConfig
 from gem_backend.errors import EngineError, GemError, Stopped
+from gem_backend.in_turn import InTurn
 from gem_backend.types import Branch, Candidate
 
 logger = logging.getLogger("gem_backend.engine")
@@ -134,7 +135,7 @@ class _Child:
 
 
 class Engine:
-    """A client of the engine process; thread-safe, one request at a time.
+    """A client of the engine process; thread-safe, one request at a time, first come, first served.
 
     Args:
         config: the model and the device.
@@ -144,7 +145,7 @@ class Engine:
     def __init__(self, config: EngineConfig, timeout_s: float = 600.0) -> None:
         self.config = config
         self._timeout_s = timeout_s
-        self._turn = threading.Lock()  # held for a whole request
+        self._turn = InTurn()  # held for a whole request
         self._switch = threading.Lock()  # held to start or end the child, never while it works
         self._child: _Child | None = None
         self._is_held = False

@@ -59,12 +59,18 @@ def agreement(answers: Sequence[str]) -> Agreement:
     Args:
         answers: one for each candidate of a prompt.
     """
+    groups = answer_groups(answers)
+    return groups[0] if groups else Agreement(0, len(answers), "")
+
+
+def answer_groups(answers: Sequence[str]) -> list[Agreement]:
+    """Return the answers that are the same after ``normalise_answer`` as groups, largest first.
+
+    An empty (not committed) answer is in none. Groups of one size keep the order they came in.
+    """
     written = {normalise_answer(answer): answer for answer in reversed(answers)}
     counts = Counter(normal for normal in map(normalise_answer, answers) if normal)
-    if not counts:
-        return Agreement(0, len(answers), "")
-    normal, count = counts.most_common(1)[0]
-    return Agreement(count, len(answers), written[normal])
+    return [Agreement(count, len(answers), written[key]) for key, count in counts.most_common()]
 
 
 def answers_match(answer: str, gold: str) -> bool:

@@ -7,13 +7,17 @@ from typing import NamedTuple
 from pydantic import TypeAdapter
 
 from app import text
+from app.components.heatmap import Against
+from app.desks.batch import BatchState
 from app.desks.priority import QueueOrder
 from app.ordering import Weighing, order
 from app.records import CalibrationView, TaskState
 from app.studio import Studio
+from app.text import batch as say_batch
 from app.text import blind as say_blind
 from app.text import branches as say_branches
 from app.text import calibration as say
+from app.text import difference as say_difference
 from app.text import priority as text_priority
 from app.text import prompts as say_prompts
 from gem_backend.automation_bias import Tau
@@ -23,6 +27,7 @@ from gem_backend.types import Branch, Candidate, Prompt, Ranking
 
 _LONGEST_LABEL = 110
 _IDLE = TaskState("idle")
+_NO_BATCH = BatchState()
 _SCORING = ScoringConfig()
 
 Choices = list[tuple[str, str]]
@@ -65,6 +70,8 @@ class Watched(NamedTuple):
     sampling: TaskState = _IDLE
     learning: TaskState = _IDLE
     ordering: TaskState = _IDLE
+    rereading: TaskState = _IDLE
+    batch: BatchState = _NO_BATCH
 
 
 _AT_REST = Watched()
@@ -138,18 +145,32 @@ class ExploreActions:
             adapters.append((text.adapter_label(run.preset, run.created_at, rival), run.run_id))
         return [(text.BASE_MODEL, ""), *adapters]
 
-    def screen(self, project_id: str, prompt_id: str | None, model: str | None) -> ExploreScreen:
-        """Show a prompt with its newest candidates; the project's first one if it is not known."""
+    def screen(
+        self, project_id: str, prompt_id: str | None, model: str | None, candidate_id: str = ""
+    ) -> ExploreScreen:
+        """Show a prompt with its newest candidates; the project's first one if it is not known.
+
+        A candidate of the project that is named comes with its prompt and its own group.
+        """
+        named = self._studio.group_with(project_id, candidate_id) if candidate_id else None
+        if named is not None:
+            prompt_id = named[0].prompt_id
         prompt = self._prompt(project_id, prompt_id) if project_id else None
         if prompt is None:
             return ExploreScreen(None)
         # The state first: a group that comes in between is then drawn, or fetched by the next poll.
         sampling = self._studio.sampling_state(prompt.prompt_id)
-        sampled = tuple(self._studio.candidates(prompt.prompt_id))
+        batch = self._studio.batch_state(project_id)
+        sampled = tuple(named[1] if named else self._studio.candidates(prompt.prompt_id))
         is_withheld = self._studio.is_withheld(project_id, sampled)
         group = () if is_withheld else sampled
-        learning = self._studio.calibration_state(project_id, reader(group, model))
-        tasks = Watched(sampling, learning, self._studio.ordering_state(project_id))
+        tasks = Watched(
+            sampling,
+            self._studio.calibration_state(project_id, reader(group, model)),
+            self._studio.ordering_state(project_id),
+            self._studio.rereading_state(group),
+            batch,
+        )
         return ExploreScreen(prompt.prompt_id, prompt.prompt, group, tasks, is_withheld)
 
     def _prompt(self, project_id: str, prompt_id: str | None) -> Prompt | None:
@@ -224,12 +245,66 @@ class ExploreActions:
             self._studio.sampling_state(prompt_id) if prompt_id else _IDLE,
             self._studio.calibration_state(project_id, reader(group, model)),
             self._studio.ordering_state(project_id),
+            self._studio.rereading_state(group),
+            self._studio.batch_state(project_id),
         )
         return None if now == (last or _AT_REST) else now
 
     def group(self, prompt_id: str | None) -> Group:
         """Return a prompt's newest candidates."""
         return tuple(self._studio.candidates(prompt_id)) if prompt_id else ()
+
+    # --- the same answers under another model ---
+
+    def read_again(self, project_id: str, group: Group, model: str | None) -> TaskState:
+        """Begin to read the group's tokens as another model does; empty means the base model.
+
+        Raises:
+            ConfigError: there is no group, that model sampled it, or one that is not the studio's.
+        """
+        if not group:
+            raise ConfigError(say_difference.NO_GROUP)
+        if not self._is_ours(group):
+            raise ConfigError(say_difference.FOREIGN)
+        if (model or None) == group[0].provenance.adapter:
+            raise ConfigError(say_difference.SAME)
+        return self._studio.start_rereading(project_id, group, model or None)
+
+    def against(self, project_id: str, group: Group) -> Against | None:
+        """Return how another model read the group last, None where none did."""
+        reading = self._studio.reading(group) if group else None
+        if reading is None:
+            return None
+        return Against(self._model_name(project_id, reading.adapter), reading.group)
+
+    def _model_name(self, project_id: str, adapter: str | None) -> str:
+        names = {run_id: name for name, run_id in self.model_choices(project_id)}
+        return names.get(adapter or "", text.BASE_MODEL if adapter is None else adapter)
+
+    # --- all questions ---
+
+    def sample_all(self, project_id: str, config: SamplingConfig, adapter: str) -> BatchState:
+        """Begin to sample every prompt without answers; an empty ``adapter`` is the base model.
+
+        Raises:
+            ConfigError: there is no project.
+            DataError: there is no such prompt.
+        """
+        if not project_id:
+            raise ConfigError(say_batch.NO_PROJECT)
+        return self._studio.start_batch(project_id, config, adapter or None)
+
+    def stop_all(self, project_id: str) -> None:
+        """End that."""
+        self._studio.stop_batch(project_id)
+
+    def batch(self, project_id: str) -> BatchState:
+        """Return how that stands."""
+        return self._studio.batch_state(project_id) if project_id else _NO_BATCH
+
+    def batch_counts(self, project_id: str, adapter: str | None) -> tuple[int, int]:
+        """Return how many prompts a model has answered, and how many a batch would see to."""
+        return self._studio.batch_counts(project_id, adapter) if project_id else (0, 0)
 
     # --- what the labels say ---
 
@@ -262,8 +337,7 @@ class ExploreActions:
         if not project_id:
             return None
         adapter = reader(group, asked.model)
-        names = {run_id: name for name, run_id in self.model_choices(project_id)}
-        name = names.get(adapter or "", text.BASE_MODEL if adapter is None else adapter)
+        name = self._model_name(project_id, adapter)
         view = self._studio.calibration(project_id, adapter, asked.scoring)
         return Lesson(view, name, adapter is not None)
 

@@ -83,6 +83,7 @@ function drawHead(article, said) {
     button.setAttribute('aria-label', `${words()[name]}: ${said.rank}`);
     actions.append(button);
   }
+  if (canGoOn) actions.append(drawShare(said.rank));
   title.append(actions);
   head.replaceChildren(title, answer);
   article.classList.toggle('gs-first', said.is_first);
@@ -98,9 +99,17 @@ function rank() {
   if (!ranking) return;
   const cards = new Map([...root.children].map((card) => [card.dataset.id, card]));
   if (!ranking.order.every((id) => cards.has(id))) return;
-  ranking.order.forEach((id, place) => {
-    drawHead(cards.get(id), ranking.cards[id]);
+  for (const id of ranking.order) drawHead(cards.get(id), ranking.cards[id]);
+  showCompared();
+  arrange([...besides(), ...ranking.order.filter((id) => !besides().includes(id))], cards);
+  showNamed();
+}
+
+// A card that is moved loses the focus that is in it.
+function arrange(order, cards) {
+  const focused = root.contains(document.activeElement) ? document.activeElement : null;
+  order.forEach((id, place) => {
     if (root.children[place] !== cards.get(id)) root.insertBefore(cards.get(id), root.children[place]);
   });
-  showCompared();
+  focused?.focus({ preventScroll: true });
 }

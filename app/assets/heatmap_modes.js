@@ -1,13 +1,27 @@
 // --- what the colour shows -------------------------------------------------------------------------
-const MODES = ['token', 'window', 'phase', 'surprise'];
+const MODES = ['token', 'window', 'sentence', 'step', 'phase', 'surprise', 'difference'];
 let mode = MODES[0];
+let against; // in whose words the difference was shown last
 const modes = make('fieldset', 'gs-modes');
 root.before(modes);
+
+// A difference that is new is what the colour shows at first.
+function chooseMode() {
+  const said = words().hint_difference;
+  if (said && said !== against) mode = 'difference';
+  if (!said && mode === 'difference') [mode] = MODES;
+  against = said;
+}
+
+function tint(step) {
+  if (mode !== 'difference' || !step) return `h${step}`;
+  return step > 0 ? `g${step}` : `l${-step}`;
+}
 
 function drawModes() {
   modes.hidden = !value.cards.length;
   const title = make('legend', '', words().mode);
-  const choices = MODES.map((name) => {
+  const choices = MODES.filter((name) => words()[`mode_${name}`]).map((name) => {
     const label = make('label');
     const input = make('input');
     Object.assign(input, { type: 'radio', name: `${root.dataset.name}-mode`, value: name });
@@ -23,7 +37,7 @@ function paint() {
     const { levels } = value.cards.find((one) => one.id === article.dataset.id);
     for (const token of article.querySelectorAll('.gs-token')) {
       const step = levels[mode][token.dataset.place];
-      token.className = token.className.replace(/\bh\d+\b/, `h${step}`);
+      token.className = token.className.replace(/\b[hgl]\d+\b/, tint(step));
     }
   }
 }
@@ -32,9 +46,25 @@ function paint() {
 function modeRows(card, place) {
   const w = words();
   const nats = (figure) => `${figure.toFixed(2)} ${w.nats}`;
+  const kind = card.passages[mode];
+  if (kind) return passageRows(kind, kind.of[place], nats);
+  if (mode === 'difference') {
+    const change = card.other[place] - card.entropy[place];
+    const sign = change < 0 ? '−' : '+';
+    return [row(w.other_entropy, `${nats(card.other[place])} (${sign}${Math.abs(change).toFixed(2)})`)];
+  }
   if (mode === 'window') return [row(w.passage, nats(card.window[place]))];
   const name = { c: w.reasoning, f: w.whole_answer }[card.parts[place]];
   return mode === 'phase' && name ? [row(name, nats(card.phases[card.parts[place]]))] : [];
+}
+
+function passageRows(kind, own, nats) {
+  const w = words();
+  return [
+    row(w[mode], nats(kind.mean[own])),
+    row(w.most, nats(kind.most[own])),
+    row(w.high, `${percent(kind.share[own])} (n = ${kind.count[own]})`),
+  ];
 }
 
 modes.addEventListener('change', (event) => {

@@ -1,9 +1,12 @@
-// --- two answers to compare ----------------------------------------------------------------------
+// --- two answers to compare: side by side, and to make a pair of ----------------------------------
 const MOST_COMPARED = 2;
 let compared = [];
 const pairing = make('div', 'gs-pairing');
 pairing.hidden = true;
 element.append(pairing);
+
+// What stands at the top, beside each other: two, in the order in which they were chosen.
+const besides = () => (compared.length === MOST_COMPARED ? compared : []);
 
 function showCompared() {
   const cards = new Map([...root.children].map((card) => [card.dataset.id, card]));
@@ -14,6 +17,7 @@ function showCompared() {
     card.querySelector('.gs-compare')?.setAttribute('aria-pressed', String(isChosen));
   }
   pairing.hidden = compared.length < MOST_COMPARED;
+  root.classList.toggle('gs-beside', !pairing.hidden);
   if (pairing.hidden) return;
   const names = compared.map((id) => cards.get(id).getAttribute('aria-label')).join(' · ');
   pairing.replaceChildren(make('span', '', names), makeButton('gs-action gs-pair', words().pair));
@@ -25,13 +29,16 @@ root.addEventListener('click', (event) => {
   const { id } = button.closest('.gs-card').dataset;
   const others = compared.filter((one) => one !== id);
   compared = others.length < compared.length ? others : [...others, id].slice(-MOST_COMPARED);
-  showCompared();
+  rank();
+  const again = [...root.children].find((card) => card.dataset.id === id).querySelector('.gs-compare');
+  again.focus({ preventScroll: true });
+  again.closest('.gs-card').scrollIntoView({ block: 'nearest' });
 });
 pairing.addEventListener('click', (event) => {
   if (!event.target.closest('.gs-pair')) return;
   const [first, second] = compared;
   compared = [];
-  showCompared();
+  rank();
   trigger('pair', { first, second });
 });
 
@@ -40,6 +47,7 @@ function draw() {
   value = JSON.parse(props.value.packed);
   hide();
   root.replaceChildren(...value.cards.map(drawCard));
+  chooseMode();
   drawModes();
   if (mode !== MODES[0]) paint();
   rank();

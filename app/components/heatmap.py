@@ -1,22 +1,37 @@
 """The heatmap on a page: one or several candidates, drawn in the browser from plain arrays."""
 
 import json
-from typing import TypedDict
+from collections.abc import Sequence
+from typing import NamedTuple, TypedDict
 
 import gradio as gr
 
 from app import text
 from app.look import asset
 from app.text import branches as say
+from app.text import difference as say_difference
 from app.text.modes import heatmap_words
-from app.views.heatmap import WINDOW_TOKENS, Heat, heat
+from app.views.heatmap import (
+    DIFFERENCE_MAX_NATS,
+    THRESHOLD_NATS,
+    WINDOW_TOKENS,
+    Heat,
+    heat,
+)
+from app.views.passages import HIGH_NATS
 from app.views.rankings import Ranking
 from gem_backend.types import Candidate
 
 # One script, in this order.
-SCRIPTS = ("heatmap.js", "heatmap_note.js", "heatmap_modes.js", "heatmap_pair.js")
+SCRIPTS = (
+    "heatmap.js",
+    "heatmap_note.js",
+    "heatmap_modes.js",
+    "heatmap_share.js",
+    "heatmap_pair.js",
+)
 
-WORDS = text.HEATMAP_WORDS | say.HEATMAP_WORDS | heatmap_words(WINDOW_TOKENS)
+WORDS = text.HEATMAP_WORDS | say.HEATMAP_WORDS | heatmap_words(WINDOW_TOKENS, HIGH_NATS)
 
 
 class Packed(TypedDict):
@@ -36,10 +51,21 @@ class HeatmapData(TypedDict):
     words: dict[str, str]
 
 
-def heatmap_value(*candidates: Candidate) -> Packed:
-    """Return the value that draws these candidates."""
-    cards = [heat(candidate) for candidate in candidates]
-    return _packed(HeatmapData(cards=cards, words=WORDS))
+class Against(NamedTuple):
+    """Another model by its name, and how it reads the same candidates, in the same order."""
+
+    name: str
+    group: Sequence[Candidate]
+
+
+def heatmap_value(*candidates: Candidate, against: Against | None = None) -> Packed:
+    """Return the value that draws these candidates, and what changes under another model."""
+    if against is None:
+        cards = [heat(candidate) for candidate in candidates]
+        return _packed(HeatmapData(cards=cards, words=WORDS))
+    pairs = zip(candidates, against.group, strict=True)
+    words = say_difference.heatmap_words(against.name, DIFFERENCE_MAX_NATS, THRESHOLD_NATS)
+    return _packed(HeatmapData(cards=[heat(*pair) for pair in pairs], words=WORDS | words))
 
 
 def ranking_value(ranking: Ranking) -> Packed:

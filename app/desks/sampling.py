@@ -33,7 +33,7 @@ class SamplingDesk:
         """Begin sampling candidates for a prompt."""
 
         def work(on_progress: OnProgress) -> None:
-            self._sample(prompt, config, adapter_dir, on_progress)
+            self.sample_group(prompt, config, adapter_dir, on_progress)
 
         return self.tasks.start(f"sample {prompt.prompt_id}", work, config.num_candidates)
 
@@ -105,7 +105,7 @@ class SamplingDesk:
                 config = SamplingConfig(
                     num_candidates=8, temperature=temperature, seed=secrets.randbits(32)
                 )
-                group = self._sample(prompt, config, None, on_progress)
+                group = self.sample_group(prompt, config, None, on_progress)
                 texts = max(texts, distinct_answers(group, num_answers), key=len)
                 if len(texts) == num_answers:
                     break
@@ -133,14 +133,18 @@ class SamplingDesk:
             raise EntryError("This project has no prompt yet; enter a pair or import some first.")
         return secrets.choice(prompts)
 
-    def _sample(
+    def sample_group(
         self,
         prompt: Prompt,
         config: SamplingConfig,
         adapter_dir: str | None,
         on_progress: OnProgress,
     ) -> list[Candidate]:
-        """Sample a group and keep it with its scores and the machine's order."""
+        """Sample a group and keep it, with its scores and the machine's order, or nothing of it.
+
+        Raises:
+            GemError: the engine cannot, or ``on_progress`` ends it.
+        """
         marker = projects.get_project(self.db, prompt.project_id).answer_marker
         request = SampleRequest(
             (prompt.prompt,), config, PromptConfig(answer_marker=marker), adapter_dir

@@ -1,20 +1,13 @@
 """Explore: several answers to one prompt, ranked, each token tinted by how unsure the model was."""
 
-import time
-from dataclasses import dataclass
-
 import gradio as gr
-import plotly.graph_objects as go
 from gradio.blocks import Block
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
-from app.actions.explore import Asked, ExploreActions, ExploreScreen, GoOn, Group, Watched
-from app.components.heatmap import Packed
+from app.actions.explore import ExploreActions, GoOn, Group, Watched
 from app.events import listen, run_in_browser
-from app.live_text import said
-from app.offline_page import offline_page
 from app.pages import PageHandles
+from app.pages.explore_batch import build_batch, connect_batch
+from app.pages.explore_handlers import ExploreHandlers
 from app.pages.explore_parts import (
     Controls,
     LessonParts,
@@ -24,212 +17,16 @@ from app.pages.explore_parts import (
     build_order_and_lesson,
     build_results,
 )
-from app.pages.explore_values import (
-    blind_values,
-    group_values,
-    learning_words,
-    lesson_values,
-    ordering_values,
-    progress_values,
-    rerank,
-    trace_of,
-)
-from app.records import TaskState
 from app.studio import Studio
-from app.text import offline as say_offline
-from app.views.blind import tau_html
-from app.views.cases import listed_html, prompt_html
-from gem_backend.config import SamplingConfig
-from gem_backend.errors import ConfigError
 
 _OPEN_LABEL = "() => document.getElementById('page-label-button').click()"
-
-
-@dataclass(frozen=True)
-class ExploreHandlers:
-    """What the components call; each returns one value for each of its outputs.
-
-    ``asked`` are the values of the controls in the order of ``Asked``.
-    """
-
-    actions: ExploreActions
-
-    def refresh(self, project_id: str, prompt_id: str | None, *asked: object) -> tuple[object, ...]:
-        """Draw the whole page."""
-        wish = Asked.of(asked)
-        screen = self.actions.screen(project_id, prompt_id, wish.model)
-        models = self.actions.model_choices(project_id)
-        known = [run_id for _, run_id in models]
-        listed = self.actions.prompt_list(project_id, "", screen.prompt_id)
-        return (
-            gr.Textbox("", visible=listed.can_search),
-            gr.Dropdown(choices=listed.choices, value=screen.prompt_id),
-            listed_html(listed.words),
-            gr.Dropdown(choices=models, value=wish.model if wish.model in known else ""),
-            gr.Button(interactive=screen.prompt_id is not None),
-            prompt_html(screen.prompt),
-            *self._values(project_id, screen, wish),
-        )
-
-    def find(self, project_id: str, words: str, prompt_id: str | None) -> tuple[object, ...]:
-        """List the prompts that have these words; the chosen one stays."""
-        listed = self.actions.prompt_list(project_id, words.strip(), prompt_id)
-        chosen = gr.Dropdown(choices=listed.choices, value=prompt_id)
-        return chosen, listed_html(listed.words)
-
-    def choose(self, project_id: str, prompt_id: str | None, *asked: object) -> tuple[object, ...]:
-        """Show another prompt with its newest group."""
-        wish = Asked.of(asked)
-        screen = self.actions.screen(project_id, prompt_id, wish.model)
-        return prompt_html(screen.prompt), *self._values(project_id, screen, wish)
-
-    def load(self, project_id: str, prompt_id: str | None, *asked: object) -> tuple[object, ...]:
-        """Show the group that has just come, and what the labels say to the model behind it."""
-        wish = Asked.of(asked)
-        screen = self.actions.screen(project_id, prompt_id, wish.model)
-        return self._group_and_lesson(project_id, screen, wish)
-
-    def sample(
-        self,
-        prompt_id: str | None,
-        model: str | None,
-        seen: Watched | None,
-        *how: float | None,
-    ) -> tuple[object, ...]:
-        """Begin to sample a group: so many candidates, at this temperature, from this seed."""
-        return _begun(seen, self.actions.sample(prompt_id, _sampling_config(how), model or ""))
-
-    def go_on(
-        self, point: GoOn, group: Group, seen: Watched | None, *how: float | None
-    ) -> tuple[object, ...]:
-        """Begin to sample other ways to go on from a token."""
-        return _begun(seen, self.actions.branch(group, point, _sampling_config(how)))
-
-    def stop(self, prompt_id: str | None) -> object:
-        """End sampling; the next poll says that it has."""
-        self.actions.stop(prompt_id)
-        return gr.Button(interactive=False)
-
-    def pair(self, first_id: str, second_id: str) -> dict[str, str]:
-        """Make a pair of two candidates and say where it waits."""
-        return said(self.actions.pair(first_id, second_id))
-
-    def put_in_order(self, prompt_id: str | None) -> dict[str, str]:
-        """Call the answers that are withheld to Label and say so."""
-        return said(self.actions.put_in_order(prompt_id))
-
-    def compare(self, project_id: str, group: Group, *asked: object) -> str:
-        """Say how far the viewer's order and the one on the cards agree."""
-        weighing = self.actions.weighing(project_id, group, Asked.of(asked))
-        return tau_html(self.actions.reveal(project_id, group, weighing))
-
-    def learn(
-        self, project_id: str, group: Group, model: str | None, seen: Watched | None
-    ) -> tuple[object, ...]:
-        """Begin to learn from the labels."""
-        task = self.actions.learn(project_id, group, model)
-        now = (seen or Watched())._replace(learning=task)
-        return now, learning_words(task), gr.Button(interactive=False)
-
-    def ask_first(
-        self, project_id: str, group: Group, model: str | None, seen: Watched | None
-    ) -> tuple[object, ...]:
-        """Begin to order the cases that wait."""
-        task = self.actions.ask_first(project_id, group, model)
-        now = (seen or Watched())._replace(ordering=task)
-        return now, *ordering_values(project_id, task, None)
-
-    def reorder(self, project_id: str, group: Group, *asked: object) -> Packed:
-        """Order the cards anew; the labels' weights are fitted again, without the model."""
-        return rerank(group, self.actions.weighing(project_id, group, Asked.of(asked)))
-
-    def relearn(self, project_id: str, group: Group, *asked: object) -> tuple[object, ...]:
-        """Say again what the labels say, under other weights of the score."""
-        return lesson_values(self.actions.lesson(project_id, group, Asked.of(asked)))
-
-    def learned(self, project_id: str, group: Group, *asked: object) -> tuple[object, ...]:
-        """Show what was just learned, in the card and in the order."""
-        return self.reorder(project_id, group, *asked), *self.relearn(project_id, group, *asked)
-
-    def save_page(self, project_id: str, group: Group, *asked: object) -> gr.File:
-        """Offer the group, in its order, as a page that opens without the studio."""
-        if not group:
-            raise ConfigError(say_offline.NOTHING)
-        page = offline_page(group, self.actions.weighing(project_id, group, Asked.of(asked)))
-        path = save_bytes_to_cache(page.encode(), say_offline.FILE_NAME, get_upload_folder())
-        return gr.File(path, visible=True)
-
-    def show_trace(
-        self, candidate_id: str, project_id: str, group: Group, *asked: object
-    ) -> go.Figure | None:
-        """Draw the curve of a candidate."""
-        weighing = self.actions.weighing(project_id, group, Asked.of(asked))
-        return trace_of(group, candidate_id, weighing)
-
-    def poll(
-        self,
-        project_id: str,
-        prompt_id: str | None,
-        last: Watched | None,
-        group: Group,
-        model: str | None,
-    ) -> object:
-        """Say how the background work stands; what has ended is drawn by events of their own."""
-        now = self.actions.poll(project_id, prompt_id, last, group, model)
-        if now is None:
-            return gr.skip()
-        before = last or Watched()
-        count = len(self.actions.group(prompt_id)) if now.sampling.state == "done" else 0
-        return (
-            now,
-            *progress_values(now.sampling, count),
-            _turn(before.sampling, now.sampling),
-            learning_words(now.learning),
-            _turn(before.learning, now.learning),
-            *self._ordering(project_id, now.ordering),
-        )
-
-    def _values(self, project_id: str, screen: ExploreScreen, wish: Asked) -> tuple[object, ...]:
-        # Those that are withheld were sampled too.
-        sampled = self.actions.group(screen.prompt_id) if screen.is_withheld else screen.group
-        return (
-            screen.tasks,
-            *progress_values(screen.tasks.sampling, len(sampled)),
-            learning_words(screen.tasks.learning),
-            *self._ordering(project_id, screen.tasks.ordering),
-            *self._group_and_lesson(project_id, screen, wish),
-        )
-
-    def _ordering(self, project_id: str, task: TaskState) -> tuple[object, ...]:
-        return ordering_values(project_id, task, self.actions.queue_order(project_id))
-
-    def _group_and_lesson(
-        self, project_id: str, screen: ExploreScreen, wish: Asked
-    ) -> tuple[object, ...]:
-        group = screen.group
-        weighing = self.actions.weighing(project_id, group, wish)
-        lesson = self.actions.lesson(project_id, group, wish)
-        tau = self.actions.reveal(project_id, group, weighing)
-        shown = *group_values(group, weighing, screen.is_withheld), *lesson_values(lesson)
-        blind = blind_values(screen.is_withheld, tau)
-        return *shown, said(""), gr.File(None, visible=False), *blind
-
-
-def _sampling_config(how: tuple[float | None, ...]) -> SamplingConfig:
-    count, temperature, seed = how
-    return SamplingConfig(
-        num_candidates=int(count or 0), temperature=temperature or 0.0, seed=int(seed or 0)
-    )
-
-
-def _begun(seen: Watched | None, task: TaskState) -> tuple[object, ...]:
-    """What was seen is put back to the start, or work that ends before the next poll is missed."""
-    return (seen or Watched())._replace(sampling=task), *progress_values(task)
-
-
-def _turn(before: TaskState, now: TaskState) -> object:
-    """A new value, for an event to follow, when a piece of work has come to its end."""
-    return time.monotonic() if now != before and now.state in ("done", "failed") else gr.skip()
+# A link to the prompt; a candidate that was named belongs to the one before.
+_KEEP_ADDRESS = """(prompt) => {
+  const address = new URL(window.location);
+  address.searchParams.set('prompt', prompt);
+  address.searchParams.delete('candidate');
+  window.history.replaceState(null, '', address);
+}"""
 
 
 def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
@@ -237,10 +34,11 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
     handlers = ExploreHandlers(ExploreActions(studio))
     seen = gr.State(None)
     controls = build_controls()
+    batch = build_batch()
     order, lesson = build_order_and_lesson()
     results = build_results()
     # The group is drawn by an event of its own: the browser works on every output of a poll.
-    arrived, learned = gr.State(0.0), gr.State(0.0)
+    arrived, learned, reread = gr.State(0.0), gr.State(0.0), gr.State(0.0)
     asked: list[Block] = [controls.model, *order.settings]
     drawn: list[Block] = [
         results.group,
@@ -258,7 +56,8 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         *results.blind,
     ]
     queue_parts: list[Block] = [lesson.ask_first, lesson.ordered]
-    shown: list[Block] = [seen, *controls.progress, lesson.status, *queue_parts, *drawn]
+    watched: list[Block] = [*batch.outputs, *queue_parts, results.reread]
+    shown: list[Block] = [seen, *controls.progress, lesson.status, *watched, *drawn]
     chosen = [project_id, controls.prompt, *asked]
     listen(arrived.change, handlers.load, chosen, drawn)
     listen(
@@ -268,7 +67,8 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         [controls.prompt, controls.listed],
         mode="always_last",
     )
-    listen(controls.prompt.input, handlers.choose, chosen, [controls.shown_prompt, *shown])
+    chose = listen(controls.prompt.input, handlers.choose, chosen, [controls.shown_prompt, *shown])
+    run_in_browser(chose.then, [controls.prompt], _KEEP_ADDRESS)
     ordered = [project_id, results.group, *asked]
     fitted = [results.order, lesson.card, lesson.learn]
     relearned = listen(learned.change, handlers.learned, ordered, fitted)
@@ -291,7 +91,15 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         [project_id, results.group, controls.model, seen],
         [seen, *queue_parts],
     )
+    connect_batch(handlers.batch, batch, controls, project_id, seen)
     _connect_order(handlers, ordered, order, lesson, results)
+    listen(
+        results.read_again.click,
+        handlers.read_again,
+        [project_id, results.group, results.against, seen],
+        [seen, results.reread],
+    )
+    listen(reread.change, handlers.show_difference, [project_id, results.group], [results.cards])
     listen(controls.model.input, handlers.relearn, ordered, [lesson.card, lesson.learn])
     return PageHandles(
         refresh=handlers.refresh,
@@ -301,13 +109,15 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
             controls.prompt,
             controls.listed,
             controls.model,
+            results.difference,
+            results.against,
             controls.sample,
             controls.shown_prompt,
             *shown,
         ],
         poll=handlers.poll,
         poll_inputs=[controls.prompt, seen, results.group, controls.model],
-        poll_outputs=[*begun, arrived, lesson.status, learned, *queue_parts],
+        poll_outputs=[*begun, arrived, lesson.status, learned, *watched, reread],
     )
 
 

@@ -13,6 +13,7 @@ from app.live_text import live_text
 from app.text import blind as say_blind
 from app.text import branches as say_branches
 from app.text import calibration as say
+from app.text import difference as say_difference
 from app.text import offline as say_offline
 from app.text import priority as text_priority
 from app.text import prompts as say_prompts
@@ -88,6 +89,10 @@ class Results:
     empty: gr.HTML
     column: gr.Column
     agreed: gr.HTML
+    difference: gr.Row
+    against: gr.Dropdown
+    read_again: gr.Button
+    reread: gr.HTML
     cards: gr.HTML
     order: gr.HTML
     paired: gr.HTML
@@ -224,6 +229,16 @@ def build_results() -> Results:
     with gr.Column(visible=False, elem_id="explore-results") as column:
         tau = gr.HTML(apply_default_css=False, elem_id="explore-tau")
         agreed = gr.HTML(apply_default_css=False)
+        with gr.Row(
+            visible=False, elem_classes="gs-actions", elem_id="explore-difference"
+        ) as difference:
+            against = gr.Dropdown(
+                label=say_difference.MODEL, filterable=False, scale=0, min_width=320
+            )
+            read_again = gr.Button(
+                say_difference.SHOW, elem_id="explore-read-again", scale=0, min_width=200
+            )
+            reread = live_text("explore-reread")
         cards = heatmap(_HEATMAP, can_go_on=True)
         order = ranking_for(_HEATMAP)
         paired = live_text("explore-paired")
@@ -235,7 +250,9 @@ def build_results() -> Results:
             label=say_offline.FILE, visible=False, interactive=False, elem_id="explore-saved"
         )
     blind = (withheld, put_in_order, called, tau)
-    return Results(group, empty, column, agreed, cards, order, paired, trace, save, saved, *blind)
+    other = (difference, against, read_again, reread)
+    shown = (group, empty, column, agreed, *other, cards, order, paired, trace, save, saved)
+    return Results(*shown, *blind)
 
 
 def _build_withheld() -> tuple[gr.Column, gr.Button, gr.HTML]:

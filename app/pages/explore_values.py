@@ -5,13 +5,14 @@ import plotly.graph_objects as go
 
 from app import text
 from app.actions.explore import Group, Lesson
-from app.components.heatmap import Packed, heatmap_value, ranking_value
+from app.components.heatmap import Against, Packed, heatmap_value, ranking_value
 from app.components.meters import meters_value
 from app.desks.priority import QueueOrder
 from app.live_text import said
 from app.ordering import Weighing, find_placed
 from app.records import TaskState
 from app.text import calibration as say
+from app.text import difference as say_difference
 from app.text import priority as text_priority
 from app.views.blind import tau_html
 from app.views.calibration import calibration_card
@@ -20,6 +21,14 @@ from app.views.rankings import agreement_html, ranking
 from app.views.trace import entropy_trace
 from gem_backend.automation_bias import Tau
 from gem_backend.config import SamplingConfig
+
+
+def sampling_config(how: tuple[float | None, ...]) -> SamplingConfig:
+    """Return settings of the controls: number, temperature, seed; empty fields are 0."""
+    count, temperature, seed = how
+    return SamplingConfig(
+        num_candidates=int(count or 0), temperature=temperature or 0.0, seed=int(seed or 0)
+    )
 
 
 def rerank(group: Group, weighing: Weighing) -> Packed:
@@ -42,7 +51,9 @@ def blind_values(is_withheld: bool, tau: Tau | None) -> tuple[object, ...]:
     return gr.Column(visible=is_withheld), said(""), tau_html(tau)
 
 
-def group_values(group: Group, weighing: Weighing, is_withheld: bool = False) -> tuple[object, ...]:
+def group_values(
+    group: Group, weighing: Weighing, against: Against | None = None, is_withheld: bool = False
+) -> tuple[object, ...]:
     """Return a group as the values of the eight parts that show it; a withheld one is empty."""
     is_missing = not group and not is_withheld
     return (
@@ -51,7 +62,7 @@ def group_values(group: Group, weighing: Weighing, is_withheld: bool = False) ->
         gr.Column(visible=bool(group)),
         gr.Column(visible=bool(group)),
         agreement_html(group),
-        heatmap_value(*group),
+        heatmap_value(*group, against=against),
         rerank(group, weighing),
         trace_of(group, None, weighing),
     )
@@ -82,6 +93,11 @@ def progress_values(task: TaskState, count: int = 0) -> tuple[object, ...]:
 def learning_words(task: TaskState) -> dict[str, str]:
     """Return how learning stands, as the value of its line."""
     return said(task_line(task, say.LEARNING, say.LEARNED))
+
+
+def rereading_words(task: TaskState) -> dict[str, str]:
+    """Return how reading with another model stands, as the value of its line."""
+    return said(task_line(task, say_difference.READING, say_difference.READ))
 
 
 def ordering_values(

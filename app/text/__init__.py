@@ -249,6 +249,7 @@ LEGEND_TICKS: Final = ((1, "sure"), (2, "2 choices"), (4, "4"), (8, "8 or more")
 AGREES: Final = "agrees with most"
 DIFFERS: Final = "differs from most"
 NOT_COMMITTED: Final = "no committed answer"
+OTHER_ANSWERS: Final = "The others:"
 NO_ANSWER: Final = "None given; the last fifth of the text stands in for it."
 CUT_OFF: Final = "cut off at the length limit"
 # What the heatmap's script says; it adds the figures.

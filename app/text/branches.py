@@ -13,6 +13,12 @@ HEATMAP_WORDS: Final = {
     "on_hint": "Draws this word and all that follows anew.",
     "take": "Most likely here: press one to go on with it instead",
     "other": "go on with this one instead",
+    "share": "Share",
+    "link": "Copy link",
+    "copied": "Link copied",
+    "svg": "Save as SVG",
+    "png": "Save as PNG",
+    "picture": "gem-answer",
 }
 HEATMAP_KEYS: Final = (
     ("← →", "in a candidate: one token back or on"),

@@ -10,12 +10,15 @@ from html import escape
 from typing import NamedTuple, TypedDict
 
 from app import text
+from app.views.passages import SENTENCE, STEP, Passages, passages
 from gem_backend.types import Candidate, Span
 
 SCALE_MAX_NATS = math.log(8)
 THRESHOLD_NATS = 0.1  # below this nothing is tinted
 LEVELS = 16
 WINDOW_TOKENS = 8  # ARES: the mean over 4 to 8 tokens
+DIFFERENCE_MAX_NATS = math.log(4)
+DIFFERENCE_LEVELS = 8  # up and down
 TOP = 5  # alternatives of each token, as Candidate stores them
 
 Rgb = tuple[int, int, int]
@@ -35,6 +38,11 @@ RAMP_DARK: tuple[Rgb, ...] = (
     (188, 173, 108),
     (254, 232, 92),
 )
+# Less sure than before, and surer: Brewer's PuOr, told apart by the colour-blind.
+RISE_LIGHT: tuple[Rgb, ...] = ((254, 224, 182), (241, 163, 64), (127, 59, 8))
+FALL_LIGHT: tuple[Rgb, ...] = ((216, 218, 235), (153, 142, 195), (45, 0, 75))
+RISE_DARK: tuple[Rgb, ...] = ((70, 45, 20), (179, 88, 6), (253, 184, 99))
+FALL_DARK: tuple[Rgb, ...] = ((45, 38, 70), (110, 95, 160), (200, 190, 240))
 
 
 class Unit(NamedTuple):
@@ -51,7 +59,8 @@ class Heat(TypedDict):
     ``tops`` points into ``words``; ``parts`` is one letter per unit: c reasoning, m marker,
     f answer, e the end token, x cut off in the middle of a character. ``levels`` has a step of the
     ramp per unit for each thing that the colour can show; ``phases`` the mean entropy of the parts
-    c and f.
+    c and f, ``passages`` the steps and the sentences. ``other`` is the entropy under another model,
+    empty without one; the levels of the difference go below 0 where that is surer.
     """
 
     id: str
@@ -59,8 +68,10 @@ class Heat(TypedDict):
     parts: str
     pieces: list[int]
     entropy: list[float]
+    other: list[float]
     window: list[float]
     phases: dict[str, float]
+    passages: dict[str, Passages]
     levels: dict[str, list[int]]
     probability: list[float]
     words: list[str]
@@ -74,6 +85,14 @@ def level(entropy: float) -> int:
     if not entropy >= THRESHOLD_NATS:
         return 0
     return max(1, min(LEVELS, math.ceil(LEVELS * entropy / SCALE_MAX_NATS)))
+
+
+def difference_level(nats: float) -> int:
+    """Return the step for a difference of entropies: 0 not tinted, below 0 where it falls."""
+    if not abs(nats) >= THRESHOLD_NATS:
+        return 0
+    step = math.ceil(DIFFERENCE_LEVELS * abs(nats) / DIFFERENCE_MAX_NATS)
+    return int(math.copysign(min(DIFFERENCE_LEVELS, step), nats))
 
 
 def mean_entropy(token_entropy: Sequence[float], span: Span) -> float:
@@ -111,11 +130,15 @@ def _drawn(candidate: Candidate) -> list[Unit]:
     return list(units(texts))
 
 
-def heat(candidate: Candidate) -> Heat:
+def heat(candidate: Candidate, other: Candidate | None = None) -> Heat:
     """Return what the browser needs to draw a candidate, figures rounded to what is shown.
 
     A unit of several tokens shows the highest entropy among them, with that token's alternatives,
     and the probability of all of them together.
+
+    Args:
+        candidate: what to draw.
+        other: the same tokens as another model reads them.
     """
     drawn = _drawn(candidate)
     peaks = [
@@ -131,27 +154,51 @@ def heat(candidate: Candidate) -> Heat:
     spans = {"c": candidate.spans.cot_span, "f": candidate.spans.final_span}
     phases = {part: mean_entropy(candidate.token_entropy, span) for part, span in spans.items()}
     parts = "".join(_part(candidate, unit) for unit in drawn)
+    texts = [unit.text for unit in drawn]
+    places = [Span(unit.start, unit.end) for unit in drawn]
+    kinds = {
+        name: passages(texts, places, candidate.token_entropy, end)
+        for name, end in (("step", STEP), ("sentence", SENTENCE))
+    }
     logprobs = [sum(candidate.token_logprob[unit.start : unit.end]) for unit in drawn]
     shades = {
         "token": entropies,
         "window": window,
+        **{name: [kind["mean"][own] for own in kind["of"]] for name, kind in kinds.items()},
         "phase": [phases.get(part, 0.0) for part in parts],
         "surprise": [-logprob for logprob in logprobs],
     }
+    read = [max(other.token_entropy[unit.start : unit.end]) for unit in drawn] if other else []
+    levels = {shown: [level(value) for value in values] for shown, values in shades.items()}
+    if other:
+        changes = (after - before for before, after in zip(entropies, read, strict=True))
+        levels["difference"] = [difference_level(change) for change in changes]
     return Heat(
         id=candidate.candidate_id,
-        texts=[unit.text for unit in drawn],
+        texts=texts,
         parts=parts,
         pieces=[unit.end - unit.start for unit in drawn],
         entropy=[round(value, 3) for value in entropies],
+        other=[round(value, 3) for value in read],
         window=[round(value, 3) for value in window],
         phases={letter: round(value, 3) for letter, value in phases.items()},
-        levels={shown: [level(value) for value in values] for shown, values in shades.items()},
+        passages={name: _rounded(kind) for name, kind in kinds.items()},
+        levels=levels,
         probability=[round(math.exp(logprob), 4) for logprob in logprobs],
         words=words,
         tops=[place[word] for five in tops for word in five],
         top_probs=[round(value, 4) for five in probs for value in five],
         is_committed=candidate.spans.is_committed,
+    )
+
+
+def _rounded(kind: Passages) -> Passages:
+    return Passages(
+        of=kind["of"],
+        mean=[round(value, 3) for value in kind["mean"]],
+        most=[round(value, 3) for value in kind["most"]],
+        share=[round(value, 3) for value in kind["share"]],
+        count=kind["count"],
     )
 
 
@@ -209,17 +256,22 @@ def ink(background: Rgb) -> Rgb:
 
 
 def ramp_css() -> str:
-    """Return the rules that tint the levels, for the light and the dark page."""
-    rules = []
-    for scope, stops in (("", RAMP_LIGHT), (".dark ", RAMP_DARK)):
-        for step in range(1, LEVELS + 1):
-            fill = ramp(stops, (step - 1) / (LEVELS - 1))
-            rules.append(
-                f"{scope}.h{step}{{background-color:rgb{fill};color:rgb{ink(fill)}}}".replace(
-                    ", ", ","
-                )
-            )
-    return "\n".join(rules)
+    """Return the rules that tint the levels, for the light and the dark page.
+
+    ``h`` is a level of entropy; ``g`` one of a difference over 0, ``l`` below.
+    """
+    ramps = (
+        (".h", LEVELS, RAMP_LIGHT, RAMP_DARK),
+        (".g", DIFFERENCE_LEVELS, RISE_LIGHT, RISE_DARK),
+        (".l", DIFFERENCE_LEVELS, FALL_LIGHT, FALL_DARK),
+    )
+    return "\n".join(
+        f"{scope}{name}{step}{{background-color:rgb{fill};color:rgb{ink(fill)}}}".replace(", ", ",")
+        for name, steps, light, dark in ramps
+        for scope, stops in (("", light), (".dark ", dark))
+        for step in range(1, steps + 1)
+        for fill in (ramp(stops, (step - 1) / (steps - 1)),)
+    )
 
 
 def legend_html() -> str:

@@ -9,7 +9,7 @@ from app.ordering import Placed, Weighing, order
 from app.text import branches as say_branches
 from app.text import calibration as say
 from app.views.heatmap import fork_units, unit_text
-from gem_backend.ranking import agreement, normalise_answer
+from gem_backend.ranking import agreement, answer_groups, normalise_answer
 from gem_backend.types import Candidate
 
 
@@ -94,10 +94,20 @@ def _figures(entry: Placed, lambda_fork: float) -> tuple[str, list[str]]:
 
 
 def agreement_html(candidates: Sequence[Candidate]) -> str:
-    """Return how far a group's answers agree, as one line; empty for an empty group."""
+    """Return how far a group's answers agree, and the other answers; empty for an empty group."""
     if not candidates:
         return ""
-    found = agreement([candidate.answer for candidate in candidates])
+    answers = [candidate.answer for candidate in candidates]
+    found = agreement(answers)
     words = text.agreement_words(found.num_agreeing, found.n)
-    answer = f" <q>{escape(found.answer)}</q>" if found.num_agreeing > 1 else ""
-    return f'<h2 class="gs-agreement">{words}{answer}</h2>'
+    head = f'<h2 class="gs-agreement">{words}</h2>'
+    if found.num_agreeing < 2:
+        return head
+    head = f'<h2 class="gs-agreement">{words} <q>{escape(found.answer)}</q></h2>'
+    groups = answer_groups(answers)
+    others = [f"<bdi>{escape(one.answer)}</bdi> ({one.num_agreeing})" for one in groups[1:]]
+    uncommitted = found.n - sum(one.num_agreeing for one in groups)
+    if uncommitted:
+        others.append(f"{text.NOT_COMMITTED} ({uncommitted})")
+    rest = f'<p class="gem-quiet">{text.OTHER_ANSWERS} {"; ".join(others)}</p>'
+    return head + rest if others else head

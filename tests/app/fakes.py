@@ -14,10 +14,12 @@ from typing import ClassVar
 
 from app.access import Access
 from app.desks.agreement import AgreementView, agreement_view
+from app.desks.batch import BatchState
 from app.desks.calibration import CONFIG, fitted, gather
 from app.desks.disputes import Said
 from app.desks.imports import look
 from app.desks.priority import QueueOrder
+from app.desks.rereading import Reading
 from app.records import (
     AlignPlan,
     CalibrationView,
@@ -97,6 +99,10 @@ ASKED = (
     "A 41-year-old man has a painful swollen calf after a long flight. Estimate the probability of "
     "a deep vein thrombosis with the Wells score.",
 )
+
+
+def _ids(group: Sequence[Candidate]) -> tuple[str, ...]:
+    return tuple(one.candidate_id for one in group)
 
 
 def make_candidate(
@@ -220,6 +226,7 @@ class FakeStudio(Studio):
     lessons: dict[str | None, Evidence] = field(default_factory=dict)
     learning: TaskState = field(default_factory=lambda: TaskState("idle"))
     learned_for: list[str | None] = field(default_factory=list)
+    readings: dict[tuple[str, ...], Reading] = field(default_factory=dict)
     is_stale: bool = False
     imported: tuple[Path, dict[str, str]] | None = None
     importing: ImportState = field(default_factory=lambda: ImportState("idle"))
@@ -234,6 +241,9 @@ class FakeStudio(Studio):
     revealed: list[tuple[str, ...]] = field(default_factory=list)
     called: list[str] = field(default_factory=list)
     bias: tuple[AutomationBias, ...] = ()
+    batch: BatchState = field(default_factory=BatchState)
+    batched_with: tuple[str, SamplingConfig, str | None] | None = None
+    num_counted: int = 0
     drafts: FakeShelf = field(default_factory=FakeShelf)  # type: ignore[assignment]
 
     model: ClassVar[str] = "demo"  # type: ignore[misc]
@@ -448,6 +458,36 @@ class FakeStudio(Studio):
             self.task = replace(was, state="done") if is_over else replace(was, done=was.done + 1)
         return was
 
+    def start_batch(
+        self, project_id: str, config: SamplingConfig, adapter: str | None
+    ) -> BatchState:
+        """One prompt more is done at each question about it; the held-out one never is."""
+        self.batched_with = (project_id, config, adapter)
+        self.batch = BatchState("running", *self.batch_counts(project_id, adapter), adapter=adapter)
+        return self.batch
+
+    def stop_batch(self, project_id: str) -> None:
+        self.batch = replace(self.batch, state="stopped")
+
+    def batch_state(self, project_id: str) -> BatchState:
+        was = self.batch
+        if was.state == "running":
+            left = [one for one in self._in_pool(project_id) if one.prompt_id not in self.groups]
+            if left:
+                self.groups[left[0].prompt_id] = [make_candidate(GOOD)]
+                self.batch = replace(was, num_sampled=was.num_sampled + 1, eta_s=60.0)
+            else:
+                self.batch = replace(was, state="done")
+        return was
+
+    def batch_counts(self, project_id: str, adapter: str | None) -> tuple[int, int]:
+        self.num_counted += 1
+        prompts = self._in_pool(project_id)
+        return sum(one.prompt_id in self.groups for one in prompts), len(prompts)
+
+    def _in_pool(self, project_id: str) -> list[Prompt]:
+        return [one for one in self.prompts(project_id) if one.split != "held_out"]
+
     def candidates(self, prompt_id: str) -> list[Candidate]:
         return list(self.groups.get(prompt_id, ()))
 
@@ -468,6 +508,33 @@ class FakeStudio(Studio):
 
     def automation_bias(self, project_id: str) -> tuple[AutomationBias, ...]:
         return self.bias
+
+    def group_with(
+        self, project_id: str, candidate_id: str
+    ) -> tuple[Prompt, list[Candidate]] | None:
+        for prompt in self.prompts(project_id):
+            group = self.candidates(prompt.prompt_id)
+            if any(one.candidate_id == candidate_id for one in group):
+                return prompt, group
+        return None
+
+    def start_rereading(
+        self, project_id: str, group: Sequence[Candidate], adapter: str | None
+    ) -> TaskState:
+        self.readings[_ids(group)] = Reading(
+            adapter,
+            tuple(
+                replace(one, token_entropy=tuple(value / 2 for value in one.token_entropy))
+                for one in group
+            ),
+        )
+        return TaskState("running", 0, len(group))
+
+    def rereading_state(self, group: Sequence[Candidate]) -> TaskState:
+        return TaskState("done" if self.reading(group) else "idle")
+
+    def reading(self, group: Sequence[Candidate]) -> Reading | None:
+        return self.readings.get(_ids(group))
 
     def start_calibration(self, project_id: str, adapter: str | None) -> TaskState:
         self.learned_for.append(adapter)

@@ -14,7 +14,7 @@ from app.actions.label_records import Choice, Words
 from app.components.heatmap import heatmap_value
 from app.components.meters import meters_value
 from app.ordering import Weighing
-from app.pages.explore import ExploreHandlers
+from app.pages.explore_handlers import ExploreHandlers
 from app.records import Decision, Decisions, TaskState
 from app.studio import Studio
 from app.text import branches as say

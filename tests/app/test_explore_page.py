@@ -1,4 +1,5 @@
 import json
+import re
 import time
 from dataclasses import replace
 
@@ -9,16 +10,21 @@ from app import text
 from app.actions.explore import Asked, ExploreActions, Watched, reader
 from app.desks.priority import QueueOrder
 from app.ordering import Weighing, find_placed
-from app.pages.explore import ExploreHandlers, build_explore_page
+from app.pages.explore import build_explore_page
+from app.pages.explore_handlers import ExploreHandlers
 from app.pages.explore_values import group_values, order_words, rerank, trace_of
 from app.records import TaskState
 from app.text import calibration as say
+from app.text import difference as say_difference
 from app.text import priority as text_priority
 from app.text import prompts as say_prompts
 from gem_backend.config import SamplingConfig, ScoringConfig
 from gem_backend.errors import ConfigError, DataError
+from gem_backend.types import Provenance
 from storage.runs import RunTraits
 from tests.app.fakes import GOOD, POOR, make_candidate, make_evidence, make_run
+
+OTHERS = Provenance("another model", None, 0, 0.9, 1.0)
 
 
 @pytest.fixture
@@ -117,6 +123,73 @@ def test_poll_lets_the_group_be_drawn_once_at_the_end(handlers):
             seen, _, _, _, turn, *_ = polled
             turns.append((seen.sampling.state, turn != gr.skip()))
     assert turns == [("running", False), ("done", True)]
+
+
+def test_the_address_names_a_prompt_or_a_candidate_and_its_group_until_one_is_chosen(
+    handlers, studio, monkeypatch
+):
+    older = [make_candidate(GOOD, 1, "older")]
+    named = {"candidate": "older", "prompt": "p0"}
+    monkeypatch.setattr("app.pages.explore_handlers.address", lambda: named)
+    monkeypatch.setattr(
+        studio,
+        "group_with",
+        lambda _, key: (studio.prompts("demo")[1], older) if key == "older" else None,
+    )
+
+    def shown(prompt_id, project_id="demo"):
+        values = handlers.refresh(project_id, prompt_id, None, 1.0, 0.1, "paper")
+        groups = [one for one in values if isinstance(one, tuple) and not isinstance(one, Watched)]
+        return values[1].value, groups[0]
+
+    assert shown(None) == ("p1", tuple(older))
+    assert shown("p2")[0] == "p2"
+    named["candidate"] = "gone"
+    assert shown(None)[0] == "p0"
+    named["prompt"] = "of another project"
+    assert shown(None)[0] == "p0"
+
+
+def test_the_same_answers_are_read_by_another_model(handlers, studio):
+    sampled = tuple(make_candidate(GOOD, seed, f"a{seed}") for seed in (1, 2))
+    assert (
+        json.loads(handlers.show_difference("demo", sampled)["packed"])["cards"][0]["other"] == []
+    )
+    for group, model, words in (
+        ((), "run-1", say_difference.NO_GROUP),
+        (sampled, "", say_difference.SAME),
+        ((replace(sampled[0], provenance=OTHERS),), "run-1", say_difference.FOREIGN),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(words)):
+            handlers.read_again("demo", group, model, None)
+    seen, _ = handlers.read_again("demo", sampled, "run-1", None)
+    assert seen.rereading.state == "running"
+    now, *values = handlers.poll("demo", "p0", seen, sampled, "")
+    assert now.rereading.state == "done"
+    assert values[-1] != gr.skip()
+    shown = json.loads(handlers.show_difference("demo", sampled)["packed"])
+    for card, candidate in zip(shown["cards"], sampled, strict=True):
+        assert max(card["other"]) == pytest.approx(max(candidate.token_entropy) / 2, abs=1e-3)
+    assert "Adapter of 2026-11-20" in shown["words"]["other_entropy"]
+    studio.groups["p0"] = list(sampled)
+    again = handlers.refresh("demo", "p0", None, 1.0, 0.1, "paper")
+    assert any(
+        isinstance(one, dict)
+        and one.get("packed") == json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+        for one in again
+    )
+
+
+def test_there_is_a_difference_to_ask_for_where_there_is_another_model(
+    handlers, studio, monkeypatch
+):
+    def row():
+        values = handlers.refresh("demo", "p0", None, 1.0, 0.1, "paper")
+        return next(one for one in values if isinstance(one, gr.Row)).visible
+
+    assert row()
+    monkeypatch.setattr(studio, "adapters", lambda project_id: [])
+    assert not row()
 
 
 def test_every_handler_fills_its_outputs(page):
@@ -286,7 +359,7 @@ def test_asking_first_shows_progress_and_then_what_was_ordered(handlers, studio)
     for _ in range(6):
         polled = handlers.poll("demo", "p0", seen, (), "run-1")
         if polled != gr.skip():
-            seen, *_, button, line = polled
+            seen, *_, button, line, _, _ = polled
             lines.append((button.interactive, line["text"]))
     assert lines == [
         (False, f"{text_priority.READING} 6 of 12"),

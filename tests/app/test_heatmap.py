@@ -6,11 +6,16 @@ import pytest
 from app.look import style
 from app.ordering import Weighing
 from app.views.heatmap import (
+    FALL_DARK,
+    FALL_LIGHT,
     LEVELS,
     RAMP_DARK,
     RAMP_LIGHT,
+    RISE_DARK,
+    RISE_LIGHT,
     SCALE_MAX_NATS,
     WINDOW_TOKENS,
+    difference_level,
     fork_units,
     heat,
     ink,
@@ -195,11 +200,16 @@ def test_uncommitted_candidate_says_so():
 
 
 def test_agreement_quotes_the_common_answer_escaped():
-    answers = ["<b>5</b>", "<b>5</b>", "4"]
+    answers = ["<b>5</b>", "<b>5</b>", "<i>4</i>", "4?", "4?"]
     group = [make_candidate(f"x\nFinal Answer: {a}", i, f"c{i}") for i, a in enumerate(answers)]
+    agree = '<h2 class="gs-agreement">2 of 5 answers agree: <q>&lt;b&gt;5&lt;/b&gt;</q></h2>'
     assert agreement_html(group) == (
-        '<h2 class="gs-agreement">2 of 3 answers agree: <q>&lt;b&gt;5&lt;/b&gt;</q></h2>'
+        f'{agree}<p class="gem-quiet">The others: <bdi>4?</bdi> (2); '
+        "<bdi>&lt;i&gt;4&lt;/i&gt;</bdi> (1)</p>"
     )
+    unsaid = [make_candidate("no answer", 9, "c9")]
+    assert agreement_html(group[:2] + unsaid).endswith("The others: no committed answer (1)</p>")
+    assert agreement_html(group[:2]) == agree.replace("2 of 5", "2 of 2")
 
 
 def test_trace_shades_the_answer_and_marks_the_forks():
@@ -222,3 +232,42 @@ def test_trace_escapes_tokens():
     figure = entropy_trace(candidate, (), "x")
     assert "<a" not in figure.layout.title.text
     assert not any("<" in label for label in figure.data[0].customdata)
+
+
+@pytest.mark.parametrize(
+    ("nats", "step"),
+    [
+        (0.0, 0),
+        (0.09, 0),
+        (-0.09, 0),
+        (0.1, 1),
+        (-0.1, -1),
+        (0.18, 2),
+        (-0.7, -5),
+        (1.38, 8),
+        (-9, -8),
+    ],
+)
+def test_a_difference_has_eight_steps_each_way_up_to_ln_4(nats, step):
+    """A step is ln 4 / 8 = 0.173 nats, so 0.18 begins the second and 0.7 the fifth."""
+    assert difference_level(nats) == step
+
+
+def test_a_card_read_by_another_model_shows_what_changes():
+    """The second unit holds two tokens: 1.5 at most, then 0.4, so it falls by 1.1 nats."""
+    texts, before, after = ["a", "", "é", "b"], [0.1, 0.2, 1.5, 0.3], [0.1, 0.4, 0.3, 1.0]
+    drawn = heat(tiny(texts, before), tiny(texts, after))
+    assert drawn["other"] == [0.1, 0.4, 1.0]
+    assert drawn["levels"]["difference"] == [0, -7, 5]
+    assert heat(tiny(texts, before))["other"] == []
+    assert "difference" not in heat(tiny(texts, before))["levels"]
+
+
+@pytest.mark.parametrize("stops", [RISE_LIGHT, RISE_DARK, FALL_LIGHT, FALL_DARK])
+def test_words_on_a_difference_can_be_read_and_more_stands_out_more(stops):
+    fills = [ramp(stops, step / 7) for step in range(8)]
+    for fill in fills:
+        light, dark = sorted((luminance(fill), luminance(ink(fill))), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5
+    values = [luminance(fill) for fill in fills]
+    assert values in (sorted(values), sorted(values, reverse=True))

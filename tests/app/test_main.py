@@ -7,7 +7,7 @@ import pytest
 
 from app import text
 from app.errors import polled, told
-from app.main import IDLE_POLL_S, POLL_S, build_app
+from app.main import IDLE_POLL_S, POLL_S, _Header, build_app
 from app.pages import PageHandles
 from app.routes import News, poll_routes, refresh_routes
 from gem_backend.errors import DataError
@@ -88,6 +88,16 @@ def test_one_skip_stands_for_all_outputs_of_a_page(pages):
     route = poll_routes(pages)["two"]
     assert route.run("p") == (gr.skip(), gr.skip())
     assert not route.has_news("p")
+
+
+def test_before_the_address_was_read_nothing_is_drawn_that_could_come_too_late(pages, studio):
+    for route in (*refresh_routes(pages).values(), *poll_routes(pages).values()):
+        assert set(map(str, route.run(None))) == {str(gr.skip())}
+        assert not route.has_news(None, "held")
+    assert not News(pages).of("two", None, ())
+    with gr.Blocks():
+        assert _Header(studio).values(None) == (gr.skip(), gr.skip(), gr.skip())
+        assert _Header(studio).project.value is None
 
 
 def test_any_value_is_news(pages):

@@ -16,6 +16,7 @@ from gem_backend.errors import EngineError, ModelLoadError, TrainingError
 from gem_backend.run_dir import RunDir
 from gem_backend.types import RunEvent, RunStatus
 from storage.audit import label_log
+from storage.candidates import save_group
 from storage.errors import DatabaseInUseError, EntryError, NotFoundError
 from storage.orders import AnswerOrder
 from storage.pairs import Judgement
@@ -125,6 +126,22 @@ def test_sampling_keeps_a_scored_group_and_a_case_joins_the_queue(studio):
     assert case.left_text != case.right_text
 
 
+def test_a_candidate_brings_its_own_group_within_its_project_only(studio):
+    prompt = studio.find_prompts("demo").prompts[0]
+    first, second = (
+        dataclasses.replace(make_candidate(GOOD, seed, f"one-{seed}"), prompt=prompt.prompt)
+        for seed in (1, 2)
+    )
+    for one in (first, second):
+        save_group(studio._db, prompt.prompt_id, [one])
+    found = studio.group_with("demo", "one-1")
+    assert found is not None
+    assert found[0] == prompt
+    assert [one.candidate_id for one in found[1]] == ["one-1"]
+    assert studio.group_with("demo", "none") is None
+    assert studio.group_with(studio.create_project("Other").project_id, "one-1") is None
+
+
 @pytest.mark.slow
 def test_several_sampled_answers_are_all_compared_and_can_be_ranked(studio):
     before = studio.label_progress("demo").pending
@@ -204,6 +221,8 @@ def test_a_run_takes_the_device_gives_it_back_and_offers_its_adapter(studio, mon
         studio.start_calibration("demo", None)
     with pytest.raises(EngineError, match="run has the model"):
         studio.start_ordering("demo", None)
+    with pytest.raises(EngineError, match="run has the model"):
+        studio.start_rereading("demo", [make_candidate(GOOD)], None)
     with pytest.raises(TrainingError, match="run is going on"):
         studio.start_run("demo", QUICK)
     wait_until(lambda: studio.active_run("demo") is None)
@@ -223,12 +242,30 @@ def test_a_run_takes_the_device_gives_it_back_and_offers_its_adapter(studio, mon
     prompt = studio.find_prompts("demo").prompts[1]
     studio.start_sampling(prompt.prompt_id, QUICK.sampling, run_id)
     wait_until(lambda: studio.sampling_state(prompt.prompt_id).state != "running")
-    assert studio.candidates(prompt.prompt_id)[0].provenance.adapter == run_id
+    group = studio.candidates(prompt.prompt_id)
+    assert group[0].provenance.adapter == run_id
 
+    check_readings(studio, group, run_id)
     monkeypatch.setattr(studio, "_model", "/another/model")
     assert studio.adapters("demo") == []
     with pytest.raises(NotFoundError, match="no adapter for this model"):
         studio.start_sampling(prompt.prompt_id, SamplingConfig(), run_id)
+
+
+def check_readings(studio, group, run_id):
+    assert studio.reading(group) is None
+    for adapter in (run_id, None):  # its own figures come back as they were, the base's differ
+        studio.start_rereading("demo", group, adapter)
+        wait_until(lambda: studio.rereading_state(group).state != "running")
+        reading = studio.reading(group)
+        assert (reading.adapter, len(reading.group)) == (adapter, len(group))
+        assert [one.token_ids for one in reading.group] == [one.token_ids for one in group]
+        changes = [
+            abs(after - before)
+            for one, other in zip(group, reading.group, strict=True)
+            for before, after in zip(one.token_entropy, other.token_entropy, strict=True)
+        ]
+        assert (max(changes) < 1e-4) is (adapter == run_id)
 
 
 @pytest.mark.slow

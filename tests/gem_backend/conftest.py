@@ -32,23 +32,24 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
+def random_llama(vocab_size: int, **more: object) -> LlamaForCausalLM:
+    """A 2-layer random Llama, peaked enough that its distributions differ."""
+    torch.manual_seed(0)
+    size = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 256,
+        "initializer_range": 0.3,
+    }
+    return LlamaForCausalLM(LlamaConfig(vocab_size=vocab_size, **(size | more))).eval()
+
+
 @pytest.fixture
 def tiny_policy(byte_tokenizer) -> Policy:
-    """A 2-layer random Llama over bytes, peaked enough that its distributions differ."""
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=258,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=256,
-        bos_token_id=256,
-        eos_token_id=257,
-        pad_token_id=None,
-        initializer_range=0.3,
-    )
-    model = LlamaForCausalLM(config).eval()
+    """Such a model over bytes."""
+    model = random_llama(258, bos_token_id=256, eos_token_id=257, pad_token_id=None)
     return Policy(model, byte_tokenizer, "tiny", torch.device("cpu"))
 
 

@@ -1,7 +1,13 @@
 import pytest
 
 from gem_backend.config import ScoringConfig
-from gem_backend.ranking import agreement, answers_match, normalise_answer, rank_candidates
+from gem_backend.ranking import (
+    agreement,
+    answer_groups,
+    answers_match,
+    normalise_answer,
+    rank_candidates,
+)
 from gem_backend.types import Candidate, Provenance, Span, Spans
 
 
@@ -50,6 +56,9 @@ def test_agreement_counts_the_most_frequent_answer():
 
 def test_uncommitted_answers_agree_with_nothing():
     assert agreement(["", "", "4"]) == (1, 3, "4")
+    answers = ["5", "High risk.", "**5**", "", "low", "high  RISK", "5."]
+    assert answer_groups(answers) == [(3, 7, "5"), (2, 7, "High risk."), (1, 7, "low")]
+    assert answer_groups(["", " "]) == []
     assert agreement(["", ""]) == (0, 2, "")
     assert agreement([]).share == 0
 

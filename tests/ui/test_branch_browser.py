@@ -125,7 +125,7 @@ def test_a_third_answer_takes_the_place_of_the_first(page, tmp_path):
         pressed = page.locator(".gs-compare").evaluate_all(
             "all => all.map(one => one.getAttribute('aria-pressed'))"
         )
-        assert pressed == ["false", "true", "true", "false", "false"]
+        assert pressed == ["true", "true", "false", "false", "false"]  # the two stand on top
         expect(page.locator(".gs-pairing")).to_contain_text("Rank 2 of 5 · Rank 3 of 5")
 
 

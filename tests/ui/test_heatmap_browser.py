@@ -1,6 +1,7 @@
 """The heatmap and the keys of the Label page in a real browser."""
 
 import re
+import time
 
 import pytest
 
@@ -74,7 +75,7 @@ def test_colour_shows_what_was_chosen_also_for_the_next_answers(app, page, studi
     studio.groups["p0"] = [drawn]
     page.goto(f"{app.local_url}?tab=explore")
     page.wait_for_selector(".gs-token")
-    for mode in ("window", "phase", "surprise", "token"):
+    for mode in ("window", "sentence", "step", "phase", "surprise", "token"):
         page.locator(f".gs-modes [value={mode}]").check()
         assert levels_shown(page) == heat(drawn)["levels"][mode]
         hint = page.locator(".gs-mode-hint").inner_text()
@@ -82,6 +83,11 @@ def test_colour_shows_what_was_chosen_also_for_the_next_answers(app, page, studi
     page.locator(".gs-modes [value=token]").press("ArrowRight")
     page.locator(".gs-token").first.hover()
     assert "Entropy of the passage\n0.78 nats" in page.locator(".gs-note").inner_text()
+    page.locator(".gs-modes [value=sentence]").check()
+    page.locator(".gs-token").first.hover()
+    said = page.locator(".gs-note").inner_text()
+    assert "Entropy of the sentence, mean\n0.78 nats\nHighest in it\n1.90 nats" in said
+    assert "Tokens over 0.7 nats in it\n50.0 % (n = 4)" in said
     page.locator(".gs-modes [value=phase]").check()
     page.locator(".gs-token").first.hover()
     assert "Entropy of the reasoning, mean\n1.05 nats" in page.locator(".gs-note").inner_text()
@@ -142,3 +148,20 @@ def test_nothing_that_was_said_is_in_the_browsers_storage(app, page):
     kept = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
     assert "patient" not in kept
     assert "78-year-old" not in kept
+
+
+def test_an_answer_from_before_the_address_was_read_empties_no_page(app, page, studio, trouble):
+    called_case, asked = studio.called_case, []
+
+    def slow_without_a_project(project_id):
+        asked.append(project_id)
+        if not project_id:
+            time.sleep(2)  # a busy machine answers out of order
+        return called_case(project_id)
+
+    studio.called_case = slow_without_a_project
+    open_label(page, app)
+    page.wait_for_timeout(2500)
+    assert page.locator(".gs-answer").count() == 2
+    assert set(asked) == {"demo"}
+    assert trouble == []
