@@ -9,7 +9,7 @@ from app.text import blind as say
 from gem_backend.automation_bias import AutomationBias, Tau
 from gem_backend.ranking import rank_candidates
 from storage.candidates import save_group
-from storage.projects import upsert_prompt
+from storage.projects import update_project, upsert_prompt
 from storage.reveals import list_reveals
 from tests.app.fakes import demo_studio, make_candidate
 from tests.app.serving import serving
@@ -20,6 +20,8 @@ from tests.ui.test_order_browser import GRIP, sort_as
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 ANSWERS = tuple(f"The score counts {n} of the signs.\nFinal Answer: {n} points" for n in range(4))
+
+GUIDELINES = "Prefer the newer score."  # the form is filled once they stand in it
 
 
 @pytest.fixture
@@ -32,6 +34,8 @@ def studio(tmp_path):
 def group(studio):
     """A question of a project, with four candidates; the best first."""
     project_id = studio.create_project("Blind").project_id
+    how = {"reasons": (), "is_reason_required": False}
+    update_project(studio._db, project_id, guidelines=GUIDELINES, **how)
     prompt = upsert_prompt(studio._db, project_id, "Question 00")
     candidates = [
         make_candidate(answer, place, f"c{place}", prompt.prompt)
@@ -47,6 +51,7 @@ def page(browser, watch, studio, group):
     page = watch(browser.new_context(viewport={"width": 1280, "height": 900}).new_page())
     with serving(studio) as app:
         page.goto(f"{app.local_url}?project={group[0]}&tab=data")
+        expect(page.locator("#rater-guidelines textarea")).to_have_value(GUIDELINES)
         page.locator("#rater-blind-first input").check()
         page.locator("#rater-save").click()
         expect(page.locator("#rater-receipt")).to_have_text(text.RATER_FORM_SAVED)
