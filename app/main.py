@@ -287,8 +287,9 @@ def _connect_polls(header: _Header, pages: Mapping[str, PageHandles]) -> None:
     """
     news = News(pages)
     routes = poll_routes(pages)
-    timer = gr.Timer(POLL_S)
-    pace = gr.State(POLL_S)
+    # A page that has just opened must not tick fast to find out: many open at the same time.
+    timer = gr.Timer(IDLE_POLL_S)
+    pace = gr.State(IDLE_POLL_S)
     header_turn = gr.State(0.0)
     turns = _Turns(routes)
 
