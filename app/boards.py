@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.drafts import DraftStore, Shelf
+from gem_backend.expert_orders import Places
 from gem_backend.types import Case
 from storage.identity import content_id
-from storage.orders import Places
 
 _FEWEST = 2
 

@@ -6,7 +6,7 @@ nothing of new ones. Hence cross-fitting: the labels are cut into parts by promp
 looked at by a policy that was warmed up on the others only. [ours]
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from gem_backend.calibration import fit, skills
 from gem_backend.candidate_writer import CandidateWriter
 from gem_backend.config import RunConfig
 from gem_backend.entropy import score_tokens
+from gem_backend.expert_orders import expert_orders
 from gem_backend.features import candidate_features, group_features
 from gem_backend.forward import TokenSequence
 from gem_backend.generation import Sampled
@@ -28,7 +29,6 @@ from gem_backend.representation import BaseView, base_views
 from gem_backend.scoring import gem_score
 from gem_backend.steps import answer_sequence, make_optimizer, sft_pass
 from gem_backend.trainer import Trainer
-from gem_backend.training_data import expert_order
 from gem_backend.types import (
     Calibration,
     Candidate,
@@ -93,18 +93,16 @@ def gather_evidence(trainer: Trainer) -> Evidence:
     place = {answer: number for number, answer in enumerate(judged)}
     prompts = {prompt: number for number, prompt in enumerate(dict.fromkeys(p for p, _ in judged))}
     group_I = np.array([prompts[prompt] for prompt, _ in judged])
-    groups = tuple(prompts[pair.prompt] for pair in pairs)
-    orders = [
-        expert_order(pair, *(place[pair.prompt, text] for text in _answers_of(pair)))
-        for pair in pairs
-    ]
+    found = expert_orders(pairs, place)
+    orders = [order for order, _ in found]
+    groups = tuple(prompts[prompt] for _, prompt in found)
     views = base_views(
         trainer.model, _sequences(trainer, judged), trainer.config.micro_batch_tokens
     )
     representation_ID = np.array([view.representation_D for view in views])
     is_likeness_used = "expert_likeness" in config.features
     items: dict[int, dict[Feature, float]] = {}
-    for fold in _warmed_up_folds(trainer, groups):
+    for fold in _warmed_up_folds(trainer, prompts):
         part = np.flatnonzero(group_I % config.folds == fold)
         likeness_I = np.zeros(len(views))
         if is_likeness_used:
@@ -166,20 +164,16 @@ def _likeness(
     return found
 
 
-def _warmed_up_folds(trainer: Trainer, groups: Sequence[int]) -> Iterator[int]:
+def _warmed_up_folds(trainer: Trainer, prompts: Mapping[str, int]) -> Iterator[int]:
     """Yield each part's number, with the policy warmed up on the pairs outside that part.
 
-    A prompt's part is the rest of its number, ``groups`` of the judged pairs, by ``folds``.
+    A prompt's part is the rest of its number by ``folds``.
     """
     config, data = trainer.config, trainer.data
     fresh = {k: v.clone() for k, v in get_peft_model_state_dict(trainer.model).items()}
     folds = config.calibration.folds
-    for fold in sorted({group % folds for group in groups}):
-        inside = {
-            pair.prompt
-            for pair, group in zip(data.judged, groups, strict=True)
-            if group % folds == fold
-        }
+    for fold in sorted({number % folds for number in prompts.values()}):
+        inside = {prompt for prompt, number in prompts.items() if number % folds == fold}
         outside = [pair for pair in data.train if pair.prompt not in inside]
         trainer.reporter.say(f"Calibrating the ranking: part {fold + 1} of {folds}")
         optimizer = make_optimizer(trainer, config.sft.learning_rate)

@@ -61,7 +61,10 @@ _RESULT: TypeAdapter[RunResult] = TypeAdapter(RunResult)
 
 def labels_hash(pairs: tuple[PreferencePair, ...]) -> str:
     """Return a SHA-256 over the label snapshot, so that a run can prove what it was trained on."""
-    return hashlib.sha256(TypeAdapter(tuple[PreferencePair, ...]).dump_json(pairs)).hexdigest()
+    # Pairs alone keep the hash that they had before there were orders.
+    left_out = None if any(pair.order_id for pair in pairs) else {"__all__": {"order_id"}}
+    rows = TypeAdapter(tuple[PreferencePair, ...]).dump_json(pairs, exclude=left_out)
+    return hashlib.sha256(rows).hexdigest()
 
 
 class RunDir:

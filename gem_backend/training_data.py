@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gem_backend.run_dir import PoolPrompt
-from gem_backend.types import ExpertOrder, PairVerdict, PreferencePair
+from gem_backend.types import PairVerdict, PreferencePair
 
 VALIDATION_SHARE = 1 / 3  # ours
 MIN_HELD_OUT_TO_SPLIT = 24  # ours: with fewer, all measure and none choose
@@ -161,13 +161,6 @@ def leave_out_too_long(
         too_long=too_long,
         judged=judged,
     )
-
-
-def expert_order(pair: PreferencePair, chosen: int, rejected: int) -> ExpertOrder:
-    """Return what a comparison says of its answers, which stand at these places of a list."""
-    is_tie = pair.verdict == "tie"
-    order = ((chosen, rejected),) if is_tie else ((chosen,), (rejected,))
-    return ExpertOrder(order, pair.strength, pair.rater)
 
 
 def _is_comparison(pair: PreferencePair) -> bool:

@@ -204,7 +204,8 @@ class LabelEvent:
 @dataclass(frozen=True, slots=True)
 class PreferencePair:
     """One judgement as training data: ``chosen`` is the better answer when ``verdict`` is
-    "preferred". ``source`` "sampled" says that both answers are the model's own.
+    "preferred". ``source`` "sampled" says that both answers are the model's own. Pairs of one
+    ``order_id`` were said at once, as an order of several answers; empty for a pair by itself.
     """
 
     prompt: str
@@ -220,6 +221,7 @@ class PreferencePair:
     pair_id: str = ""
     source: CaseSource = "imported"
     reasons: tuple[str, ...] = ()
+    order_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from gem_backend.expert_orders import Places, Said
 from gem_backend.types import Case, Comparison, Verdict
 from storage.database import Database
 from storage.errors import EntryError
@@ -19,8 +20,6 @@ from storage.standing import held_label
 
 MIN_ORDERED = 3
 MAX_ORDERED = 10  # ours: 45 pairs, and as many texts as one can hold against each other
-
-Places = tuple[tuple[str, ...], ...]  # the best place first; answers of one place are equally good
 
 # Cases first. Written answers are no cases: they count where this rater has judged them.
 _PAIRS = """
@@ -45,8 +44,6 @@ SELECT part_of, answer_a, answer_b, verdict
 FROM labels JOIN pairs USING (pair_id)
 WHERE list_contains(?, part_of) ORDER BY labels.seq
 """
-
-Said = tuple[str, str, str]  # two answers and the verdict on them
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +179,3 @@ def preferred(said: Said) -> str:
     """Return the answer that a label prefers."""
     answer_a, answer_b, verdict = said
     return answer_b if verdict == "b" else answer_a
-
-
-def places_of(said: Iterable[tuple[str, str, str]]) -> Places:
-    """Return the order that all pairs of some answers say: by how many each is better than."""
-    wins: dict[str, int] = {}
-    for a, b, verdict in said:
-        step = {"a": 1, "b": -1}.get(verdict, 0)
-        wins[a] = wins.get(a, 0) + step
-        wins[b] = wins.get(b, 0) - step
-    ranked = sorted(wins, key=lambda answer: -wins[answer])
-    return tuple(tuple(place) for _, place in itertools.groupby(ranked, key=wins.__getitem__))

@@ -51,7 +51,13 @@ SELECT
     if(verdict = 'b', answer_a, answer_b) AS rejected,
     if(verdict IN ('a', 'b'), 'preferred', verdict) AS verdict,
     strength, rationale, rater, split, gold_answer, is_acceptable, pair_id,
-    source, reasons, is_final,
+    source, reasons,
+    CASE
+        WHEN part_of IS NOT NULL THEN part_of
+        WHEN event_id IN (SELECT part_of FROM labels WHERE part_of IS NOT NULL) THEN event_id
+        ELSE ''
+    END AS order_id,
+    is_final,
     final_seq IS NULL OR labels.seq = final_seq AS is_counted
 FROM labels
 JOIN pairs USING (pair_id)

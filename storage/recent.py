@@ -4,9 +4,10 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from gem_backend.expert_orders import Places, Said, places_of
 from gem_backend.types import Answer, Case, CaseSource, Comparison, Split, Verdict
 from storage.database import Database
-from storage.orders import Places, Said, parts_of, places_of, preferred
+from storage.orders import parts_of, preferred
 from storage.pairs import (
     OWN_LABELS,
     Judgement,

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from gem_backend.expert_orders import Said, places_of
 from storage.database import Database
 from storage.errors import NotFoundError
 from storage.identity import new_id, utc_now
-from storage.orders import Said, places_of
 
 _GROUP = """
 SELECT group_id FROM candidates WHERE prompt_id = ? AND candidate_id = ? ORDER BY seq DESC LIMIT 1

@@ -9,8 +9,9 @@ from app.boards import cards_of, read_places
 from app.components.order import Order
 from app.studio import Studio
 from app.text import order as text_order
+from gem_backend.expert_orders import Places
 from gem_backend.types import Case
-from storage.orders import AnswerOrder, Places
+from storage.orders import AnswerOrder
 
 
 class OrderActions:

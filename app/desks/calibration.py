@@ -11,10 +11,11 @@ from app.tasks import Tasks
 from gem_backend.config import CalibrationConfig, PromptConfig, ScoringConfig
 from gem_backend.engine import Engine, OnProgress, ScoredAnswer, ScoreRequest
 from gem_backend.errors import SpanError
+from gem_backend.expert_orders import expert_orders
 from gem_backend.features import candidate_features
 from gem_backend.run_dir import labels_hash
 from gem_backend.scoring import gem_score
-from gem_backend.training_data import expert_order, split_training_data
+from gem_backend.training_data import split_training_data
 from gem_backend.types import Calibration, Feature, PreferencePair
 from storage import calibrations, judgements, projects
 from storage.calibrations import STORED_FEATURES, CalibrationRecord, Evidence, JudgedAnswer
@@ -100,15 +101,16 @@ class CalibrationDesk:
         scored = self.engine.score(request, on_progress) if answers else []
         evidence = gather(labels, answers, scored)
         scoring = ScoringConfig()
+        calibration = fitted(evidence, CONFIG, scoring)
         record = CalibrationRecord(
             project_id=project_id,
             model=self.model,
             adapter=adapter,
             scoring=scoring,
             config=CONFIG,
-            calibration=fitted(evidence, CONFIG, scoring),
+            calibration=calibration,
             labels_hash=labels_hash(tuple(labels)),
-            num_left_out=len(labels) - len(evidence.orders),
+            num_left_out=len(labels) - calibration.num_comparisons,
         )
         calibrations.save_calibration(self.db, record, evidence)
 
@@ -140,14 +142,9 @@ def gather(
     judged = read_answers(answers, scored)
     places = {key: place for place, key in enumerate(judged)}
     prompts = {prompt: number for number, (prompt, _) in enumerate(judged)}
-    orders, groups = [], []
-    for pair in labels:
-        sides = [places.get((pair.prompt, text)) for text in (pair.chosen, pair.rejected)]
-        known = tuple(side for side in sides if side is not None)
-        if len(known) == 2:
-            orders.append(expert_order(pair, *known))
-            groups.append(prompts[pair.prompt])
-    return Evidence(tuple(judged.values()), tuple(orders), tuple(groups))
+    found = expert_orders(labels, places)
+    orders = tuple(order for order, _ in found)
+    return Evidence(tuple(judged.values()), orders, tuple(prompts[prompt] for _, prompt in found))
 
 
 def read_answers(

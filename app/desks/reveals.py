@@ -12,12 +12,12 @@ from gem_backend.automation_bias import (
     automation_bias,
     tau_between,
 )
+from gem_backend.expert_orders import Said
 from gem_backend.types import Candidate, Comparison, RankedCandidate
 from storage import branches, candidates, projects, reveals
 from storage.database import Database
 from storage.errors import EntryError
 from storage.identity import prompt_id
-from storage.orders import Said
 from storage.reveals import Reveal, places_said
 
 

@@ -11,7 +11,9 @@ from gem_backend.config import ScoringConfig
 from gem_backend.engine import ScoredAnswer
 from gem_backend.errors import EngineError
 from gem_backend.types import Case, ExpertOrder, PreferencePair
-from storage.pairs import Judgement, add_comparison, save_label
+from storage.calibrations import calibration_evidence
+from storage.orders import AnswerOrder, save_order
+from storage.pairs import Judgement, add_comparison, save_label, show_case
 from storage.projects import create_project, upsert_prompt
 from storage.recent import undo
 from tests.app.fakes import make_candidate
@@ -120,6 +122,21 @@ def test_learning_stores_what_the_labels_say(desk, engine, project_id, label):
     assert view.calibration.num_comparisons == 6
     assert view.calibration.agreement_after.n == 6
     assert {weight.weight.n for weight in view.calibration.weights} == {6}
+
+
+def test_an_order_of_three_is_learned_from_as_a_whole(desk, db, project_id, label):
+    label("Q1", "a")
+    third = "It is otherwise.\nFinal Answer: 4"
+    for pair in ((LIKED, DISLIKED), (LIKED, third)):
+        case = show_case(add_comparison(db, project_id, "Q2", *pair), "ann")
+    save_order(db, case, "ann", AnswerOrder(((third,), (LIKED,), (DISLIKED,))))
+    learn(desk, project_id)
+    view = desk.view(project_id, None, ScoringConfig())
+    assert (view.num_labels, view.num_left_out, view.is_stale) == (4, 0, False)
+    assert view.calibration.num_comparisons == 4
+    [(stored,)] = db.query("SELECT calibration_id FROM calibrations")
+    orders = calibration_evidence(db, stored).orders
+    assert sorted(len(order.order) for order in orders) == [2, 3]
 
 
 def test_a_new_or_withdrawn_label_makes_it_stale(desk, db, project_id, label):

@@ -161,6 +161,23 @@ def test_several_raters_of_a_case_speak_of_the_same_two_answers(make_trainer):
     assert len(groups[0].sequences_K) == K + 2
 
 
+def test_an_order_of_three_is_one_order_of_its_prompt(make_trainer):
+    trainer = make_trainer()
+    first = PAIRS[0]
+    third = "So it goes.\nFinal Answer: 7"
+    two = [
+        dataclasses.replace(first, chosen=third, rejected=text)
+        for text in (first.chosen, first.rejected)
+    ]
+    order = [dataclasses.replace(pair, order_id="o") for pair in (first, *two)]
+    data = dataclasses.replace(trainer.data, judged=(*order, *PAIRS[1:]))
+    evidence = gather_evidence(dataclasses.replace(trainer, data=data))
+    assert evidence.orders[0].order == ((2,), (0,), (1,))
+    assert len(evidence.orders) == len(evidence.groups) == len(PAIRS)
+    assert len(evidence.items) == 2 * len(PAIRS) + 1
+    assert fuse(dataclasses.replace(trainer, data=data)).calibration.num_comparisons == 6
+
+
 def test_likeness_has_one_zero_in_every_part(make_trainer):
     """Each part has a direction of its own, whose offset says nothing of its answers."""
     trainer = make_trainer()

@@ -1,5 +1,7 @@
 """The run directory: what is written is whole, numbered without gaps, and read back equal."""
 
+from dataclasses import replace
+
 import pytest
 
 from gem_backend.config import RunConfig
@@ -69,3 +71,11 @@ def test_label_hash_changes_with_a_label():
     other = PreferencePair(PAIR.prompt, PAIR.rejected, PAIR.chosen)
     assert labels_hash((PAIR,)) == labels_hash((PAIR,))
     assert labels_hash((PAIR,)) != labels_hash((other,))
+
+
+def test_pairs_alone_keep_their_hash_and_an_order_has_another():
+    """Else runs that began before there were orders could not be resumed."""
+    pair = PreferencePair("Q", "yes", "no")
+    kept = "d04ab6bdc88362040a42d3f022313c1553aebc2af17d83317c774af74e6849f5"
+    assert labels_hash((pair,)) == kept
+    assert labels_hash((replace(pair, order_id="o"),)) != kept

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from gem_backend.expert_orders import expert_orders
 from gem_backend.types import LabelProgress
 from storage.audit import label_log
 from storage.database import Database
@@ -136,6 +137,38 @@ def test_any_order_comes_back_as_it_was_said(db, project_id, case, seed):
     save_order(db, case, "ann", AnswerOrder(places))
     [label] = recent_labels(db, project_id, "ann")
     assert list(map(set, label.order)) == list(map(set, places))
+
+
+def test_pairs_of_an_order_train_as_one_order_and_others_alone(db, project_id, case):
+    save_order(db, case, "bob", AnswerOrder(((LAST,), (ONE,), (TWO,), (THREE,))))
+    save_order(db, case, "ann", TIED)
+    other = show_case(add_comparison(db, project_id, "R", "yes", "no"), "ann")
+    save_label(db, other, "ann", Judgement("a"))
+    pairs = training_pairs(db, project_id)
+    assert [pair.order_id for pair in pairs if pair.prompt == "R"] == [""]
+    texts = {(pair.prompt, text) for pair in pairs for text in (pair.chosen, pair.rejected)}
+    named = sorted(texts)
+    found = expert_orders(pairs, {key: place for place, key in enumerate(named)})
+    said = {
+        order.rater: [{named[number][1] for number in place} for place in order.order]
+        for order, prompt in found
+        if prompt == "Q"
+    }
+    assert len(found) == 3
+    assert said == {
+        "bob": [{LAST}, {ONE}, {TWO}, {THREE}],
+        "ann": [set(place) for place in TIED.places],
+    }
+
+
+def test_a_written_answer_trains_as_pairs(db, project_id, case):
+    save_label(db, case, "ann", Judgement("both_bad", written="better"))
+    better = [pair for pair in training_pairs(db, project_id) if pair.verdict == "preferred"]
+    place = {("Q", ONE): 0, ("Q", TWO): 1, ("Q", "better"): 2}
+    assert [order.order for order, _ in expert_orders(better, place)] == [
+        ((2,), (0,)),
+        ((2,), (1,)),
+    ]
 
 
 def test_undo_goes_back_over_orders_and_single_labels_one_by_one(db, project_id, case):
