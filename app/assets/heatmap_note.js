@@ -67,6 +67,7 @@ function show(token) {
   const card = value.cards.find((one) => one.id === article.dataset.id);
   if (!card) return;
   describe(card, Number(token.dataset.place), token === chosen);
+  markOnCurve(card, Number(token.dataset.place));
   note.classList.toggle('gs-stays', token === chosen);
   note.hidden = false;
   const at = token.getClientRects()[0] || token.getBoundingClientRect();
@@ -80,6 +81,7 @@ function show(token) {
 function hide() {
   chosen = null;
   note.hidden = true;
+  unmarkCurve();
 }
 
 function goOn(rank) {

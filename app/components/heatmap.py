@@ -26,6 +26,7 @@ from gem_backend.types import Candidate
 SCRIPTS = (
     "heatmap.js",
     "heatmap_note.js",
+    "heatmap_trace.js",
     "heatmap_modes.js",
     "heatmap_share.js",
     "heatmap_pair.js",

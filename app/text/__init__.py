@@ -317,6 +317,10 @@ def candidate_count(count: int) -> str:
     return f"{SAMPLED}: {count} answers." if count != 1 else f"{SAMPLED}: 1 answer."
 
 
+TRACE_HINT: Final = (
+    "The word under the pointer is marked on the curve, and a point of the curve in the text; click "
+    "a point to go to its word."
+)
 TRACE_LINE: Final = "entropy"
 TRACE_FORKS: Final = "forks"
 TRACE_ANSWER: Final = "answer"

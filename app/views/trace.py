@@ -44,6 +44,7 @@ def entropy_trace(candidate: Candidate, fork_tokens: Sequence[int], name: str) -
         "hoverinfo": "skip",
     }
     layout = _layout(trace_title(candidate, name), max([SCALE_MAX_NATS, *entropy]))
+    layout["meta"] = {"candidate_id": candidate.candidate_id}  # the page finds the words by it
     # Made at once: Plotly takes longer over each part that is added to a figure than over all.
     return go.Figure([curve, forks], layout | _shade(candidate))
 
