@@ -461,9 +461,9 @@ class Studio:
     def reveal(
         self, project_id: str, ranked: Sequence[RankedCandidate], is_calibrated: bool
     ) -> Tau | None:
-        """Log the first time that an order is shown; return how far the viewer's own agrees.
+        """Return how far the viewer's own order agrees with one that is shown, None without one.
 
-        None where the project does not ask experts to rank first, or there is no order. Raises
+        Where the project asks experts to rank first, the first time is logged; then it raises
         NotFoundError where nobody sampled these candidates.
         """
         return self._reveals.reveal(project_id, self._rater, ranked, is_calibrated)

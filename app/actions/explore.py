@@ -223,7 +223,7 @@ class ExploreActions:
     def reveal(self, project_id: str, group: Group, weighing: Weighing) -> Tau | None:
         """Note that a group is shown in its order; return how far the viewer's own agrees with it.
 
-        None where the project does not ask experts to rank first.
+        None where they put nothing in order and the project does not ask experts to rank first.
         """
         if not project_id or not group:
             return None

@@ -59,18 +59,21 @@ class RevealsDesk:
     def reveal(
         self, project_id: str, rater: str, ranked: Sequence[RankedCandidate], is_calibrated: bool
     ) -> Tau | None:
-        """Keep that a rater is shown an order, the first time, and return how far theirs agrees.
+        """Return how far a rater's order agrees with one that they are shown.
 
-        None where the project does not ask experts to rank first, or there is nothing to order.
+        Where the project asks experts to rank first it is kept, the first time, that they are shown
+        it. None where there is nothing to order, or they ordered nothing and nobody asked.
         """
         group = [one.candidate for one in ranked]
-        is_asked = projects.get_project(self._db, project_id).is_blind_first
-        if not is_asked or len(distinct_answers(group, 2)) < 2:
-            return None
         own = places_said(self._said(project_id, rater, group))
+        is_asked = projects.get_project(self._db, project_id).is_blind_first
+        if not (is_asked or own) or len(distinct_answers(group, 2)) < 2:
+            return None
         answers = tuple(one.text for one in group)
         ranks = tuple(one.rank for one in ranked)
         tau = tau_between(own, machine_places(answers, ranks))
+        if not is_asked:
+            return tau
         reveal = Reveal(
             project_id=project_id,
             prompt_id=prompt_id(project_id, group[0].prompt),

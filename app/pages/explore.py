@@ -138,10 +138,11 @@ def _connect_cards(
 
 
 def _connect_blind(handlers: ExploreHandlers, controls: Controls, results: Results) -> None:
-    """Call what is withheld to Label and go there."""
-    prompt = [controls.prompt]
-    called = listen(results.put_in_order.click, handlers.put_in_order, prompt, [results.called])
-    run_in_browser(called.success, [], _OPEN_LABEL)
+    """Call the answers to Label and go there, withheld ones and others."""
+    buttons = (results.put_in_order, results.called), (results.rank, results.paired)
+    for button, said in buttons:
+        called = listen(button.click, handlers.put_in_order, [controls.prompt], [said])
+        run_in_browser(called.success, [], _OPEN_LABEL)
 
 
 def _connect_order(

@@ -99,6 +99,7 @@ class Results:
     trace: gr.Plot
     save: gr.Button
     saved: gr.File
+    rank: gr.Button
     withheld: gr.Column
     put_in_order: gr.Button
     called: gr.HTML
@@ -243,13 +244,17 @@ def build_results() -> Results:
         order = ranking_for(_HEATMAP)
         paired = live_text("explore-paired")
         with gr.Column(elem_classes="gs-panel gem-plot"):
+            gr.HTML(f'<p class="gem-quiet">{text.TRACE_HINT}</p>', apply_default_css=False)
             trace = gr.Plot(show_label=False, container=False, elem_id="explore-trace")
         with gr.Row(elem_classes="gs-actions"):
+            rank = gr.Button(
+                say_blind.PUT_THESE_IN_ORDER, elem_id="explore-rank", scale=0, min_width=320
+            )
             save = gr.Button(say_offline.BUTTON, elem_id="explore-save", scale=0, min_width=320)
         saved = gr.File(
             label=say_offline.FILE, visible=False, interactive=False, elem_id="explore-saved"
         )
-    blind = (withheld, put_in_order, called, tau)
+    blind = (rank, withheld, put_in_order, called, tau)
     other = (difference, against, read_again, reread)
     shown = (group, empty, column, agreed, *other, cards, order, paired, trace, save, saved)
     return Results(*shown, *blind)

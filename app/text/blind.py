@@ -16,10 +16,12 @@ WITHHELD_NEXT: Final = (
     "are shown here, word by word, beside the machine's order."
 )
 PUT_IN_ORDER: Final = "Put them in order now"
+PUT_THESE_IN_ORDER: Final = "Put these answers in order yourself"
 CALLED: Final = "They wait first on Label."
 NO_TWO: Final = "No two of these answers differ, so there is nothing to put in order."
 NOTHING_TO_ORDER: Final = (
-    "You have judged these answers already. Choose the question once more to see them here."
+    "You have judged these answers already. Choose the question once more to see how far you and "
+    "the machine agree."
 )
 TAU_HINT: Final = f"1 is the same order, 0 is no relation, {MINUS}1 is the reverse order."
 

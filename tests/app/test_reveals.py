@@ -171,6 +171,17 @@ def test_first_showing_is_kept_with_tau_over_the_answers_in_order(blind):
     assert bias.mean_change == pytest.approx(-1 / 3)
 
 
+def test_where_nobody_asks_an_order_is_compared_and_nothing_is_kept(blind):
+    studio, project_id, prompt_id, group = blind
+    ask_first(studio, project_id, is_blind_first=False)
+    ranked = rank_candidates(group)
+    texts = list(machine_places([one.candidate.text for one in ranked], range(1, 6)))
+    order_as(studio, prompt_id, *[(one,) for one in reversed(texts)])
+    assert studio.reveal(project_id, ranked, False) == (pytest.approx(-1.0), 4)
+    assert list_reveals(studio._db, project_id) == []
+    assert studio.automation_bias(project_id) == ()
+
+
 def test_order_taken_back_after_the_reveal_is_changed_and_has_no_tau(blind):
     studio, project_id, prompt_id, _ = blind
     order_as(studio, prompt_id, *[(one,) for one in ANSWERS])

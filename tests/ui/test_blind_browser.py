@@ -102,6 +102,24 @@ def test_cards_are_withheld_until_the_answers_are_in_order(page, studio, group, 
     assert trouble == []
 
 
+def test_cards_that_nobody_withholds_are_put_in_order_too(browser, watch, studio, group, trouble):
+    project_id, best_first = group
+    page = watch(browser.new_context(viewport={"width": 1280, "height": 900}).new_page())
+    with serving(studio) as app:
+        page.goto(f"{app.local_url}?project={project_id}&tab=explore")
+        expect(page.locator(".gs-card")).to_have_count(4)
+        expect(page.locator("#explore-tau")).to_be_empty()
+        page.locator("#explore-rank").click()
+        ready(page)
+        press(page, "k")
+        save_as(page, best_first[::-1])
+        open_tab(page, "explore")
+        words = "Kendall's tau \N{MINUS SIGN}1.00 over 4 answers"
+        expect(page.locator("#explore-tau")).to_contain_text(words)
+        assert list_reveals(studio._db, project_id) == []
+    assert trouble == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_what_is_withheld_and_what_follows_keep_the_rules_of_axe(browser, watch, scheme, trouble):
     made_up = demo_studio()
