@@ -482,6 +482,7 @@ class Studio:
                 return case
         raise EntryError(text_blind.NOTHING_TO_ORDER)
 
+    @for_admins
     def group_with(
         self, project_id: str, candidate_id: str
     ) -> tuple[Prompt, list[Candidate]] | None:
