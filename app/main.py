@@ -52,7 +52,8 @@ _KEEP_ADDRESS = """(project) => {
     address.searchParams.delete(its);
   }
   address.searchParams.set('project', project);
-  if ('%(tab)s') address.searchParams.set('tab', '%(tab)s');
+  const tab = document.querySelector('#pages [role=tab][aria-selected=true]')?.id;
+  if (tab === 'page-%(tab)s-button') address.searchParams.set('tab', '%(tab)s');
   window.history.replaceState(null, '', address);
 }"""
 
@@ -254,10 +255,11 @@ def _connect_pages(
     for name, route in routes.items():
         inputs = [header.project, *route.inputs]
         outputs = [*header.outputs, *route.outputs]
-        turn = turns.states[name].change
-        shown = listen(turn, _shower(header, route), inputs, outputs, mode="always_last", js=ASK)
-        opener = _opener(name, header, route)
-        opened = listen(items[name].select, opener, inputs, [header.tab, *outputs], js=ASK)
+        show, turn = _shower(header, route), turns.states[name].change
+        # By itself: a page that takes long must not say that it is open after another was opened.
+        listen(items[name].select, functools.partial(str, name), [], [header.tab])
+        opened = listen(items[name].select, show, inputs, outputs, js=ASK)
+        shown = listen(turn, show, inputs, outputs, mode="always_last", js=ASK)
         settle_after(shown)
         settle_after(opened)
         run_in_browser(opened.then, [header.chooser], _KEEP_ADDRESS % {"tab": name})
@@ -268,15 +270,6 @@ def _shower(header: _Header, route: Route) -> Callable[..., tuple[object, ...]]:
         return *header.values(project_id), *route.run(project_id, *given)
 
     return show
-
-
-def _opener(name: str, header: _Header, route: Route) -> Callable[..., tuple[object, ...]]:
-    show = _shower(header, route)
-
-    def open_tab(project_id: str | None, *given: object) -> tuple[object, ...]:
-        return name, *show(project_id, *given)
-
-    return open_tab
 
 
 def _connect_polls(header: _Header, pages: Mapping[str, PageHandles]) -> None:

@@ -318,8 +318,8 @@ def candidate_count(count: int) -> str:
 
 
 TRACE_HINT: Final = (
-    "The word under the pointer is marked on the curve, and a point of the curve in the text; click "
-    "a point to go to its word."
+    "The word under the pointer is marked on the curve, and a point of the curve in the text; "
+    "click a point to go to its word."
 )
 TRACE_LINE: Final = "entropy"
 TRACE_FORKS: Final = "forks"

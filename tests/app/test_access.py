@@ -161,7 +161,7 @@ def test_no_event_does_a_rater_what_is_an_admins_or_tells_what_others_said(passw
         if text_raters.ADMINS_ONLY in answer:
             refused.add(name)
     assert refused >= {"create", "invite", "remove", "judged", "export_file", "save"}
-    assert refused >= {"show", "open_tab"}
+    assert "show" in refused
     assert refused >= {"read_log", "read_newer", "read_older"}
     assert any("import" in name for name in refused)
 

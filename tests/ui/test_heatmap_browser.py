@@ -165,3 +165,21 @@ def test_an_answer_from_before_the_address_was_read_empties_no_page(app, page, s
     assert page.locator(".gs-answer").count() == 2
     assert set(asked) == {"demo"}
     assert trouble == []
+
+
+def test_a_tab_that_answers_late_does_not_take_the_address(app, page, studio, trouble):
+    """Somebody looks at Data and goes back before it is drawn: a reload comes back to Label."""
+    open_label(page, app)
+    judged = studio.agreement
+
+    def slow(project_id):
+        time.sleep(2)
+        return judged(project_id)
+
+    studio.agreement = slow
+    page.locator("#page-data-button").click()
+    page.locator("#page-label-button").click()
+    page.wait_for_function("new URL(location).searchParams.get('tab') === 'label'")
+    page.wait_for_timeout(2500)
+    assert "tab=label" in page.url
+    assert trouble == []
