@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -104,7 +105,7 @@ def bench_method(
     context = multiprocessing.get_context("spawn")
     with (
         tempfile.TemporaryDirectory(prefix="gem-bench-") as folder,
-        ProcessPoolExecutor(jobs or os.cpu_count(), context, initializer=_one_thread) as pool,
+        ProcessPoolExecutor(jobs or os.cpu_count(), context, initializer=begin_work) as pool,
     ):
         for question in questions:
             on_rows(_answer(question, Path(folder), pool, on_progress))
@@ -168,10 +169,21 @@ def _best(trainings: Sequence[Training]) -> Training:
 # --- in a process of the pool -----------------------------------------------------------------
 
 
-def _one_thread() -> None:
+def begin_work() -> None:
+    """Make a process of the pool ready: one thread to compute, and an end when its parent ends.
+
+    A pool's own processes go on with what they were given after their parent was killed.
+    """
     import torch  # noqa: PLC0415 - only a process of the pool computes
 
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def draw_measured(folder: Path, question: Question) -> None:
