@@ -37,7 +37,7 @@ function light(token) {
   lit = token;
 }
 
-function follow(plot) {
+function listenTo(plot) {
   if (linked.has(plot.on)) return;
   linked.add(plot.on);
   plot.on('plotly_hover', ({ points }) => light(tokenUnder(plot, points[0].x)));
@@ -54,6 +54,6 @@ function follow(plot) {
 
 document.addEventListener('mouseover', (event) => {
   const plot = event.target.closest?.('#explore-trace .js-plotly-plot');
-  if (plot) follow(plot);
+  if (plot) listenTo(plot);
   else light(null); // the page may have scrolled away under the pointer, which the plot does not tell
 });
