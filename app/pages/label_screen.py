@@ -68,12 +68,17 @@ def refreshed_values(
     """Return the outputs' values for a page that holds ``choice`` and the board ``order``.
 
     Where that is about the very case, what was pressed, typed and moved stays as it is: a hand may
-    have been quicker than this answer. Only the reasons to tick follow the project.
+    have been quicker than this answer. Only the reasons to tick follow the project. A receipt stays
+    too, unless the page held another case: a page that comes back may be drawn once more after it
+    was told that its last case is saved.
     """
-    case, shown, stored, rationale, written, *rest = screen_values(screen)
+    case, shown, stored, rationale, written, progress, receipt, *rest = screen_values(screen)
+    held, own = choice.get("case"), screen.case.comparison.pair_id if screen.case else ""
+    is_other = bool(held) and held != own
+    rest = [progress, receipt if is_other or screen.receipt else gr.skip(), *rest]
     if order and _is_same_board(order, _order(screen)):
         rest[-2] = gr.skip()
-    if screen.case is None or choice.get("case") != screen.case.comparison.pair_id:
+    if not own or held != own:
         return case, shown, stored, rationale, written, *rest
     ticked = Draft(reasons=tuple(choice.get("reasons", ())))
     words = offered_reasons(screen.project, ticked)

@@ -6,6 +6,7 @@ import pytest
 from app import text
 from app.actions.label import Drafts, LabelActions
 from app.actions.label_records import Choice, Draft, Words
+from app.live_text import said
 from app.pages.label import build_label_page
 from app.pages.label_screen import frame_values, refreshed_values, screen_values
 from app.records import Header, TaskState
@@ -238,6 +239,16 @@ def test_refresh_leaves_what_is_being_said_about_the_case_alone(actions, studio)
     studio.update_project("demo", reasons=["dose"])
     values = refreshed_values(actions.show("demo", case), pressed)
     assert values[2] == {**pressed, "words": ["dose", "safety"]}
+
+
+def test_refresh_takes_no_receipt_away_but_that_of_another_case(actions, studio):
+    """A page that comes back is drawn once more after it was told that its case is saved."""
+    screen = actions.show("demo", studio.cases[1])
+    receipt = [
+        refreshed_values(screen, {"case": held})[6]
+        for held in ("", studio.cases[1].comparison.pair_id, studio.cases[0].comparison.pair_id)
+    ]
+    assert receipt == [gr.skip(), gr.skip(), said("")]
 
 
 def test_refresh_draws_a_case_that_the_browser_does_not_hold_yet(actions, studio):
