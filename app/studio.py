@@ -469,13 +469,13 @@ class Studio:
         return self._reveals.reveal(project_id, self._rater, ranked, is_calibrated)
 
     @for_admins
-    def call_group(self, prompt_id: str) -> Case:
-        """Make cases of the answers of a prompt's newest group, and one of them the next on Label.
+    def call_group(self, group: Sequence[Candidate]) -> Case:
+        """Make cases of a group's answers, and one of them the next on Label.
 
         Raises:
             EntryError: no two of them differ, or who is there has judged all of them.
         """
-        for comparison in self._reveals.pair_answers(prompt_id):
+        for comparison in self._reveals.pair_answers(group):
             case = self._shown(comparison)
             if not self.is_judged(case):
                 self._handed_out.call(self._rater, case)

@@ -1,17 +1,21 @@
 """What the Explore page does, without the page: use cases in, screens out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
-
-from pydantic import TypeAdapter
-
 from app import text
+from app.actions.explore_records import (
+    Asked,
+    Choices,
+    ExploreScreen,
+    GoOn,
+    Group,
+    Lesson,
+    PromptList,
+    Watched,
+)
 from app.components.heatmap import Against
 from app.desks.batch import BatchState
 from app.desks.priority import QueueOrder
 from app.ordering import Weighing, order
-from app.records import CalibrationView, TaskState
+from app.records import TaskState
 from app.studio import Studio
 from app.text import batch as say_batch
 from app.text import blind as say_blind
@@ -21,95 +25,11 @@ from app.text import difference as say_difference
 from app.text import priority as text_priority
 from app.text import prompts as say_prompts
 from gem_backend.automation_bias import Tau
-from gem_backend.config import SamplingConfig, ScoringConfig
+from gem_backend.config import SamplingConfig
 from gem_backend.errors import ConfigError
-from gem_backend.types import Branch, Candidate, Prompt, Ranking
+from gem_backend.types import Branch, Prompt
 
 _LONGEST_LABEL = 110
-_IDLE = TaskState("idle")
-_NO_BATCH = BatchState()
-_SCORING = ScoringConfig()
-
-Choices = list[tuple[str, str]]
-Group = tuple[Candidate, ...]
-
-
-class Asked(NamedTuple):
-    """What the page's controls say: which model, the two weights of S, which order."""
-
-    model: str | None = ""
-    lambda_fork: float = _SCORING.lambda_fork
-    top_m: float = _SCORING.top_m
-    ranking: Ranking = "paper"
-
-    @classmethod
-    def of(cls, values: Sequence[object]) -> "Asked":
-        """Return the values of the controls, as a handler gets them, by name."""
-        return _ASKED.validate_python(values)
-
-    @property
-    def scoring(self) -> ScoringConfig:
-        """The two sliders as settings."""
-        return ScoringConfig(lambda_fork=self.lambda_fork, top_m=self.top_m)
-
-
-_ASKED: TypeAdapter[Asked] = TypeAdapter(Asked)
-
-
-class GoOn(NamedTuple):
-    """From which token of which candidate to go on, and with which of its alternatives."""
-
-    candidate_id: str
-    token: int
-    alternative: int | None = None
-
-
-class Watched(NamedTuple):
-    """The background work that the page follows."""
-
-    sampling: TaskState = _IDLE
-    learning: TaskState = _IDLE
-    ordering: TaskState = _IDLE
-    rereading: TaskState = _IDLE
-    batch: BatchState = _NO_BATCH
-
-
-_AT_REST = Watched()
-
-
-@dataclass(frozen=True, slots=True)
-class ExploreScreen:
-    """Everything the page shows of one prompt; ``prompt_id`` is None where there is no prompt.
-
-    ``is_withheld``: there is a group, which its viewer has to put in order first; it is not here.
-    """
-
-    prompt_id: str | None
-    prompt: str = ""
-    group: Group = ()
-    tasks: Watched = _AT_REST
-    is_withheld: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PromptList:
-    """Prompts to choose from, as labels of one line with their ids.
-
-    ``can_search``: there are more of them; ``words`` then says so.
-    """
-
-    choices: Choices
-    can_search: bool = False
-    words: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """What the labels say to the model that is shown, which ``model`` names."""
-
-    view: CalibrationView
-    model: str
-    is_adapter: bool
 
 
 class ExploreActions:
@@ -209,15 +129,15 @@ class ExploreActions:
         case = self._studio.pair_candidates(first_id, second_id)
         return say_branches.paired_words(case.comparison.split, self._studio.is_judged(case))
 
-    def put_in_order(self, prompt_id: str | None) -> str:
-        """Call a prompt's answers to Label and return where they wait, in words.
+    def put_in_order(self, prompt_id: str | None, group: Group = ()) -> str:
+        """Call a group to Label, without one the newest; return where it waits, in words.
 
         Raises:
             ConfigError: no prompt is chosen.
         """
         if not prompt_id:
             raise ConfigError(text.CHOOSE_PROMPT, text.NO_PROMPT_TITLE)
-        self._studio.call_group(prompt_id)
+        self._studio.call_group(group or self._studio.candidates(prompt_id))
         return say_blind.CALLED
 
     def reveal(self, project_id: str, group: Group, weighing: Weighing) -> Tau | None:
@@ -242,13 +162,13 @@ class ExploreActions:
         if not project_id:
             return None
         now = Watched(
-            self._studio.sampling_state(prompt_id) if prompt_id else _IDLE,
+            self._studio.sampling_state(prompt_id) if prompt_id else Watched().sampling,
             self._studio.calibration_state(project_id, reader(group, model)),
             self._studio.ordering_state(project_id),
             self._studio.rereading_state(group),
             self._studio.batch_state(project_id),
         )
-        return None if now == (last or _AT_REST) else now
+        return None if now == (last or Watched()) else now
 
     def group(self, prompt_id: str | None) -> Group:
         """Return a prompt's newest candidates."""
@@ -300,7 +220,7 @@ class ExploreActions:
 
     def batch(self, project_id: str) -> BatchState:
         """Return how that stands."""
-        return self._studio.batch_state(project_id) if project_id else _NO_BATCH
+        return self._studio.batch_state(project_id) if project_id else BatchState()
 
     def batch_counts(self, project_id: str, adapter: str | None) -> tuple[int, int]:
         """Return how many prompts a model has answered, and how many a batch would see to."""

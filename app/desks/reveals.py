@@ -14,7 +14,7 @@ from gem_backend.automation_bias import (
 )
 from gem_backend.expert_orders import Said
 from gem_backend.types import Candidate, Comparison, RankedCandidate
-from storage import branches, candidates, projects, reveals
+from storage import branches, projects, reveals
 from storage.database import Database
 from storage.errors import EntryError
 from storage.identity import prompt_id
@@ -42,10 +42,8 @@ class RevealsDesk:
         can_order = len(distinct_answers(group, 2)) == 2
         return can_order and not self._said(project_id, rater, group)
 
-    def pair_answers(self, prompt_id: str) -> list[Comparison]:
-        """Make a case of every two answers of a prompt's newest group, as many as can be read."""
-        found = candidates.latest_group(self._db, prompt_id)
-        group = found.candidates if found else ()
+    def pair_answers(self, group: Sequence[Candidate]) -> list[Comparison]:
+        """Make a case of every two answers of a group, as many as can be read."""
         ids = {one.text: one.candidate_id for one in reversed(group)}
         chosen = [ids[text] for text in distinct_answers(group, MAX_CASE_ANSWERS)]
         if len(chosen) < 2:

@@ -3,7 +3,8 @@
 import gradio as gr
 from gradio.blocks import Block
 
-from app.actions.explore import ExploreActions, GoOn, Group, Watched
+from app.actions.explore import ExploreActions
+from app.actions.explore_records import GoOn, Group, Watched
 from app.events import listen, run_in_browser
 from app.pages import PageHandles
 from app.pages.explore_batch import build_batch, connect_batch
@@ -141,7 +142,8 @@ def _connect_blind(handlers: ExploreHandlers, controls: Controls, results: Resul
     """Call the answers to Label and go there, withheld ones and others."""
     buttons = (results.put_in_order, results.called), (results.rank, results.paired)
     for button, said in buttons:
-        called = listen(button.click, handlers.put_in_order, [controls.prompt], [said])
+        asked = [controls.prompt, results.group]
+        called = listen(button.click, handlers.put_in_order, asked, [said])
         run_in_browser(called.success, [], _OPEN_LABEL)
 
 

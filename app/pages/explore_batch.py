@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.blocks import Block
 
-from app.actions.explore import ExploreActions, Watched
+from app.actions.explore import ExploreActions
+from app.actions.explore_records import Watched
 from app.desks.batch import BatchState
 from app.events import listen
 from app.live_text import live_text, said

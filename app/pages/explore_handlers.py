@@ -8,16 +8,8 @@ import plotly.graph_objects as go
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
-from app.actions.explore import (
-    Asked,
-    Choices,
-    ExploreActions,
-    ExploreScreen,
-    GoOn,
-    Group,
-    Watched,
-    reader,
-)
+from app.actions.explore import ExploreActions, reader
+from app.actions.explore_records import Asked, Choices, ExploreScreen, GoOn, Group, Watched
 from app.components.heatmap import Packed, heatmap_value
 from app.events import address
 from app.live_text import said
@@ -122,9 +114,9 @@ class ExploreHandlers:
         """Make a pair of two candidates and say where it waits."""
         return said(self.actions.pair(first_id, second_id))
 
-    def put_in_order(self, prompt_id: str | None) -> dict[str, str]:
-        """Call the answers that are withheld to Label and say so."""
-        return said(self.actions.put_in_order(prompt_id))
+    def put_in_order(self, prompt_id: str | None, group: Group) -> dict[str, str]:
+        """Call the answers on screen, or those that are withheld, to Label and say so."""
+        return said(self.actions.put_in_order(prompt_id, group))
 
     def compare(self, project_id: str, group: Group, *asked: object) -> str:
         """Say how far the viewer's order and the one on the cards agree."""

@@ -17,6 +17,7 @@ from app.text import difference as say_difference
 from app.text import offline as say_offline
 from app.text import priority as text_priority
 from app.text import prompts as say_prompts
+from app.text import trace as say_trace
 from app.views.cases import empty_html
 from app.views.heatmap import legend_html
 from gem_backend.config import SamplingConfig, ScoringConfig
@@ -244,7 +245,7 @@ def build_results() -> Results:
         order = ranking_for(_HEATMAP)
         paired = live_text("explore-paired")
         with gr.Column(elem_classes="gs-panel gem-plot"):
-            gr.HTML(f'<p class="gem-quiet">{text.TRACE_HINT}</p>', apply_default_css=False)
+            gr.HTML(f'<p class="gem-quiet">{say_trace.HINT}</p>', apply_default_css=False)
             trace = gr.Plot(show_label=False, container=False, elem_id="explore-trace")
         with gr.Row(elem_classes="gs-actions"):
             rank = gr.Button(

@@ -4,7 +4,7 @@ import gradio as gr
 import plotly.graph_objects as go
 
 from app import text
-from app.actions.explore import Group, Lesson
+from app.actions.explore_records import Group, Lesson
 from app.components.heatmap import Against, Packed, heatmap_value, ranking_value
 from app.components.meters import meters_value
 from app.desks.priority import QueueOrder

@@ -317,34 +317,6 @@ def candidate_count(count: int) -> str:
     return f"{SAMPLED}: {count} answers." if count != 1 else f"{SAMPLED}: 1 answer."
 
 
-TRACE_HINT: Final = (
-    "The word under the pointer is marked on the curve, and a point of the curve in the text; "
-    "click a point to go to its word."
-)
-TRACE_LINE: Final = "entropy"
-TRACE_FORKS: Final = "forks"
-TRACE_ANSWER: Final = "answer"
-TRACE_STANDIN: Final = "last fifth"
-TRACE_X: Final = "token"
-TRACE_Y: Final = "entropy (nats)"
-TRACE_BLANK: Final = "space"
-
-
-def trace_title(name: str, token: str, figures: tuple[float, float, int]) -> str:
-    """Return the finding of the curve.
-
-    Args:
-        name: which candidate this is.
-        token: where it was least sure, escaped already.
-        figures: the entropy there, the answer's mean entropy, the answer's number of tokens.
-    """
-    entropy, answer_mean, answer_count = figures
-    return (
-        f"{name}: least sure at “{token}” ({entropy:.1f} nats)<br>"
-        f"The answer averages {answer_mean:.2f} nats (n = {answer_count} tokens)"
-    )
-
-
 NO_PROMPT_TITLE: Final = "No question chosen"
 
 

@@ -5,7 +5,7 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from app import text
+from app.text import trace as say
 from app.views.heatmap import SCALE_MAX_NATS, mean_entropy
 from gem_backend.types import Candidate
 
@@ -30,7 +30,7 @@ def entropy_trace(candidate: Candidate, fork_tokens: Sequence[int], name: str) -
         "x": list(range(1, len(entropy) + 1)),
         "y": entropy,
         "line": {"color": _LINE, "width": 2},
-        "name": text.TRACE_LINE,
+        "name": say.LINE,
         "customdata": [_label(token) for token in candidate.token_texts],
         "hovertemplate": "%{x}: %{customdata}<br>%{y:.2f} nats<extra></extra>",
     }
@@ -40,7 +40,7 @@ def entropy_trace(candidate: Candidate, fork_tokens: Sequence[int], name: str) -
         "x": [place + 1 for place in fork_tokens],
         "y": [entropy[place] for place in fork_tokens],
         "marker": {"color": _LINE, "size": 10, "symbol": "diamond-open", "line": {"width": 2}},
-        "name": text.TRACE_FORKS,
+        "name": say.FORKS,
         "hoverinfo": "skip",
     }
     layout = _layout(trace_title(candidate, name), max([SCALE_MAX_NATS, *entropy]))
@@ -57,7 +57,7 @@ def trace_title(candidate: Candidate, name: str) -> str:
     peak = max(range(len(entropy)), key=entropy.__getitem__)
     mean = mean_entropy(entropy, final)
     label = _label(candidate.token_texts[peak])
-    return text.trace_title(name, label, (entropy[peak], mean, len(entropy[slice(*final)])))
+    return say.title(name, label, (entropy[peak], mean, len(entropy[slice(*final)])))
 
 
 def _shade(candidate: Candidate) -> dict[str, object]:
@@ -65,7 +65,7 @@ def _shade(candidate: Candidate) -> dict[str, object]:
     start, end = candidate.spans.final_span
     if start == end:
         return {}
-    words = text.TRACE_ANSWER if candidate.spans.is_committed else text.TRACE_STANDIN
+    words = say.ANSWER if candidate.spans.is_committed else say.STANDIN
     left, whole_height = {"x": start + 0.5, "xref": "x"}, {"yref": "y domain"}
     band = {"type": "rect", "x0": start + 0.5, "x1": end + 0.5, "y0": 0, "y1": 1, **whole_height}
     name = {"text": words, "showarrow": False, **left, "xanchor": "left", "y": 1, "yanchor": "top"}
@@ -87,13 +87,13 @@ def _layout(title: str, highest: float) -> dict[str, object]:
         "hovermode": "x",
         "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
         "font": {"size": 14, "family": "system-ui, sans-serif"},
-        "xaxis": axis | {"title": {"text": text.TRACE_X, "font": {"size": 14}}},
+        "xaxis": axis | {"title": {"text": say.X, "font": {"size": 14}}},
         "yaxis": axis
-        | {"title": {"text": text.TRACE_Y, "font": {"size": 14}}, "range": [0, 1.08 * highest]},
+        | {"title": {"text": say.Y, "font": {"size": 14}}, "range": [0, 1.08 * highest]},
     }
 
 
 def _label(token: str) -> str:
     """Return a token as one short, harmless word."""
-    shown = " ".join(token.split()) or text.TRACE_BLANK
+    shown = " ".join(token.split()) or say.BLANK
     return escape(shown if len(shown) <= _LONGEST_WORD else shown[: _LONGEST_WORD - 1] + "…")

@@ -239,7 +239,7 @@ class FakeStudio(Studio):
     is_blind: bool = False
     tau: Tau | None = None
     revealed: list[tuple[str, ...]] = field(default_factory=list)
-    called: list[str] = field(default_factory=list)
+    called: list[tuple[Candidate, ...]] = field(default_factory=list)
     bias: tuple[AutomationBias, ...] = ()
     batch: BatchState = field(default_factory=BatchState)
     batched_with: tuple[str, SamplingConfig, str | None] | None = None
@@ -500,10 +500,10 @@ class FakeStudio(Studio):
         self.revealed.append(tuple(one.candidate.candidate_id for one in ranked))
         return self.tau
 
-    def call_group(self, prompt_id: str) -> Case:
+    def call_group(self, group: Sequence[Candidate]) -> Case:
         if self.refuses:
             raise self.refuses
-        self.called.append(prompt_id)
+        self.called.append(tuple(group))
         return make_case("called")
 
     def automation_bias(self, project_id: str) -> tuple[AutomationBias, ...]:

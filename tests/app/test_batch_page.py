@@ -6,7 +6,8 @@ import gradio as gr
 import httpx
 import pytest
 
-from app.actions.explore import ExploreActions, Watched
+from app.actions.explore import ExploreActions
+from app.actions.explore_records import Watched
 from app.desks.batch import BatchState
 from app.pages.explore import build_explore_page
 from app.pages.explore_batch import rest_words

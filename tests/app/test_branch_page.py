@@ -8,7 +8,8 @@ import gradio as gr
 import pytest
 
 from app import text
-from app.actions.explore import ExploreActions, GoOn, Watched
+from app.actions.explore import ExploreActions
+from app.actions.explore_records import GoOn, Watched
 from app.actions.label import Drafts, LabelActions
 from app.actions.label_records import Choice, Words
 from app.components.heatmap import heatmap_value

@@ -7,7 +7,8 @@ import gradio as gr
 import pytest
 
 from app import text
-from app.actions.explore import Asked, ExploreActions, Watched, reader
+from app.actions.explore import ExploreActions, reader
+from app.actions.explore_records import Asked, Watched
 from app.desks.priority import QueueOrder
 from app.ordering import Weighing, find_placed
 from app.pages.explore import build_explore_page
