@@ -7,17 +7,12 @@ from pathlib import Path
 from app import main
 from app.security import LOOPBACK
 from app.studio import Studio
-from gem_backend.engine import Device
+from gem_backend.engine import EngineConfig
 from gem_backend.errors import ConfigError
 
 
 def serve(
-    data_dir: Path,
-    model: str = "demo",
-    port: int | None = None,
-    open_browser: bool = True,
-    device: Device = "auto",
-    trust_remote_code: bool = False,
+    data_dir: Path, engine: EngineConfig, port: int | None = None, open_browser: bool = True
 ) -> int:
     """Open the data folder, serve the studio until it is stopped, and return the exit code.
 
@@ -28,8 +23,15 @@ def serve(
     """
     if port is not None:
         _check_port(port)
-    with Studio(data_dir, model, device=device, trust_remote_code=trust_remote_code) as studio:
-        blocked = [data_dir] + ([Path(model)] if Path(model).is_dir() else [])
+    studio = Studio(
+        data_dir,
+        engine.model,
+        device=engine.device,
+        trust_remote_code=engine.trust_remote_code,
+        sentence_model=engine.sentence_model,
+    )
+    with studio:
+        blocked = [data_dir] + ([Path(engine.model)] if Path(engine.model).is_dir() else [])
         app = main.serve(studio, port=port, blocked=blocked, open_browser=open_browser, wait=False)
         sys.stdout.write(f"GEM Studio is open at {app.local_url} (Ctrl-C closes it).\n")
         sys.stdout.flush()

@@ -14,6 +14,7 @@ from app.desks.calibration import CalibrationDesk
 from app.desks.disputes import DisputesDesk, Said
 from app.desks.drafts import DraftsDesk
 from app.desks.imports import ImportDesk, look
+from app.desks.meanings import Meanings, MeaningsDesk
 from app.desks.priority import PriorityDesk, QueueOrder
 from app.desks.raters import RatersDesk
 from app.desks.rereading import Reading, RereadingDesk
@@ -44,7 +45,7 @@ from gem_backend.automation_bias import AutomationBias, Tau
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig
 from gem_backend.engine import BUSY, Device, Engine, EngineConfig
 from gem_backend.errors import EngineError
-from gem_backend.model_folder import find_model
+from gem_backend.model_folder import find_model, find_sentence_model
 from gem_backend.types import (
     BeforeAfter,
     Branch,
@@ -95,9 +96,10 @@ class Studio:
         model: "demo", a local model folder or a hub name.
         device: where the engine computes.
         trust_remote_code: run code that comes with the model.
+        sentence_model: a folder with a model that groups answers by meaning; None for none.
 
     Raises:
-        ModelLoadError: there is no such model folder.
+        ModelLoadError: there is no such model folder, or no such sentence model.
         StorageError: the data folder is in use or cannot be opened.
     """
 
@@ -108,8 +110,11 @@ class Studio:
         *,
         device: Device = "auto",
         trust_remote_code: bool = False,
+        sentence_model: Path | None = None,
     ) -> None:
         source = find_model(model)
+        if sentence_model is not None:
+            sentence_model = find_sentence_model(sentence_model)
         is_folder = model != "demo" and isinstance(source, Path)
         self._model = str(Path(model).expanduser().resolve()) if is_folder else model
         self._exports_dir = data_dir / "exports"
@@ -121,7 +126,7 @@ class Studio:
         self._raters = RatersDesk(self._db, self.access)
         self._disputes = DisputesDesk(self._db, self.access)
         self._reveals = RevealsDesk(self._db)
-        self._engine = Engine(EngineConfig(self._model, device, trust_remote_code))
+        self._engine = Engine(EngineConfig(self._model, device, trust_remote_code, sentence_model))
         self._tasks = Tasks()
         self._agreement = AgreementDesk(self._db, self._tasks)
         self._supervisor = Supervisor(self._db, on_idle=self._take_device_back)
@@ -134,6 +139,8 @@ class Studio:
         )
         self._sampling = SamplingDesk(self._db, self._engine, self._tasks)
         self._rereading = RereadingDesk(self._db, self._engine, self._tasks)
+        self._meanings = MeaningsDesk(self._engine, self._tasks)
+        self.has_sentence_model = sentence_model is not None
         self._batch = BatchDesk(self._db, self._sampling, self._tasks, self._model)
         self._calibration = CalibrationDesk(self._db, self._engine, self._tasks, self._model)
         self._imports = ImportDesk(self._db, self._tasks)
@@ -516,6 +523,26 @@ class Studio:
     def reading(self, group: Sequence[Candidate]) -> Reading | None:
         """Return what was read of a group last, None where nothing was."""
         return self._rereading.reading(group)
+
+    @for_admins
+    def start_grouping(self, group: Sequence[Candidate]) -> TaskState:
+        """Begin to group the answers of at least one candidate by what they say.
+
+        Raises:
+            EngineError: a run has the model now.
+        """
+        self._refuse_during_run()
+        return self._meanings.start(group)
+
+    @for_admins
+    def grouping_state(self, group: Sequence[Candidate]) -> TaskState:
+        """Return how that stands."""
+        return self._meanings.state(group)
+
+    @for_admins
+    def meanings(self, group: Sequence[Candidate]) -> Meanings | None:
+        """Return the groups that were found, None where nobody asked."""
+        return self._meanings.meanings(group)
 
     def _adapter_dir(self, adapter: str | None) -> str | None:
         """The folder of a run's adapter; None for the base model."""

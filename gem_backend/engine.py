@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, Self, cast
 
 from gem_backend.config import PromptConfig, SamplingConfig
@@ -31,16 +32,18 @@ class OnProgress(Protocol):
 
 Device = Literal["auto", "cpu", "cuda"]
 STOPPED = "Stopped."
+LEAST_LIKENESS = 0.8  # ours: the cosine from which on two answers may be one meaning
 BUSY = "A run has the model now; sampling is back when it ends."
 
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """Which model the engine holds, and where."""
+    """Which model the engine holds, and where; ``sentence_model`` is a folder, None for none."""
 
     model: str
     device: Device = "auto"
     trust_remote_code: bool = False
+    sentence_model: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,14 @@ class RereadRequest:
     adapter_dir: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MeaningRequest:
+    """Answers to group by what they say; see ``meaning.group_by_meaning``."""
+
+    answers: tuple[str, ...]
+    least_likeness: float = LEAST_LIKENESS
+
+
 class ScoredAnswer(NamedTuple):
     """A written answer with its exact statistics under the model that was asked for.
 
@@ -100,7 +111,7 @@ class ScoredAnswer(NamedTuple):
     base_logprob: tuple[float, ...] | None
 
 
-Request = SampleRequest | ScoreRequest | BranchRequest | RereadRequest
+Request = SampleRequest | ScoreRequest | BranchRequest | RereadRequest | MeaningRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +215,15 @@ class Engine:
             GemError: whatever the child could say about the model or the request.
         """
         return cast(list[Candidate], self._ask(request, on_progress))
+
+    def group_by_meaning(self, request: MeaningRequest) -> list[tuple[int, ...]]:
+        """Return the places of the answers that say the same, the largest group first.
+
+        Raises:
+            EngineError: the child died or fell silent, or the device is held for a run.
+            ModelLoadError: there is no sentence model, or it cannot be loaded.
+        """
+        return cast(list[tuple[int, ...]], self._ask(request, None))
 
     def release(self) -> None:
         """End the child at once; requests under way or waiting fail, later ones start a new one."""

@@ -12,6 +12,7 @@ from gem_backend.config import PromptConfig
 from gem_backend.engine import (
     BranchRequest,
     EngineConfig,
+    MeaningRequest,
     OnProgress,
     Request,
     RereadRequest,
@@ -19,7 +20,8 @@ from gem_backend.engine import (
     ScoredAnswer,
     ScoreRequest,
 )
-from gem_backend.errors import DataError
+from gem_backend.errors import DataError, ModelLoadError
+from gem_backend.meaning import SentenceModel
 from gem_backend.policy import Policy, add_adapter, load_policy
 from gem_backend.sampling import TransformersSampler, reread, score_completion
 from gem_backend.types import Candidate
@@ -52,13 +54,15 @@ class EngineModel:
     """
 
     def __init__(self, config: EngineConfig) -> None:
+        self._config = config
+        self._sentences: SentenceModel | None = None
         self._policy = load_policy(
             config.model, device=config.device, trust_remote_code=config.trust_remote_code
         )
 
     def answer(
         self, request: Request, on_progress: OnProgress
-    ) -> Sequence[list[Candidate] | Candidate | ScoredAnswer | None]:
+    ) -> Sequence[list[Candidate] | Candidate | ScoredAnswer | tuple[int, ...] | None]:
         """Do what a request asks for; see ``Engine``."""
         match request:
             case SampleRequest():
@@ -69,6 +73,8 @@ class EngineModel:
                 return self.reread(request, on_progress)
             case ScoreRequest():
                 return self.score(request, on_progress)
+            case MeaningRequest():
+                return self.group_by_meaning(request)
         raise TypeError(f"no request: {request!r}")
 
     def sample(self, request: SampleRequest, on_progress: OnProgress) -> list[list[Candidate]]:
@@ -107,6 +113,14 @@ class EngineModel:
                 if on_progress is not None:
                     on_progress(len(scored), len(request.answers))
         return scored
+
+    def group_by_meaning(self, request: MeaningRequest) -> list[tuple[int, ...]]:
+        """Group answers by what they say; the sentence model is loaded when first asked for."""
+        folder = self._config.sentence_model
+        if folder is None:
+            raise ModelLoadError("This engine was started without a sentence model.")
+        self._sentences = self._sentences or SentenceModel(folder, str(self._policy.device))
+        return self._sentences.group(request.answers, request.least_likeness)
 
     @contextlib.contextmanager
     def _under(self, adapter_dir: str | None) -> Iterator[Policy]:

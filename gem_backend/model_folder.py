@@ -29,6 +29,18 @@ def find_model(model: str) -> Path | str:
     return model
 
 
+def find_sentence_model(folder: Path) -> Path:
+    """Return the folder of a sentence model, by a look at its files alone.
+
+    Raises:
+        ModelLoadError: the folder is missing, is no model, or holds no safetensors.
+    """
+    if not folder.is_dir():
+        raise ModelLoadError(f"There is no folder '{folder}' with a sentence model.")
+    _check_folder(folder)
+    return folder
+
+
 def weight_bytes(source: Path | str) -> int:
     """Return the size of a folder's weights on the disk, 0 for a hub name."""
     if isinstance(source, str):

@@ -22,6 +22,7 @@ from app.text import blind as say_blind
 from app.text import branches as say_branches
 from app.text import calibration as say
 from app.text import difference as say_difference
+from app.text import meaning as say_meaning
 from app.text import priority as text_priority
 from app.text import prompts as say_prompts
 from gem_backend.automation_bias import Tau
@@ -89,6 +90,7 @@ class ExploreActions:
             self._studio.calibration_state(project_id, reader(group, model)),
             self._studio.ordering_state(project_id),
             self._studio.rereading_state(group),
+            self._studio.grouping_state(group),
             batch,
         )
         return ExploreScreen(prompt.prompt_id, prompt.prompt, group, tasks, is_withheld)
@@ -166,6 +168,7 @@ class ExploreActions:
             self._studio.calibration_state(project_id, reader(group, model)),
             self._studio.ordering_state(project_id),
             self._studio.rereading_state(group),
+            self._studio.grouping_state(group),
             self._studio.batch_state(project_id),
         )
         return None if now == (last or Watched()) else now
@@ -173,6 +176,32 @@ class ExploreActions:
     def group(self, prompt_id: str | None) -> Group:
         """Return a prompt's newest candidates."""
         return tuple(self._studio.candidates(prompt_id)) if prompt_id else ()
+
+    # --- the same in other words ---
+
+    @property
+    def can_group(self) -> bool:
+        """Whether there is a model that groups answers by what they say."""
+        return self._studio.has_sentence_model
+
+    def group_by_meaning(self, group: Group) -> TaskState:
+        """Begin to group the answers that are shown by what they say.
+
+        Raises:
+            ConfigError: there is no group, or no model for it.
+        """
+        if not group:
+            raise ConfigError(say_meaning.NO_GROUP)
+        if not self.can_group:
+            raise ConfigError(say_meaning.NO_MODEL)
+        return self._studio.start_grouping(group)
+
+    def meanings(self, group: Group) -> list[list[str]] | None:
+        """Return the answers of each group that was found, as written; None where nobody asked."""
+        found = self._studio.meanings(group) if group else None
+        if found is None:
+            return None
+        return [[group[place].answer for place in places] for places in found]
 
     # --- the same answers under another model ---
 

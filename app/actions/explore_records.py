@@ -56,6 +56,7 @@ class Watched(NamedTuple):
     learning: TaskState = _IDLE
     ordering: TaskState = _IDLE
     rereading: TaskState = _IDLE
+    grouping: TaskState = _IDLE
     batch: BatchState = _NO_BATCH
 
 

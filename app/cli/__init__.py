@@ -67,15 +67,12 @@ def _hand_over(result: Result, options: argparse.Namespace) -> int:
 
 def _studio(options: argparse.Namespace) -> int:
     from app.serve import serve
+    from gem_backend.engine import EngineConfig
 
-    return serve(
-        options.data_dir,
-        options.model,
-        options.port,
-        not options.no_browser,
-        options.device,
-        options.trust_remote_code,
+    engine = EngineConfig(
+        options.model, options.device, options.trust_remote_code, options.sentence_model
     )
+    return serve(options.data_dir, engine, options.port, not options.no_browser)
 
 
 def _demo(options: argparse.Namespace) -> Result:
@@ -202,6 +199,12 @@ def _add_studio(commands: "_Commands[_Parser]") -> None:
     _add_model(parser)
     parser.add_argument(
         "--port", type=cli_types.port, help="1 to 65535; else the first free one from 7860"
+    )
+    parser.add_argument(
+        "--sentence-model",
+        type=cli_types.folder,
+        metavar="DIR",
+        help="a sentence-embedding model, to group answers that mean the same",
     )
     parser.add_argument("--no-browser", action="store_true", help="print the address only")
 

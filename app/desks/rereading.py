@@ -1,10 +1,9 @@
 """The same answers as another model reads them: every token's entropy under another adapter."""
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from app.kept import Kept
 from app.records import TaskState
 from app.tasks import Tasks
 from gem_backend.config import PromptConfig
@@ -12,10 +11,6 @@ from gem_backend.engine import Engine, OnProgress, RereadRequest
 from gem_backend.types import Candidate
 from storage import projects
 from storage.database import Database
-
-MOST_KEPT = 16  # ours: groups; another one is read again in seconds
-
-_Key = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +28,7 @@ class RereadingDesk:
     db: Database
     engine: Engine
     tasks: Tasks
-    _readings: OrderedDict[_Key, Reading] = field(default_factory=OrderedDict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _kept: Kept[Reading] = field(default_factory=Kept)
 
     def start(
         self,
@@ -48,11 +42,8 @@ class RereadingDesk:
         request = RereadRequest(tuple(group), PromptConfig(answer_marker=marker), adapter_dir)
 
         def work(on_progress: OnProgress) -> None:
-            read = Reading(adapter, tuple(self.engine.reread(request, on_progress)))
-            with self._lock:
-                self._readings[_key(group)] = read
-                while len(self._readings) > MOST_KEPT:
-                    self._readings.popitem(last=False)
+            read = tuple(self.engine.reread(request, on_progress))
+            self._kept.keep(group, Reading(adapter, read))
 
         return self.tasks.start(_name(group), work, len(group))
 
@@ -62,13 +53,9 @@ class RereadingDesk:
 
     def reading(self, group: Sequence[Candidate]) -> Reading | None:
         """Return what was read of a group last."""
-        with self._lock:
-            return self._readings.get(_key(group))
-
-
-def _key(group: Sequence[Candidate]) -> _Key:
-    return tuple(one.candidate_id for one in group)
+        return self._kept.find(group)
 
 
 def _name(group: Sequence[Candidate]) -> str:
-    return " ".join(("reread", *_key(group)))  # a branch makes another group of it
+    ids = (one.candidate_id for one in group)
+    return " ".join(("reread", *ids))  # a branch makes another group of it

@@ -37,7 +37,7 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
     controls = build_controls()
     batch = build_batch()
     order, lesson = build_order_and_lesson()
-    results = build_results()
+    results = build_results(handlers.actions.can_group)
     # The group is drawn by an event of its own: the browser works on every output of a poll.
     arrived, learned, reread = gr.State(0.0), gr.State(0.0), gr.State(0.0)
     asked: list[Block] = [controls.model, *order.settings]
@@ -57,7 +57,7 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         *results.blind,
     ]
     queue_parts: list[Block] = [lesson.ask_first, lesson.ordered]
-    watched: list[Block] = [*batch.outputs, *queue_parts, results.reread]
+    watched: list[Block] = [*batch.outputs, *queue_parts, results.reread, results.meant]
     shown: list[Block] = [seen, *controls.progress, lesson.status, *watched, *drawn]
     chosen = [project_id, controls.prompt, *asked]
     listen(arrived.change, handlers.load, chosen, drawn)
@@ -99,6 +99,12 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         handlers.read_again,
         [project_id, results.group, results.against, seen],
         [seen, results.reread],
+    )
+    listen(
+        results.by_meaning.click,
+        handlers.group_by_meaning,
+        [results.group, seen],
+        [seen, results.meant],
     )
     listen(reread.change, handlers.show_difference, [project_id, results.group], [results.cards])
     listen(controls.model.input, handlers.relearn, ordered, [lesson.card, lesson.learn])

@@ -20,6 +20,7 @@ from app.pages.explore_values import (
     group_values,
     learning_words,
     lesson_values,
+    meaning_words,
     ordering_values,
     progress_values,
     rerank,
@@ -146,6 +147,11 @@ class ExploreHandlers:
         task = self.actions.read_again(project_id, group, model)
         return (seen or Watched())._replace(rereading=task), rereading_words(task)
 
+    def group_by_meaning(self, group: Group, seen: Watched | None) -> tuple[object, ...]:
+        """Begin to group the answers by what they say."""
+        task = self.actions.group_by_meaning(group)
+        return (seen or Watched())._replace(grouping=task), meaning_words(task, None, group)
+
     def show_difference(self, project_id: str, group: Group) -> Packed:
         """Draw the cards with what changes under the other model."""
         return heatmap_value(*group, against=self.actions.against(project_id, group))
@@ -200,6 +206,7 @@ class ExploreHandlers:
             *self._batch_news(project_id, before, now, model),
             *self._ordering(project_id, now.ordering),
             rereading_words(now.rereading),
+            meaning_words(now.grouping, self.actions.meanings(group), group),
             _turn(before.rereading, now.rereading),
         )
 
@@ -230,8 +237,13 @@ class ExploreHandlers:
             *self.batch.values(project_id, screen.tasks.batch, wish.model),
             *self._ordering(project_id, screen.tasks.ordering),
             rereading_words(screen.tasks.rereading),
+            self._meant(screen),
             *self._group_and_lesson(project_id, screen, wish),
         )
+
+    def _meant(self, screen: ExploreScreen) -> dict[str, str]:
+        found = self.actions.meanings(screen.group)
+        return meaning_words(screen.tasks.grouping, found, screen.group)
 
     def _ordering(self, project_id: str, task: TaskState) -> tuple[object, ...]:
         return ordering_values(project_id, task, self.actions.queue_order(project_id))

@@ -14,6 +14,7 @@ from app.text import blind as say_blind
 from app.text import branches as say_branches
 from app.text import calibration as say
 from app.text import difference as say_difference
+from app.text import meaning as say_meaning
 from app.text import offline as say_offline
 from app.text import priority as text_priority
 from app.text import prompts as say_prompts
@@ -90,6 +91,8 @@ class Results:
     empty: gr.HTML
     column: gr.Column
     agreed: gr.HTML
+    by_meaning: gr.Button
+    meant: gr.HTML
     difference: gr.Row
     against: gr.Dropdown
     read_again: gr.Button
@@ -223,14 +226,19 @@ def _build_ask_first() -> tuple[gr.Button, gr.HTML]:
     return button, live_text("explore-ordered")
 
 
-def build_results() -> Results:
-    """Lay out the cards and the curve."""
+def build_results(can_group: bool) -> Results:
+    """Lay out the cards and the curve; ``can_group``: answers can be grouped by meaning."""
     group = gr.State(())
     empty = gr.HTML(visible=False, apply_default_css=False)
     withheld, put_in_order, called = _build_withheld()
     with gr.Column(visible=False, elem_id="explore-results") as column:
         tau = gr.HTML(apply_default_css=False, elem_id="explore-tau")
         agreed = gr.HTML(apply_default_css=False)
+        with gr.Row(visible=can_group, elem_classes="gs-actions"):
+            by_meaning = gr.Button(
+                say_meaning.BUTTON, elem_id="explore-by-meaning", scale=0, min_width=320
+            )
+            meant = live_text("explore-meant")
         with gr.Row(
             visible=False, elem_classes="gs-actions", elem_id="explore-difference"
         ) as difference:
@@ -257,7 +265,8 @@ def build_results() -> Results:
         )
     blind = (rank, withheld, put_in_order, called, tau)
     other = (difference, against, read_again, reread)
-    shown = (group, empty, column, agreed, *other, cards, order, paired, trace, save, saved)
+    alike = (agreed, by_meaning, meant)
+    shown = (group, empty, column, *alike, *other, cards, order, paired, trace, save, saved)
     return Results(*shown, *blind)
 
 

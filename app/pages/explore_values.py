@@ -1,5 +1,7 @@
 """What Explore shows, as the values of its components."""
 
+from collections.abc import Sequence
+
 import gradio as gr
 import plotly.graph_objects as go
 
@@ -13,6 +15,7 @@ from app.ordering import Weighing, find_placed
 from app.records import TaskState
 from app.text import calibration as say
 from app.text import difference as say_difference
+from app.text import meaning as say_meaning
 from app.text import priority as text_priority
 from app.views.blind import tau_html
 from app.views.calibration import calibration_card
@@ -98,6 +101,14 @@ def learning_words(task: TaskState) -> dict[str, str]:
 def rereading_words(task: TaskState) -> dict[str, str]:
     """Return how reading with another model stands, as the value of its line."""
     return said(task_line(task, say_difference.READING, say_difference.READ))
+
+
+def meaning_words(
+    task: TaskState, meanings: Sequence[Sequence[str]] | None, group: Group
+) -> dict[str, str]:
+    """Return how grouping by meaning stands, or what it found, as the value of its line."""
+    found = "" if meanings is None else say_meaning.meanings_words(meanings, len(group))
+    return said(task_line(task, say_meaning.GROUPING, found) or found)
 
 
 def ordering_values(

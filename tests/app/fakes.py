@@ -18,6 +18,7 @@ from app.desks.batch import BatchState
 from app.desks.calibration import CONFIG, fitted, gather
 from app.desks.disputes import Said
 from app.desks.imports import look
+from app.desks.meanings import Meanings
 from app.desks.priority import QueueOrder
 from app.desks.rereading import Reading
 from app.records import (
@@ -227,6 +228,8 @@ class FakeStudio(Studio):
     learning: TaskState = field(default_factory=lambda: TaskState("idle"))
     learned_for: list[str | None] = field(default_factory=list)
     readings: dict[tuple[str, ...], Reading] = field(default_factory=dict)
+    has_sentence_model: bool = False
+    meant: dict[tuple[str, ...], Meanings] = field(default_factory=dict)
     is_stale: bool = False
     imported: tuple[Path, dict[str, str]] | None = None
     importing: ImportState = field(default_factory=lambda: ImportState("idle"))
@@ -535,6 +538,18 @@ class FakeStudio(Studio):
 
     def reading(self, group: Sequence[Candidate]) -> Reading | None:
         return self.readings.get(_ids(group))
+
+    def start_grouping(self, group: Sequence[Candidate]) -> TaskState:
+        texts = {one.answer for one in group}
+        found = [tuple(i for i, one in enumerate(group) if one.answer == text) for text in texts]
+        self.meant[_ids(group)] = tuple(sorted(found, key=lambda places: (-len(places), places)))
+        return TaskState("running")
+
+    def grouping_state(self, group: Sequence[Candidate]) -> TaskState:
+        return TaskState("done" if self.meanings(group) else "idle")
+
+    def meanings(self, group: Sequence[Candidate]) -> Meanings | None:
+        return self.meant.get(_ids(group))
 
     def start_calibration(self, project_id: str, adapter: str | None) -> TaskState:
         self.learned_for.append(adapter)

@@ -17,6 +17,7 @@ from app.pages.explore_values import group_values, order_words, rerank, trace_of
 from app.records import TaskState
 from app.text import calibration as say
 from app.text import difference as say_difference
+from app.text import meaning as say_meaning
 from app.text import priority as text_priority
 from app.text import prompts as say_prompts
 from gem_backend.config import SamplingConfig, ScoringConfig
@@ -179,6 +180,33 @@ def test_the_same_answers_are_read_by_another_model(handlers, studio):
         and one.get("packed") == json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
         for one in again
     )
+
+
+def test_answers_are_grouped_by_what_they_say(handlers, studio):
+    sampled = tuple(make_candidate(text, 1, f"a{n}") for n, text in enumerate((GOOD, POOR, GOOD)))
+    for can_group, group, words in ((True, (), say_meaning.NO_GROUP), (False, sampled, "--sent")):
+        studio.has_sentence_model = can_group
+        with pytest.raises(ConfigError, match=re.escape(words)):
+            handlers.group_by_meaning(group, None)
+    studio.has_sentence_model = True
+    seen, line = handlers.group_by_meaning(sampled, None)
+    assert (seen.grouping.state, line["text"]) == ("running", say_meaning.GROUPING)
+    now, *values = handlers.poll("demo", "p0", seen, sampled, "")
+    assert now.grouping.state == "done"
+    good, poor = sampled[0].answer, sampled[1].answer
+    words = f"2 of 3 answers mean the same: “{good}”. The others: “{poor}” (1). "
+    assert {"text": words + say_meaning.CAUTION} in values
+    studio.groups["p0"] = list(sampled)
+    assert {"text": words + say_meaning.CAUTION} in handlers.refresh(
+        "demo", "p0", None, 1.0, 0.1, "paper"
+    )
+
+
+def test_groups_by_meaning_in_words():
+    words = say_meaning.meanings_words
+    assert words([], 2) == "None of 2 gave a final answer."
+    assert words([["a"], ["b"]], 3).startswith("No two of 3 answers mean the same.")
+    assert words([["a", "A", "a"]], 3).startswith("3 of 3 answers mean the same: “a”, “A”. A sent")
 
 
 def test_there_is_a_difference_to_ask_for_where_there_is_another_model(
@@ -360,7 +388,7 @@ def test_asking_first_shows_progress_and_then_what_was_ordered(handlers, studio)
     for _ in range(6):
         polled = handlers.poll("demo", "p0", seen, (), "run-1")
         if polled != gr.skip():
-            seen, *_, button, line, _, _ = polled
+            seen, *_, button, line, _, _, _ = polled
             lines.append((button.interactive, line["text"]))
     assert lines == [
         (False, f"{text_priority.READING} 6 of 12"),
