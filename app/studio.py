@@ -273,11 +273,7 @@ class Studio:
         Returns:
             Whether it was stored: not where the rater has judged the case meanwhile.
         """
-        with self._db.transaction():
-            is_news = not self.is_judged(case)
-            if is_news:
-                pairs.save_label(self._db, case, self._rater, judgement)
-            return is_news
+        return pairs.save_new_label(self._db, case, self._rater, judgement)
 
     def is_judged(self, case: Case) -> bool:
         """Whether a label of the rater's on a case holds; a repeat asks for a second one."""

@@ -172,15 +172,35 @@ def save_label(db: Database, case: Case, rater: str, judgement: Judgement) -> No
             answer is one of the two.
         NotFoundError: the case is no longer there.
     """
+    with db.transaction():
+        _append_label(db, case, rater, judgement, held_label(db, case.comparison.pair_id, rater))
+
+
+def save_new_label(db: Database, case: Case, rater: str, judgement: Judgement) -> bool:
+    """Do the same unless the rater has judged the case meanwhile, see ``is_judged``.
+
+    Returns:
+        Whether it was stored.
+    """
+    with db.transaction():
+        before = held_label(db, case.comparison.pair_id, rater)
+        is_news = before in (None, case.repeats)
+        if is_news:
+            _append_label(db, case, rater, judgement, before)
+        return is_news
+
+
+def _append_label(
+    db: Database, case: Case, rater: str, judgement: Judgement, before: int | None
+) -> None:
+    """Append a label, and what follows from it; ``before`` is the number of the one that holds."""
     if judgement.strength not in (1, 2, 3):
         raise EntryError("Say how much better the answer is: slightly, clearly or very much.")
-    with db.transaction():
-        before = _label_of(db, case, rater)
-        if before is not None:
-            withdraw_parts(db, before, rater)
-        event_id = append_event(db, case, rater, "label", judgement)
-        if judgement.verdict == "both_bad" and judgement.written.strip():
-            _prefer_written(db, case, rater, judgement.written, event_id)
+    if before is not None:
+        withdraw_parts(db, _event_id(db, before), rater)
+    event_id = append_event(db, case, rater, "label", judgement)
+    if judgement.verdict == "both_bad" and judgement.written.strip():
+        _prefer_written(db, case, rater, judgement.written, event_id)
 
 
 def _prefer_written(db: Database, case: Case, rater: str, written: str, event_id: str) -> None:
@@ -219,11 +239,9 @@ def training_pairs(db: Database, project_id: str) -> list[PreferencePair]:
     return db.records(PreferencePair, _TRAINING_PAIRS, [project_id])
 
 
-def _label_of(db: Database, case: Case, rater: str) -> str | None:
-    """Return the event of a rater's label on a case that holds, imported or not."""
-    seq = held_label(db, case.comparison.pair_id, rater)
-    rows = db.query("SELECT event_id FROM label_events WHERE seq = ?", [seq]) if seq else []
-    return str(rows[0][0]) if rows else None
+def _event_id(db: Database, seq: int) -> str:
+    [(event_id,)] = db.query("SELECT event_id FROM label_events WHERE seq = ?", [seq])
+    return str(event_id)
 
 
 def withdraw_parts(db: Database, event_id: str, rater: str) -> None:

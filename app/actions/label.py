@@ -65,8 +65,7 @@ class LabelActions:
             return self.screen(project_id, case, text.CASE_CHANGED)
         if draft.verdict is None:
             return self.screen(project_id, case, text.CHOOSE_FIRST)
-        is_judged = self._studio.is_judged(case)
-        if self.lacks_reason(project_id, draft) and not is_judged:
+        if self.lacks_reason(project_id, draft) and not self._studio.is_judged(case):
             return self.screen(project_id, case, text.REASON_FIRST)
         judgement = _judgement(draft.verdict, draft, choice.get("elapsed_s"))
         is_stored = self._studio.save_label(case, judgement)
