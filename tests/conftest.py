@@ -21,6 +21,8 @@ _LIBRARY_SETTINGS = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "GRADIO_ANALYTICS_ENABLED": "False",
     "TOKENIZERS_PARALLELISM": "false",
+    # Two tests run at a time, each with its engine or run: more threads only wait for each other.
+    "OMP_NUM_THREADS": "1",
 }
 os.environ.update(_LIBRARY_SETTINGS)
 

@@ -58,6 +58,12 @@ def carry(folder, pairs=None, **changes):
     return run
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run with everything, which the ablations are held against."""
+    return carry(tmp_path_factory.mktemp("runs") / "whole")
+
+
 def events(run, kind):
     return [event.data for event in run.events() if event.kind == kind]
 
@@ -156,8 +162,8 @@ def test_whatever_one_pass_cannot_do_is_not_asked_of_it(changes):
     ids=["no terminal", "no branching", "filter and dpo", "none"],
 )
 @pytest.mark.slow
-def test_the_ablations_run_and_differ_from_the_whole(changes, tmp_path):
-    whole, part = carry(tmp_path / "whole"), carry(tmp_path / "part", **changes)
+def test_the_ablations_run_and_differ_from_the_whole(whole, changes, tmp_path):
+    part = carry(tmp_path / "part", **changes)
     assert part.status().state == "done"
     losses = [[step["loss"] for step in events(run, "sega_step")] for run in (whole, part)]
     assert losses[0] != losses[1]

@@ -31,6 +31,7 @@ PAPER = RunConfig(
     sft=SftConfig(epochs=2, learning_rate=3e-3, batch_size=4),
     sega=SegaConfig(rounds=2, prompts_per_round=5, prompts_per_step=3, learning_rate=1e-3),
     max_length=256,
+    evaluation_prompts=8,
 )
 
 
@@ -39,6 +40,7 @@ def calibrated(**sega):
     config = preset_config("quick", "demo", 3)
     updates = {
         "device": "cpu",
+        "evaluation_prompts": 8,
         "sampling": config.sampling.model_copy(update={"num_candidates": 3, "max_new_tokens": 48}),
         "sft": config.sft.model_copy(update={"epochs": 2, "batch_size": 4}),
         "sega": config.sega.model_copy(
@@ -64,19 +66,29 @@ def make_run(folder, config):
     return RunDir.create(folder, spec)
 
 
-def carry(run, processes):
-    """Carry a run in so many processes; return what they printed."""
-    worker = ["-m", "gem_backend.worker", str(run.path)]
+CARRY = """
+import sys
+from gem_backend.worker import main
+
+if __name__ == "__main__":
+    for run_dir in sys.argv[1:]:
+        main([run_dir])
+"""
+
+
+def carry(script, runs, processes):
+    """Carry runs, one after the other, in so many processes; return what they printed."""
+    script.write_text(CARRY, "utf-8")
+    command = [str(script), *(str(run.path) for run in runs)]
     if processes > 1:
         launcher = ["-m", "torch.distributed.run", "--standalone"]
-        worker = [*launcher, f"--nproc-per-node={processes}", *worker]
+        command = [*launcher, f"--nproc-per-node={processes}", *command]
     ended = subprocess.run(
-        [sys.executable, *worker],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        [sys.executable, *command],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=280,
     )
     return ended.stdout + ended.stderr
 
@@ -107,26 +119,41 @@ def assert_close(one, other):
         assert one == other
 
 
+CONFIGS = {
+    "paper": PAPER,
+    "calibrated": calibrated(),
+    "contrasts": calibrated(anchor="dpo", update="dpo", group_labels=True),
+}
+
+
+@pytest.fixture(scope="module")
+def carried(tmp_path_factory):
+    """A run of each configuration in one process and in two, and what those printed.
+
+    They are carried one after the other: to begin takes a process longer than such a run.
+    """
+    folder, done = tmp_path_factory.mktemp("ranks"), []
+    for processes in (1, 2):
+        runs = {
+            name: make_run(folder / f"{name}-{processes}", config)
+            for name, config in CONFIGS.items()
+        }
+        done.append((runs, carry(folder / "carry.py", runs.values(), processes)))
+    return done
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "config",
-    [
-        pytest.param(PAPER, id="paper"),
-        pytest.param(calibrated(), id="calibrated"),
-        pytest.param(calibrated(anchor="dpo", update="dpo", group_labels=True), id="contrasts"),
-    ],
-)
-def test_two_processes_do_what_one_does(tmp_path, config):
-    alone, together = (make_run(tmp_path / name, config) for name in ("alone", "together"))
-    said = [carry(run, processes) for run, processes in ((alone, 1), (together, 2))]
+@pytest.mark.parametrize("name", CONFIGS)
+def test_two_processes_do_what_one_does(carried, name):
+    (alone, together), said = ([runs[name] for runs, _ in carried], [words for _, words in carried])
     assert alone.status().state == together.status().state == "done", said
     kinds = ("started", "sft_step", "sega_step", "calibration", "evaluation")
     assert len(figures(alone, "sega_step")) > 1
     assert_close(figures(alone, *kinds), figures(together, *kinds))
     weights, others = (load_file(run.adapter_dir / "adapter_model.safetensors")
                        for run in (alone, together))  # fmt: skip
-    for name, weight in weights.items():
-        np.testing.assert_allclose(weight, others[name], atol=1e-5)
+    for weight in weights:
+        np.testing.assert_allclose(weights[weight], others[weight], atol=1e-5)
     sampled, theirs = (read_candidates(run.path / "candidates-round-2.parquet")
                        for run in (alone, together))  # fmt: skip
     assert [one.text for one in sampled] == [one.text for one in theirs]
@@ -135,6 +162,6 @@ def test_two_processes_do_what_one_does(tmp_path, config):
 @pytest.mark.slow
 def test_a_rival_in_two_processes_is_refused_in_one_sentence(tmp_path):
     run = make_run(tmp_path / "rival", PAPER.model_copy(update={"method": "sft"}))
-    carry(run, 2)
+    carry(tmp_path / "carry.py", [run], 2)
     assert run.status().state == "failed"
     assert "several processes" in run.status().message
