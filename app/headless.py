@@ -16,7 +16,7 @@ from gem_backend.errors import NO_SPACE, DataError, NoSpaceError, TrainingError
 from gem_backend.model_folder import find_model
 from gem_backend.run_dir import RunDir, RunSpec
 from gem_backend.training_data import split_training_data
-from gem_backend.types import Estimate, Preset, RunResult
+from gem_backend.types import Estimate, Preset, RunResult, TokenEngine
 from storage import exchange, export, projects, runs
 from storage.database import Database
 from storage.errors import ExportError, ImportFileError, NotFoundError
@@ -28,7 +28,7 @@ POLL_S = 0.2
 COMMAND_LINE = "command line"  # who brought a file: whoever sat there had no login
 
 
-def demo(data_dir: Path, seed: int, on_progress: Say) -> Json:
+def demo(data_dir: Path, seed: int, on_progress: Say, engine: TokenEngine = "transformers") -> Json:
     """Carry the whole loop on the embedded model: import, sample, score, rank, align, evaluate.
 
     Raises:
@@ -38,7 +38,7 @@ def demo(data_dir: Path, seed: int, on_progress: Say) -> Json:
     started = time.monotonic()
     with open_database(data_dir / DATABASE_FILE) as db:
         project = ensure_demo_project(db)
-        config = preset_config("quick", "demo", seed)
+        config = preset_config("quick", "demo", seed).model_copy(update={"engine": engine})
         spec = new_run_spec(config, project, *snapshot(db, project.project_id))
         run = RunDir.create(data_dir / "runs" / spec.run_id, spec)
         runs.register_run(db, spec, run.path)
@@ -75,12 +75,17 @@ def align(file: Path, config: RunConfig, out: Path, *, resume: bool, on_progress
 
 
 def run_config(
-    preset: Preset, model: str, seed: int, device: Device, trust_remote_code: bool
+    preset: Preset,
+    model: str,
+    seed: int,
+    device: Device,
+    trust_remote_code: bool,
+    engine: TokenEngine = "transformers",
 ) -> RunConfig:
     """Return a preset's settings for a model, which a local folder names by its full path."""
     source = find_model(model)
     name = str(source.resolve()) if model != "demo" and isinstance(source, Path) else model
-    where = {"device": device, "trust_remote_code": trust_remote_code}
+    where = {"device": device, "trust_remote_code": trust_remote_code, "engine": engine}
     return preset_config(preset, name, seed).model_copy(update=where)
 
 

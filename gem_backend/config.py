@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gem_backend.errors import ConfigError
-from gem_backend.types import Feature, Method, Preset, Ranking
+from gem_backend.types import Feature, Method, Preset, Ranking, TokenEngine
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -160,6 +160,7 @@ class RunConfig(Settings):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     trust_remote_code: bool = False
+    engine: TokenEngine = "transformers"  # ours: what draws answers
     prompt: PromptConfig = PromptConfig()
     sampling: SamplingConfig = SamplingConfig()
     scoring: ScoringConfig = ScoringConfig()

@@ -23,7 +23,7 @@ from gem_backend.engine import (
 from gem_backend.errors import DataError, ModelLoadError
 from gem_backend.meaning import SentenceModel
 from gem_backend.policy import Policy, add_adapter, load_policy
-from gem_backend.sampling import TransformersSampler, reread, score_completion
+from gem_backend.sampling import PolicySampler, reread, score_completion
 from gem_backend.types import Candidate
 
 
@@ -81,7 +81,7 @@ class EngineModel:
         """Sample and score a group for each prompt, under the adapter that was asked for."""
         watch = _Watch(on_progress, len(request.prompts) * request.sampling.num_candidates)
         with self._under(request.adapter_dir) as policy:
-            sampler = TransformersSampler(policy, request.prompt_config, on_tokens=watch.tokens)
+            sampler = PolicySampler(policy, request.prompt_config, on_tokens=watch.tokens)
             return sampler.sample(list(request.prompts), request.sampling, watch.done)
 
     def branch(self, request: BranchRequest, on_progress: OnProgress) -> list[Candidate]:

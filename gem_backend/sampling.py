@@ -9,7 +9,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gem_backend.candidate_writer import TOP_K, VERSIONS, CandidateWriter
 from gem_backend.config import PromptConfig, SamplingConfig
@@ -84,14 +84,42 @@ class Sampler(Protocol):
         ...
 
 
-class TransformersSampler:
-    """Samples with the policy in this process.
+class DrawTokens(Protocol):
+    """Continues rows of token ids with the policy as it stands: here, or through an engine."""
+
+    def __call__(
+        self,
+        policy: Policy,
+        rows: Sequence[Row],
+        config: SamplingConfig | None,
+        max_batch_tokens: int,
+        on_progress: OnProgress | None = None,
+        on_tokens: OnTokens | None = None,
+    ) -> list[Sampled]:
+        """Do what ``generation.generate`` does."""
+        ...
+
+
+class TokenSource(NamedTuple):
+    """What draws tokens, and what candidates say of it: its name and its version."""
+
+    draw_tokens: DrawTokens = generate
+    engine: str = "transformers"
+    version: str = ""
+
+
+HERE = TokenSource()
+
+
+class PolicySampler:
+    """Samples the policy; the statistics are always those of the policy in this process.
 
     Args:
         policy: the model as it stands at each call, adapter included.
         prompt_config: how prompts are put to the model, and the answer marker.
         max_batch_tokens: bounds one batch: rows times (longest prompt + room for the answer).
         on_tokens: told how many tokens each candidate of a call has, while they are drawn.
+        source: what draws the tokens.
     """
 
     def __init__(
@@ -100,8 +128,10 @@ class TransformersSampler:
         prompt_config: PromptConfig | None = None,
         max_batch_tokens: int = DEFAULT_BATCH_TOKENS,
         on_tokens: OnTokens | None = None,
+        source: TokenSource = HERE,
     ) -> None:
         """Keep what every call needs; nothing is computed yet."""
+        self._source = source
         self._on_tokens = on_tokens
         self._policy = policy
         self._prompt_config = prompt_config or PromptConfig()
@@ -168,10 +198,13 @@ class TransformersSampler:
     ) -> Draws:
         rows = self._rows(prompts, config)
         settings = None if is_greedy else config
-        sampled = generate(
+        sampled = self._source.draw_tokens(
             self._policy, rows, settings, self._max_batch_tokens, on_progress, self._on_tokens
         )
         provenance = drawn_by(self._policy, config)
+        if self._source.version:
+            versions = f"{provenance.versions}, {self._source.version}"
+            provenance = replace(provenance, engine=self._source.engine, versions=versions)
         if is_greedy:
             provenance = replace(provenance, temperature=0.0)
         writer = CandidateWriter(

@@ -11,6 +11,7 @@ base model is the policy with its adapter switched off. Data order and sampling 
 and the position, so a resumed run repeats what an unbroken one would have done.
 """
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -85,12 +86,12 @@ def run_training(run: RunDir, reporter: Reporter, *, resume: bool) -> tuple[RunS
     latest = latest_checkpoint(run.checkpoints_dir) if resume else None
     progress = read_progress(latest) if latest else Progress()
     try:
-        trainer = set_up(run, reporter, progress, started)
-        if trainer.is_first:
-            prune(run.checkpoints_dir, keep=progress.names if latest else set())
-        baseline = _measure_base(trainer)
-        progress = align(trainer, progress)
-        result = _finish(trainer, progress, baseline)
+        with contextlib.closing(set_up(run, reporter, progress, started)) as trainer:
+            if trainer.is_first:
+                prune(run.checkpoints_dir, keep=progress.names if latest else set())
+            baseline = _measure_base(trainer)
+            progress = align(trainer, progress)
+            result = _finish(trainer, progress, baseline)
     except StopRequestedError:
         kept = latest_checkpoint(run.checkpoints_dir)
         message = stop_message(read_progress(kept) if kept else None)

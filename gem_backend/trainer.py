@@ -19,18 +19,21 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch.nn import Parameter
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+from gem_backend.canary import check_canary
 from gem_backend.checkpoint import Progress
 from gem_backend.config import LoraSettings, RunConfig, SamplingConfig
 from gem_backend.errors import TrainingError
 from gem_backend.forward import context_length
 from gem_backend.generation import OnProgress
+from gem_backend.model_folder import find_model
 from gem_backend.policy import Policy, load_policy, resolve_device
 from gem_backend.prompting import completion_ids, encode_prompt
 from gem_backend.reporter import Reporter
 from gem_backend.run_dir import RunDir, write_whole
-from gem_backend.sampling import Draws, Sampler, TransformersSampler
+from gem_backend.sampling import HERE, Draws, PolicySampler, Sampler, TokenSource
 from gem_backend.training_data import TrainingData, leave_out_too_long, split_training_data
 from gem_backend.types import Candidate
+from gem_backend.vllm_engine import VllmEngine, VllmSettings
 
 T = TypeVar("T")
 TOO_LONG = (
@@ -38,7 +41,11 @@ TOO_LONG = (
     "{held_out} of the held-out pairs, {prompts} of the prompts."
 )
 
-ONE_PROCESS = "Only the method itself trains in several processes; start this run without torchrun."
+ONE_PROCESS = (
+    "Only the method itself trains in several processes, and without vLLM; start this run without "
+    "torchrun."
+)
+CANARY_PROMPTS = 4
 
 
 class StopRequestedError(Exception):
@@ -60,6 +67,12 @@ class Trainer:
     policy: Policy
     sampler: Sampler
     since: float
+    engine: VllmEngine | None = None
+
+    def close(self) -> None:
+        """End the engine that samples, if there is one."""
+        if self.engine is not None:
+            self.engine.close()
 
     @property
     def model(self) -> PeftModel:
@@ -204,7 +217,9 @@ def set_up(
     config, data = spec.config, data or split_training_data(spec.pairs, spec.pool)
     _refuse(data)
     accelerator = Accelerator(cpu=resolve_device(config.device).type == "cpu")
-    if config.method != "gem" and accelerator.num_processes > 1:
+    if accelerator.num_processes > 1 and (
+        config.method != "gem" or config.engine != "transformers"
+    ):
         raise TrainingError(ONE_PROCESS)
     reporter.say("Loading the model", total_steps=_total_steps(config, data))
     policy = load_policy(
@@ -217,15 +232,27 @@ def set_up(
     data = leave_out_too_long(data, count, config.max_length, context_length(policy.model))
     _refuse(data)
     policy = with_adapter(policy, config.lora, config.seed)
-    sampler = StoppableSampler(TransformersSampler(policy, config.prompt), reporter)
+    engine = start_engine(run, config, policy) if config.engine == "vllm" else None
+    source = TokenSource(engine.generate, config.engine, engine.version) if engine else HERE
+    sampler = StoppableSampler(PolicySampler(policy, config.prompt, source=source), reporter)
     since = started - progress.worked_s
-    trainer = Trainer(run, reporter, config, data, accelerator, policy, sampler, since)
-    total_steps = _total_steps(config, data, count)
+    trainer = Trainer(run, reporter, config, data, accelerator, policy, sampler, since, engine)
+    _announce(trainer, progress, _total_steps(config, data, count), spec.versions)
+    if engine is not None:
+        _ask_canary(trainer, engine)
+    return trainer
+
+
+def _announce(
+    trainer: Trainer, progress: Progress, total_steps: int, versions: dict[str, str]
+) -> None:
+    """Say what the run is made of, or from where it goes on."""
+    reporter, data = trainer.reporter, trainer.data
     reporter.say("Loading the model", total_steps=total_steps)
     if progress.step or progress.best_round >= 0:
         at = {"from_round": progress.round, "from_epoch": progress.epoch}
         reporter.event("resumed", progress.step, **at)
-        return trainer
+        return
     reporter.event(
         "started",
         0,
@@ -233,13 +260,42 @@ def set_up(
         num_held_out=len(data.validation) + len(data.test),
         num_pool=len(data.prompts),
         left_out_too_long=data.too_long.total,
-        device=str(policy.device),
+        device=str(trainer.policy.device),
         total_steps=total_steps,
-        versions=spec.versions,
+        versions=versions,
     )
     if data.too_long.total:
         reporter.event("warning", 0, message=TOO_LONG.format(**asdict(data.too_long)))
-    return trainer
+
+
+def start_engine(run: RunDir, config: RunConfig, policy: Policy) -> VllmEngine:
+    """Start vLLM for a run's policy, in a child that ends with this process.
+
+    Raises:
+        EngineError: vLLM is not installed, or cannot load the model.
+    """
+    longest = config.max_length + config.sampling.max_new_tokens
+    settings = VllmSettings(
+        model=str(find_model(config.model)),
+        device=policy.device.type,
+        dtype=str(policy.model.dtype).removeprefix("torch."),
+        max_model_len=min(longest, context_length(policy.model) or longest),
+        lora_rank=config.lora.rank,
+        trust_remote_code=config.trust_remote_code,
+    )
+    return VllmEngine(settings, run.path / "engine")
+
+
+def _ask_canary(trainer: Trainer, engine: VllmEngine) -> None:
+    policy, prompt = trainer.policy, trainer.config.prompt
+    asked = [item.prompt for item in trainer.data.prompts[:CANARY_PROMPTS]]
+    ids = [encode_prompt(policy.tokenizer, words, prompt) for words in asked]
+    try:
+        figures = check_canary(policy, engine, ids)
+    except BaseException:
+        engine.close()
+        raise
+    trainer.reporter.event("canary", trainer.reporter.status.step, **asdict(figures))
 
 
 def with_adapter(policy: Policy, settings: LoraSettings, seed: int) -> Policy:

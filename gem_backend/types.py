@@ -31,6 +31,7 @@ Feature = Literal[
     "answer_agreement",
     "expert_likeness",
 ]
+TokenEngine = Literal["transformers", "vllm"]
 EventKind = Literal[
     "started",
     "resumed",
@@ -42,6 +43,7 @@ EventKind = Literal[
     "checkpoint",
     "calibration",
     "baseline_step",
+    "canary",
     "warning",
     "ended",
 ]

@@ -10,13 +10,14 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 from app.cli import bench as cli_bench
 from app.cli import raters as cli_raters
 from app.cli import types as cli_types
 from app.cli.telling import BAD_INPUT, forget_unwritten, report, say, write_any_character
 from app.cli.words import findings_in_words, in_words
+from gem_backend.types import TokenEngine
 
 INTERRUPTED = 130
 PRESETS = ("quick", "standard", "paper")
@@ -78,7 +79,7 @@ def _studio(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> Result:
     from app.headless import demo
 
-    return demo(options.data_dir, options.seed, say)
+    return demo(options.data_dir, options.seed, say, options.engine)
 
 
 def _score(options: argparse.Namespace) -> Result:
@@ -103,7 +104,12 @@ def _align(options: argparse.Namespace) -> Result:
     from app.headless import align, run_config
 
     config = run_config(
-        options.preset, options.model, options.seed, options.device, options.trust_remote_code
+        options.preset,
+        options.model,
+        options.seed,
+        options.device,
+        options.trust_remote_code,
+        options.engine,
     )
     return align(options.file, config, options.out, resume=options.resume, on_progress=say)
 
@@ -194,6 +200,15 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine",
+        choices=get_args(TokenEngine),
+        default="transformers",
+        help="what draws the answers of a run; vllm has to be installed",
+    )
+
+
 def _add_studio(commands: "_Commands[_Parser]") -> None:
     parser = _add_command(commands, "studio", _studio, "the studio, in your browser (the default)")
     _add_model(parser)
@@ -212,11 +227,13 @@ def _add_studio(commands: "_Commands[_Parser]") -> None:
 def _add_runs(commands: "_Commands[_Parser]") -> None:
     demo = _add_command(commands, "demo", _demo, "the whole loop on the built-in model")
     demo.add_argument("--seed", type=cli_types.seed, default=0, help="same seed, same result")
+    _add_engine(demo)
     align = _add_command(commands, "align", _align, "one alignment run on a file of pairs")
     align.add_argument(
         "file", type=cli_types.existing_file, help="JSONL or CSV: prompt, chosen, rejected"
     )
     _add_model(align)
+    _add_engine(align)
     align.add_argument("--preset", choices=PRESETS, default="quick", help="how long and thorough")
     align.add_argument(
         "--out", type=cli_types.path, required=True, metavar="DIR", help="the run's folder"

@@ -267,6 +267,15 @@ def story_started(num_pairs: int, num_held_out: int, num_pool: int, device: str)
     )
 
 
+def story_canary(gap_nats: float, change_nats: float, num_tokens: int) -> str:
+    """Return what was found of the engine that samples, before a run that has one."""
+    return (
+        "vLLM draws the answers. It sees the adapter that is trained: the log-probabilities of "
+        f"{num_tokens} tokens differ from ours by {gap_nats:.3f} nats in the mean, under an "
+        f"adapter that changes them by {change_nats:.2f}."
+    )
+
+
 def story_resumed(number: int) -> str:
     """Return that a run went on after a stop."""
     return f"Resumed from round {number}." if number else "Resumed from the last saved point."

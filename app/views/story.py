@@ -57,6 +57,9 @@ def _sentence(event: RunEvent, is_rival: bool) -> str:
     if kind == "calibration":
         found = run_facts.calibration([event])
         return words.story_calibrated(found.num_comparisons) if found else ""
+    if kind == "canary":
+        gap, change = (run_facts.number(event, key) for key in ("gap", "change"))
+        return say.story_canary(gap or 0.0, change or 0.0, run_facts.whole(event, "n"))
     if kind == "evaluation":
         return _checked_sentence(run_facts.checks([event]), is_rival)
     if kind == "warning":

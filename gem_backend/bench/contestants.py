@@ -14,7 +14,7 @@ from gem_backend.forward import TokenSequence, as_tensor, base_model, inference_
 from gem_backend.one_pass import one_pass_backward
 from gem_backend.policy import Policy
 from gem_backend.prompting import render_prompt
-from gem_backend.sampling import Draws, TransformersSampler
+from gem_backend.sampling import Draws, PolicySampler
 from gem_backend.scoring import gem_score
 from gem_backend.shared_prompts import plan_sequences
 
@@ -108,7 +108,7 @@ def _fused_pass(policy: Policy, sequences: Sequence[TokenSequence]) -> None:
 
 def draw(contest: Contest) -> Draws:
     """Sample ids for every prompt."""
-    return TransformersSampler(contest.policy).draw(contest.prompts, contest.config)
+    return PolicySampler(contest.policy).draw(contest.prompts, contest.config)
 
 
 def score_alone(contest: Contest, draws: Draws) -> list[float]:

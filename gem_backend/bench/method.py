@@ -12,7 +12,6 @@ import multiprocessing
 import os
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -38,6 +37,7 @@ from gem_backend.checkpoint import (
     load_adapter_weights,
     read_progress,
 )
+from gem_backend.child import end_with_parent
 from gem_backend.config import RunConfig
 from gem_backend.demo.judge import count_faults
 from gem_backend.evaluate import evaluate
@@ -45,7 +45,7 @@ from gem_backend.fusion import fuse
 from gem_backend.policy import load_policy
 from gem_backend.reporter import Reporter
 from gem_backend.run_dir import PoolPrompt, RunDir, RunSpec, write_whole
-from gem_backend.sampling import TransformersSampler
+from gem_backend.sampling import PolicySampler
 from gem_backend.train import align, warm_start
 from gem_backend.trainer import Trainer, set_up
 from gem_backend.training_data import TrainingData
@@ -177,13 +177,7 @@ def begin_work() -> None:
     import torch  # noqa: PLC0415 - only a process of the pool computes
 
     torch.set_num_threads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)
+    end_with_parent()
 
 
 def draw_measured(folder: Path, question: Question) -> None:
@@ -206,7 +200,7 @@ def _labels_file(folder: Path, question: Question, seed: int) -> Path:
 
 
 def _drawer(question: Question) -> Drawer:
-    return Drawer(question.source, TransformersSampler(load_policy(question.model)))
+    return Drawer(question.source, PolicySampler(load_policy(question.model)))
 
 
 def world_of(folder: Path, question: Question, seed: int) -> World:

@@ -272,6 +272,13 @@ def test_story_tells_that_the_weights_were_learned():
     assert "Learned the weights of its ranking from 32 comparisons." in sentences
 
 
+def test_story_tells_that_the_engine_sees_the_adapter():
+    canary = RunEvent(2, 0.0, "canary", 0, {"gap": 0.0004, "change": 2.404, "n": 96})
+    (sentence,) = story.story_sentences([canary])
+    assert "96 tokens differ from ours by 0.000 nats" in sentence
+    assert sentence.endswith("under an adapter that changes them by 2.40.")
+
+
 def test_story_of_a_resumed_run_says_so():
     resumed = RunEvent(1, 0.0, "resumed", 0, {"from_round": 2})
     assert story.story_sentences([resumed]) == ["Resumed from round 2."]

@@ -30,7 +30,7 @@ from gem_backend.errors import ConfigError, TrainingError
 from gem_backend.evaluate import evaluate
 from gem_backend.forward import TokenSequence, base_model
 from gem_backend.prompting import completion_ids, encode_prompt
-from gem_backend.sampling import TransformersSampler
+from gem_backend.sampling import PolicySampler
 from gem_backend.trainer import StopRequestedError, with_adapter
 from gem_backend.trl_session import on_one_device
 from gem_backend.types import PreferencePair
@@ -342,7 +342,7 @@ def test_only_the_adapters_weights_change_and_nothing_is_left_behind(
 @pytest.mark.parametrize("method", ONE_AND_SLOW_OTHERS)
 def test_sampling_measuring_and_our_own_steps_work_as_before(adapted_policy, method):
     config = settings(method)
-    sampler = TransformersSampler(adapted_policy)
+    sampler = PolicySampler(adapted_policy)
     accelerator = Accelerator(cpu=True)
 
     def use():
@@ -368,7 +368,7 @@ def test_measuring_between_steps_sees_the_policy_and_disturbs_nothing(adapted_po
     config, seen = settings(method), []
     quiet = copy.deepcopy(adapted_policy)
     train(quiet, config, 200)
-    sampler = TransformersSampler(adapted_policy)
+    sampler = PolicySampler(adapted_policy)
 
     def look(number):
         modes = {module.training for module in adapted_policy.model.modules()}
@@ -394,7 +394,7 @@ def test_a_stop_comes_out_and_leaves_the_policy_whole(adapted_policy, method):
     with pytest.raises(StopRequestedError):
         train(adapted_policy, settings(method), 10**4, stop_if_asked=stop)
     assert_given_back(adapted_policy, before)
-    assert TransformersSampler(adapted_policy).greedy(PROMPTS, 3)
+    assert PolicySampler(adapted_policy).greedy(PROMPTS, 3)
 
 
 def test_an_adapter_that_was_frozen_is_trained_and_frozen_again(adapted_policy):

@@ -8,7 +8,7 @@ from gem_backend.config import PromptConfig, SamplingConfig
 from gem_backend.engine import BranchRequest
 from gem_backend.errors import DataError
 from gem_backend.prompting import encode_prompt
-from gem_backend.sampling import TransformersSampler, reread
+from gem_backend.sampling import PolicySampler, reread
 from gem_backend.types import Branch
 
 PROMPT = "Age 70?"
@@ -17,7 +17,7 @@ SETTINGS = SamplingConfig(num_candidates=4, max_new_tokens=12, seed=5)
 
 @pytest.fixture
 def parent(tiny_policy):
-    return TransformersSampler(tiny_policy).sample([PROMPT], SETTINGS)[0][0]
+    return PolicySampler(tiny_policy).sample([PROMPT], SETTINGS)[0][0]
 
 
 def asked(parent, token, **changes):
@@ -83,7 +83,7 @@ def test_from_the_first_token_it_is_an_answer_like_any(tiny_policy, parent):
 def test_an_alternative_that_ends_the_answer_gives_one_short_candidate(demo_policy):
     """At the last token of a finished answer the end is among the likely ones."""
     settings = SamplingConfig(num_candidates=3, max_new_tokens=128, seed=1)
-    group = TransformersSampler(demo_policy).sample(["Age 70, has diabetes."], settings)[0]
+    group = PolicySampler(demo_policy).sample(["Age 70, has diabetes."], settings)[0]
     parent = next(one for one in group if one.is_finished)
     last = len(parent.token_ids) - 1
     (short,) = branch(demo_policy, asked(parent, last, alternative=0))

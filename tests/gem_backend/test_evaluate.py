@@ -7,7 +7,7 @@ from gem_backend.config import PromptConfig, RunConfig, SamplingConfig
 from gem_backend.evaluate import evaluate, pair_outcomes, verdict
 from gem_backend.prompting import completion_ids, encode_prompt
 from gem_backend.ranking import answers_match
-from gem_backend.sampling import TransformersSampler
+from gem_backend.sampling import PolicySampler
 from gem_backend.types import Estimate, PreferencePair
 
 CONFIG = RunConfig(sampling=SamplingConfig(max_new_tokens=8))
@@ -45,7 +45,7 @@ def test_a_tie_counts_as_wrong_and_a_pair_turned_round_as_its_opposite(tiny_poli
 
 
 def test_an_evaluation_counts_what_it_says(tiny_policy):
-    evaluation, details = evaluate(tiny_policy, TransformersSampler(tiny_policy), PAIRS, CONFIG)
+    evaluation, details = evaluate(tiny_policy, PolicySampler(tiny_policy), PAIRS, CONFIG)
     assert evaluation.preference_accuracy.n == len(details.is_preferred) == 3
     assert evaluation.preference_accuracy.value == pytest.approx(1 / 3)
     assert evaluation.preference_accuracy_per_token.n == 3
@@ -62,7 +62,7 @@ def test_an_evaluation_counts_what_it_says(tiny_policy):
 def test_a_right_answer_is_found_right(tiny_policy):
     """The answers that the model does give are made the gold ones."""
     config = CONFIG.model_copy(update={"prompt": PromptConfig(answer_marker="\ufffd")})
-    sampler = TransformersSampler(tiny_policy, config.prompt)
+    sampler = PolicySampler(tiny_policy, config.prompt)
     prompts = [f"Case {i}?" for i in range(20)]
     answers = [c.answer for c in sampler.greedy(prompts, 8)]
     expected = [answers_match(answer, answer) for answer in answers]
@@ -78,19 +78,19 @@ def test_a_right_answer_is_found_right(tiny_policy):
 
 def test_without_gold_answers_there_is_no_final_answer_accuracy(tiny_policy):
     pairs = [replace(pair, gold_answer=None) for pair in PAIRS]
-    evaluation, details = evaluate(tiny_policy, TransformersSampler(tiny_policy), pairs, CONFIG)
+    evaluation, details = evaluate(tiny_policy, PolicySampler(tiny_policy), pairs, CONFIG)
     assert evaluation.final_answer_accuracy is None
     assert details.is_answer_right == ()
 
 
 def test_the_number_of_prompts_answered_is_limited(tiny_policy):
     config = CONFIG.model_copy(update={"evaluation_prompts": 1})
-    _, details = evaluate(tiny_policy, TransformersSampler(tiny_policy), PAIRS, config)
+    _, details = evaluate(tiny_policy, PolicySampler(tiny_policy), PAIRS, config)
     assert [c.prompt for c in details.answers] == ["Why?"]
 
 
 def test_divergence_from_the_base_is_measured_with_the_adapter_and_zero_without(adapted_policy):
-    sampler = TransformersSampler(adapted_policy)
+    sampler = PolicySampler(adapted_policy)
     tuned, _ = evaluate(adapted_policy, sampler, PAIRS, CONFIG)
     with adapted_policy.model.disable_adapter():
         base, _ = evaluate(adapted_policy, sampler, PAIRS, CONFIG)

@@ -12,7 +12,7 @@ from gem_backend.forward import base_model
 from gem_backend.one_pass import one_pass_backward
 from gem_backend.policy import load_policy
 from gem_backend.reporter import Reporter
-from gem_backend.sampling import TransformersSampler
+from gem_backend.sampling import PolicySampler
 from gem_backend.train import run_training
 from gem_backend.trainer import with_adapter
 from tests.gem_backend.test_run import TINY, make_run
@@ -34,7 +34,7 @@ def policies():
 
 @pytest.fixture(scope="module")
 def groups(policies):
-    return TransformersSampler(policies[0]).draw(PROMPTS, SETTINGS).groups
+    return PolicySampler(policies[0]).draw(PROMPTS, SETTINGS).groups
 
 
 def flat(groups):
@@ -68,7 +68,7 @@ def test_answers_are_drawn_and_scored_in_bfloat16(policies, groups):
     """Rounded weights move an entropy a little."""
     policy = load_policy("demo", device="cuda")
     assert base_model(policy.model).dtype == torch.bfloat16
-    candidates = TransformersSampler(policy).sample(PROMPTS, SETTINGS)
+    candidates = PolicySampler(policy).sample(PROMPTS, SETTINGS)
     assert [len(group) for group in candidates] == [4] * len(PROMPTS)
     assert len({one.text for group in candidates for one in group}) > len(PROMPTS)
     exact = score_tokens(base_model(policies[1].model), flat(groups))

@@ -12,7 +12,7 @@ from gem_backend.entropy import score_tokens, sequence_logps
 from gem_backend.errors import ConfigError
 from gem_backend.forward import TokenSequence, base_model
 from gem_backend.one_pass import one_pass_backward
-from gem_backend.sampling import TransformersSampler
+from gem_backend.sampling import PolicySampler
 from gem_backend.scoring import gem_score
 from gem_backend.sega import advantages, sega_loss
 
@@ -160,7 +160,7 @@ def test_the_kl_term_needs_two_passes(model):
 
 def test_draws_become_the_candidates_that_sampling_gives(adapted_policy):
     """What the loop does: draw, then score and train in one pass, keeping the records."""
-    sampler = TransformersSampler(adapted_policy, PromptConfig())
+    sampler = PolicySampler(adapted_policy, PromptConfig())
     prompts = ["Age 70?", "Why?"]
     config = SamplingConfig(num_candidates=3, max_new_tokens=12, seed=5)
     sampled = sampler.sample(prompts, config)

@@ -10,7 +10,7 @@ from gem_backend.entropy import TokenSequence, score_tokens
 from gem_backend.errors import DataError
 from gem_backend.generation import InverseCdf
 from gem_backend.prompting import encode_prompt
-from gem_backend.sampling import TransformersSampler, score_completion
+from gem_backend.sampling import PolicySampler, score_completion
 from gem_backend.scoring import gem_score, score_json
 from gem_backend.spans import locate_spans
 
@@ -20,7 +20,7 @@ SHORT = SamplingConfig(num_candidates=3, max_new_tokens=12, seed=5)
 
 @pytest.fixture
 def sampler(tiny_policy):
-    return TransformersSampler(tiny_policy)
+    return PolicySampler(tiny_policy)
 
 
 def ids_of(groups):
@@ -77,7 +77,7 @@ def test_the_same_seed_gives_the_same_candidates_and_another_seed_others(sampler
 def test_a_candidate_does_not_depend_on_its_neighbours(sampler, tiny_policy):
     together = sampler.sample(PROMPTS, SHORT)
     alone = [sampler.sample([prompt], SHORT)[0] for prompt in reversed(PROMPTS)][::-1]
-    small = TransformersSampler(tiny_policy, max_batch_tokens=1).sample(PROMPTS, SHORT)
+    small = PolicySampler(tiny_policy, max_batch_tokens=1).sample(PROMPTS, SHORT)
     more = sampler.sample(PROMPTS, SHORT.model_copy(update={"num_candidates": 5}))
     assert ids_of(together) == ids_of(alone) == ids_of(small)
     assert ids_of(together) == [group[:3] for group in ids_of(more)]
@@ -163,16 +163,16 @@ def test_greedy_takes_the_most_likely_token_each_time(sampler, tiny_policy):
 
 
 def test_the_adapter_is_on_when_it_is_on(adapted_policy, tiny_policy):
-    tuned = TransformersSampler(adapted_policy).sample(PROMPTS, SHORT)
+    tuned = PolicySampler(adapted_policy).sample(PROMPTS, SHORT)
     with adapted_policy.model.disable_adapter():
-        base = TransformersSampler(adapted_policy).sample(PROMPTS, SHORT)
+        base = PolicySampler(adapted_policy).sample(PROMPTS, SHORT)
     assert ids_of(tuned) != ids_of(base)
     assert tuned[0][0].provenance.adapter == "test"
 
 
 def test_progress_is_told_and_can_end_the_work(tiny_policy):
     seen = []
-    sampler = TransformersSampler(tiny_policy, max_batch_tokens=130)
+    sampler = PolicySampler(tiny_policy, max_batch_tokens=130)
     sampler.sample(PROMPTS, SHORT, lambda done, total: seen.append((done, total)))
     assert seen[-1] == (9, 9)
     assert len(seen) > 1 and seen == sorted(seen)
@@ -227,5 +227,5 @@ def test_score_json_has_the_documented_keys(tiny_policy):
 
 def test_the_embedded_model_commits_to_answers(demo_policy):
     prompt = "Say anything."
-    (group,) = TransformersSampler(demo_policy).sample([prompt], SHORT)
+    (group,) = PolicySampler(demo_policy).sample([prompt], SHORT)
     assert all("".join(c.token_texts) == c.text for c in group)

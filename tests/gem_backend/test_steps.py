@@ -15,7 +15,7 @@ from gem_backend.entropy import score_tokens, sequence_logps
 from gem_backend.forward import TokenSequence, base_model, inference_mode
 from gem_backend.reporter import Reporter
 from gem_backend.run_dir import RunDir, RunSpec
-from gem_backend.sampling import TransformersSampler
+from gem_backend.sampling import PolicySampler
 from gem_backend.sega import advantages, sega_loss
 from gem_backend.steps import (
     Contrast,
@@ -55,7 +55,7 @@ def trainer(adapted_policy, tmp_path):
     reporter = Reporter(run)
     for name, parameter in adapted_policy.model.named_parameters():
         parameter.requires_grad_("lora_" in name)
-    sampler = StoppableSampler(TransformersSampler(adapted_policy), reporter)
+    sampler = StoppableSampler(PolicySampler(adapted_policy), reporter)
     data = split_training_data(PAIRS)
     accelerator = Accelerator(cpu=True)
     yield Trainer(
@@ -203,7 +203,7 @@ def test_while_updating_the_adapters_dropout_is_felt_and_the_bases_is_not(droppi
 
 def test_a_stop_ends_sampling_after_the_batch_at_hand(trainer):
     seen = []
-    small = StoppableSampler(TransformersSampler(trainer.policy, None, 1), trainer.reporter)
+    small = StoppableSampler(PolicySampler(trainer.policy, None, 1), trainer.reporter)
 
     def ask_after_the_second(done, _total):
         seen.append(done)
@@ -222,7 +222,7 @@ def test_a_stop_ends_sampling_after_the_batch_at_hand(trainer):
 
 def test_a_sampler_that_can_be_stopped_samples_as_the_one_inside(trainer):
     config = SamplingConfig(num_candidates=2, max_new_tokens=8, seed=3)
-    inside = TransformersSampler(trainer.policy)
+    inside = PolicySampler(trainer.policy)
     assert trainer.sampler.sample(["one"], config) == inside.sample(["one"], config)
     assert trainer.sampler.greedy(["one"], 8) == inside.greedy(["one"], 8)
 

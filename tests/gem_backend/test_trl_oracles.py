@@ -23,7 +23,7 @@ from gem_backend.forward import TokenSequence
 from gem_backend.prompting import completion_ids, encode_prompt
 from gem_backend.reporter import Reporter
 from gem_backend.run_dir import RunDir, RunSpec
-from gem_backend.sampling import TransformersSampler
+from gem_backend.sampling import PolicySampler
 from gem_backend.steps import Group, sega_backward, sft_backward, updating
 from gem_backend.trainer import StoppableSampler, Trainer
 from gem_backend.training_data import split_training_data
@@ -67,7 +67,7 @@ def make_trainer(adapted_policy, tmp_path):
             split_training_data(PAIRS),
             Accelerator(cpu=True),
             adapted_policy,
-            StoppableSampler(TransformersSampler(adapted_policy), reporters[-1]),
+            StoppableSampler(PolicySampler(adapted_policy), reporters[-1]),
             time.monotonic(),
         )
 

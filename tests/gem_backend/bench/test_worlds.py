@@ -8,12 +8,12 @@ from gem_backend.bench import worlds
 from gem_backend.bench.worlds import Drawer, build_world, measured_parts, turn_round
 from gem_backend.demo import PROJECT_FILE
 from gem_backend.demo.judge import count_faults
-from gem_backend.sampling import TransformersSampler
+from gem_backend.sampling import PolicySampler
 
 
 @pytest.fixture
 def expert_drawer(tiny_policy):
-    return Drawer("expert", TransformersSampler(tiny_policy))
+    return Drawer("expert", PolicySampler(tiny_policy))
 
 
 def test_parts_share_no_prompt_with_each_other_or_with_the_demo_project(expert_drawer):
@@ -52,7 +52,7 @@ def test_the_vignettes_of_the_test_part_are_found_again(expert_drawer):
 
 @pytest.mark.slow
 def test_sampled_pairs_are_the_models_own_and_the_better_one_is_chosen(demo_policy):
-    drawer = Drawer("sampled", TransformersSampler(demo_policy))
+    drawer = Drawer("sampled", PolicySampler(demo_policy))
     pairs = drawer.pairs("held_out", 8, worlds.TEST_SEED)
     cases = worlds.cases_of("test", [pair.prompt for pair in pairs])
     for case, pair in zip(cases, pairs, strict=True):

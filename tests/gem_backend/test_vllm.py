@@ -1,0 +1,219 @@
+"""vLLM for real, on the processor: what it draws, the adapter it sees, and how it ends."""
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+
+import psutil
+import pytest
+import torch
+
+from gem_backend import demo, runner
+from gem_backend.canary import LEAST_CHANGE, MOST_GAP, check_canary
+from gem_backend.candidate_table import read_candidates
+from gem_backend.config import LoraSettings, PromptConfig, SamplingConfig
+from gem_backend.errors import EngineError
+from gem_backend.policy import load_policy
+from gem_backend.prompting import encode_prompt
+from gem_backend.run_dir import RunDir
+from gem_backend.sampling import PolicySampler, TokenSource
+from gem_backend.trainer import StopRequestedError, with_adapter
+from gem_backend.vllm_engine import GONE, MOST_TOKENS_AT_ONCE, VllmEngine, VllmSettings
+from tests.gem_backend.test_run import TINY, make_run, wait_until
+
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
+
+PROMPTS = tuple(
+    json.loads(line)["prompt"] for line in demo.PROJECT_FILE.read_text("utf-8").splitlines()[:6]
+)
+SETTINGS = SamplingConfig(num_candidates=4, max_new_tokens=96, seed=3)
+
+
+@pytest.fixture
+def policy():
+    """The embedded model under a fresh adapter, which changes nothing yet."""
+    return with_adapter(load_policy("demo", device="cpu"), LoraSettings(rank=8, alpha=16), 1)
+
+
+def start(folder):
+    return VllmEngine(VllmSettings(str(demo.MODEL_DIR), "cpu", "float32", 384, 8), folder)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    engine = start(tmp_path_factory.mktemp("adapters"))
+    yield engine
+    engine.close()
+
+
+def sampler(policy, engine):
+    return PolicySampler(policy, source=TokenSource(engine.generate, "vllm", engine.version))
+
+
+def strengthen(policy, std):
+    """Give the adapter weights that do something."""
+    torch.manual_seed(int(100 * std))
+    with torch.no_grad():
+        for name, parameter in policy.model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=std)
+
+
+def prompt_ids(policy):
+    return [encode_prompt(policy.tokenizer, prompt, PromptConfig()) for prompt in PROMPTS]
+
+
+@pytest.mark.parametrize("std", [0.0, 0.05], ids=["no adapter yet", "an adapter"])
+def test_the_most_likely_answers_are_those_of_this_process(policy, engine, std):
+    strengthen(policy, std)
+    theirs = sampler(policy, engine).greedy(PROMPTS, 96)
+    ours = PolicySampler(policy).greedy(PROMPTS, 96)
+    for one, other in zip(theirs, ours, strict=True):
+        assert (one.token_ids, one.is_finished) == (other.token_ids, other.is_finished)
+        assert one.token_entropy == pytest.approx(other.token_entropy, abs=1e-4)
+    assert any(one.is_finished for one in theirs)
+    made = theirs[0].provenance
+    assert (made.engine, made.temperature) == ("vllm", 0.0)
+    assert engine.version in made.versions
+
+
+def test_a_seed_draws_the_same_answers_again_and_another_one_others(policy, engine):
+    def texts(**changes):
+        settings = SETTINGS.model_copy(update=changes)
+        groups = sampler(policy, engine).sample(PROMPTS, settings)
+        return [[one.text for one in group] for group in groups]
+
+    first = texts()
+    assert [len(group) for group in first] == [4] * len(PROMPTS)
+    assert any(len(set(group)) > 1 for group in first)
+    assert texts() == first
+    assert texts(seed=4) != first
+
+
+def test_more_prompts_than_one_step_can_read(policy, engine):
+    rows = [
+        json.loads(line)["prompt"] for line in demo.PROJECT_FILE.read_text("utf-8").splitlines()
+    ]
+    settings = SETTINGS.model_copy(update={"max_new_tokens": 4, "temperature": 1.0})
+    groups = sampler(policy, engine).sample(rows[:120], settings)
+    lengths = [len(encode_prompt(policy.tokenizer, row, PromptConfig())) for row in rows[:120]]
+    assert 4 * sum(lengths) > MOST_TOKENS_AT_ONCE
+    assert [len(group) for group in groups] == [4] * 120
+
+
+def test_changed_weights_get_a_new_number_and_the_same_ones_do_not(policy, engine):
+    (row, *_), ends = sampler(policy, engine)._rows(PROMPTS[:1], SETTINGS), [0]
+
+    def adapter():
+        return engine._order(policy, [row], None, ends).adapter
+
+    strengthen(policy, 0.2)
+    first = adapter()
+    assert adapter() == first
+    strengthen(policy, 0.3)
+    assert adapter().number == first.number + 1
+    assert not os.path.exists(first.folder)
+    with policy.model.disable_adapter():
+        assert adapter() is None
+    theirs = sampler(policy, engine)
+    tuned = [one.text for one in theirs.greedy(PROMPTS, 24)]
+    assert tuned == [one.text for one in PolicySampler(policy).greedy(PROMPTS, 24)]
+    with policy.model.disable_adapter():
+        assert [one.text for one in theirs.greedy(PROMPTS, 24)] != tuned
+
+
+def test_the_canary_sees_the_adapter_and_leaves_it_as_it_was(policy, engine, monkeypatch):
+    before = {name: weight.clone() for name, weight in policy.model.state_dict().items()}
+    figures = check_canary(policy, engine, prompt_ids(policy))
+    assert figures.gap < MOST_GAP[torch.float32] < LEAST_CHANGE < figures.change
+    assert figures.n > 50
+    after = policy.model.state_dict()
+    assert all(torch.equal(after[name], weight) for name, weight in before.items())
+    monkeypatch.setattr(engine, "_hand_over", lambda policy: None)  # an adapter that is dropped
+    with pytest.raises(EngineError, match="does not apply the adapter"):
+        check_canary(policy, engine, prompt_ids(policy))
+
+
+def test_who_stops_gets_a_ready_engine_back(policy, engine):
+    def stop(done, total):
+        raise StopRequestedError
+
+    many = SETTINGS.model_copy(update={"num_candidates": 16})
+    with pytest.raises(StopRequestedError):
+        sampler(policy, engine).sample(PROMPTS, many, stop)
+    assert len(sampler(policy, engine).greedy(PROMPTS, 8)) == len(PROMPTS)
+
+
+def test_a_killed_engine_is_said_and_what_cannot_be_loaded_too(policy, tmp_path):
+    engine = start(tmp_path / "adapters")
+    many = SETTINGS.model_copy(update={"num_candidates": 64})
+    timer = threading.Timer(0.3, os.kill, (engine.pid, signal.SIGKILL))
+    timer.start()
+    with pytest.raises(EngineError, match="ended before it answered"):
+        sampler(policy, engine).sample(PROMPTS * 4, many)
+    timer.join()
+    engine.close()
+    with pytest.raises(EngineError, match="cannot load the model"):
+        VllmEngine(VllmSettings(str(tmp_path), "cpu", "float32", 64, 8), tmp_path / "more")
+
+
+def hold(folder, pipe):
+    """In a process of its own: start an engine, say its number, wait."""
+    pipe.send(start(folder).pid)
+    time.sleep(600)
+
+
+def test_it_ends_with_a_parent_that_was_killed(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    parent = context.Process(target=hold, args=(tmp_path, theirs))
+    parent.start()
+    child = psutil.Process(ours.recv())
+    parent.kill()
+    parent.join()
+    deadline = time.monotonic() + 30
+    while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the engine outlives its parent"
+        time.sleep(0.1)
+
+
+# --- runs -------------------------------------------------------------------------------------
+@pytest.mark.slow
+def test_a_whole_demo_comes_to_the_verdict_that_it_comes_to_without_vllm(run_python, tmp_path):
+    found = {}
+    for engine in ("vllm", "transformers"):
+        words = ["demo", "--engine", engine, "--seed", "1", "--json"]
+        done = run_python("-m", "app.cli", *words, "--data-dir", tmp_path / engine, timeout_s=580)
+        assert done.returncode == 0, done.stderr
+        found[engine] = json.loads(done.stdout.splitlines()[-1])
+    theirs, ours = found["vllm"], found["transformers"]
+    assert theirs["verdict"] == ours["verdict"] == "better"
+    for figure in ("preference_accuracy", "final_answer_accuracy"):
+        low, high = ours[figure]["after_interval"]
+        assert low <= theirs[figure]["after"] <= high
+        assert theirs[figure]["before"] == pytest.approx(ours[figure]["before"], abs=0.02)
+    [run] = (tmp_path / "vllm" / "runs").iterdir()
+    assert [event.kind for event in RunDir(run).events()].count("canary") == 1
+    assert not (run / "engine").exists()
+    drawn = read_candidates(run / "candidates-round-1.parquet")
+    assert {one.provenance.engine for one in drawn} == {"vllm"}
+
+
+@pytest.mark.slow
+def test_an_engine_killed_in_mid_run_leaves_a_run_that_resumes(tmp_path):
+    run = make_run(tmp_path / "run", TINY.model_copy(update={"engine": "vllm"}))
+    worker = psutil.Process(runner.start_worker(run))
+    wait_until(lambda: any(event.kind == "checkpoint" for event in run.events()))
+    max(worker.children(), key=lambda child: child.memory_info().rss).kill()
+    status = runner.wait_for_end(run, timeout_s=240)
+    assert (status.state, status.message) == ("failed", GONE)
+    runner.start_worker(run, resume=True)
+    assert runner.wait_for_end(run, timeout_s=240).state == "done"
+    events = list(run.events())
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert [event.kind for event in events].count(
+        "canary"
+    ) == 2  # each leg has an engine of its own
