@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Literal, TypeVar, get_args
 
 from app.text import calibration as say
@@ -19,7 +20,8 @@ Place = Literal["main", "rounds", "score", "update", "without", "rival"]
 class Option:
     """One setting; ``choices`` are (words, value) pairs, empty for counts, numbers and ticks.
 
-    ``section`` "run" is RunConfig itself; ``place`` is the part of the form.
+    ``section`` "run" is RunConfig itself; ``place`` is the part of the form; ``needs`` names a
+    package without which there is nothing to choose.
     """
 
     section: Section
@@ -29,6 +31,12 @@ class Option:
     hint: str
     choices: tuple[tuple[str, str], ...] = ()
     place: Place = "rounds"
+    needs: str = ""
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether what it needs is installed."""
+        return not self.needs or find_spec(self.needs) is not None
 
 
 FEATURE_CHOICES = tuple((say.FEATURE_NAMES.get(name, name), name) for name in get_args(Feature))
@@ -59,6 +67,16 @@ OPTIONS: tuple[Option, ...] = (
         "Rounds",
         "How often to sample, rank and learn; 0: only from your pairs.",
         place="rounds",
+    ),
+    Option(
+        "run",
+        "engine",
+        "choice",
+        "Answers drawn by",
+        "vLLM draws many answers at a time and is quicker with a large model on a GPU.",
+        (("The studio", "transformers"), ("vLLM", "vllm")),
+        place="rounds",
+        needs="vllm",
     ),
     Option(
         "sampling",

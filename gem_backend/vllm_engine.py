@@ -218,28 +218,31 @@ class VllmEngine:
             self._pipe.send(order)
         except OSError as error:
             raise EngineError(GONE) from error
-        try:
-            return list(self._reply(on_progress))
-        except GemError:
-            raise
-        except BaseException:  # whoever was told of the progress wants no more of it
-            self._stop()
-            raise
+        return list(self._reply(on_progress))
 
     def _reply(self, on_progress: OnProgress | None) -> Any:  # noqa: ANN401 - the version, or what was drawn
+        while isinstance(reply := self._receive(), _Progress):
+            if on_progress is not None:
+                self._tell(on_progress, reply)
+        if isinstance(reply, GemError):
+            raise reply
+        return reply
+
+    def _receive(self) -> Any:  # noqa: ANN401 - whatever the child says
         try:
-            while self._pipe.poll(self._timeout_s):
-                reply = self._pipe.recv()
-                if isinstance(reply, GemError):
-                    raise reply
-                if not isinstance(reply, _Progress):
-                    return reply
-                if on_progress is not None:
-                    on_progress(reply.done, reply.total)
+            if self._pipe.poll(self._timeout_s):
+                return self._pipe.recv()
         except (EOFError, OSError) as error:
             raise EngineError(GONE) from error
         self.close()
         raise EngineError(f"The vLLM engine was silent for {self._timeout_s:.0f} seconds.")
+
+    def _tell(self, on_progress: OnProgress, progress: _Progress) -> None:
+        try:
+            on_progress(progress.done, progress.total)
+        except BaseException:  # whoever was told wants no more of it
+            self._stop()
+            raise
 
     def _stop(self) -> None:
         """End the order under way and leave the child ready, its last words read."""
@@ -264,14 +267,18 @@ _ON_CPU = {"VLLM_TARGET_DEVICE": "cpu", "VLLM_CPU_KVCACHE_SPACE": "1"}  # GiB
 @contextlib.contextmanager
 def _environment(device: str) -> Iterator[None]:
     """Let a child be started with what vLLM and OpenMP read before anything of ours runs there."""
-    wanted = _ENVIRONMENT | (_ON_CPU if device == "cpu" else {})
     own = dict(os.environ)
-    os.environ.update({**wanted, **{name: own[name] for name in _ON_CPU if name in own}})
+    on_cpu = {name: own.get(name, word) for name, word in _ON_CPU.items()}
+    wanted = _ENVIRONMENT | (on_cpu if device == "cpu" else {})
+    os.environ.update(wanted)
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(own)
+        for name in wanted:
+            if name in own:
+                os.environ[name] = own[name]
+            else:
+                del os.environ[name]
 
 
 def _seed(row: Row) -> int:

@@ -71,14 +71,20 @@ def _build_options(place: Place, values: tuple[Value, ...]) -> dict[Option, Sett
 
 
 def _option(row: Option, value: Value) -> Setting:
+    label, hint, is_seen = row.label, row.hint, row.is_offered
     if isinstance(value, list):
-        return gr.CheckboxGroup(row.choices, value=value, label=row.label, info=row.hint)
+        return gr.CheckboxGroup(row.choices, value=value, label=label, info=hint, visible=is_seen)
     if row.kind == "tick":
-        return gr.Checkbox(bool(value), label=row.label, info=row.hint)
+        return gr.Checkbox(bool(value), label=label, info=hint, visible=is_seen)
     if row.kind == "choice":
         stack = "gem-stack" if len(row.choices) > _COLUMNS else None
         return gr.Radio(
-            row.choices, value=str(value), label=row.label, info=row.hint, elem_classes=stack
+            row.choices,
+            value=str(value),
+            label=label,
+            info=hint,
+            visible=is_seen,
+            elem_classes=stack,
         )
-    precision = 0 if row.kind == "count" else None
-    return gr.Number(float(value), label=row.label, info=row.hint, precision=precision)
+    whole = 0 if row.kind == "count" else None
+    return gr.Number(float(value), label=label, info=hint, visible=is_seen, precision=whole)

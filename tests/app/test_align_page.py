@@ -9,6 +9,7 @@ import pytest
 from app.actions.align import Seen, align_screen, current_run, run_config, seen_of
 from app.desks.agreement import agreement_view
 from app.pages.align import AlignHandlers, build_align_page
+from app.pages.align_form import build_form
 from app.run_options import OPTIONS, option_values, place_of, with_options
 from app.text import agreement as words_agreement
 from app.text import calibration as words
@@ -237,6 +238,19 @@ def test_choices_of_the_form_are_those_of_the_config():
             assert {value for _, value in row.choices} == set(get_args(allowed)), row.field
         if row.kind == "many":
             assert {value for _, value in row.choices} == set(get_args(Feature))
+
+
+def test_setting_whose_package_is_missing_is_not_offered(monkeypatch):
+    def shown():
+        with gr.Blocks():
+            form = build_form(option_values(RunConfig()))
+        return {row.label for row, part in zip(OPTIONS, form.options, strict=True) if part.visible}
+
+    everything = {row.label for row in OPTIONS}
+    monkeypatch.setattr("app.run_options.find_spec", lambda name: None)
+    assert everything - shown() == {"Answers drawn by"}
+    monkeypatch.setattr("app.run_options.find_spec", lambda name: name == "vllm" or None)
+    assert shown() == everything
 
 
 def test_feature_has_words_of_its_own():
