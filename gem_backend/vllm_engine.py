@@ -33,7 +33,8 @@ from gem_backend.policy import Policy
 logger = logging.getLogger("gem_backend.vllm_engine")
 
 NOT_INSTALLED = (
-    "vLLM is not installed in this environment; install it, or sample with --engine transformers."
+    "vLLM is not installed in this environment; README.md has the command that installs it. Or let "
+    "the run sample with --engine transformers."
 )
 GONE = "The vLLM engine ended before it answered; resume the run to go on from its last checkpoint."
 LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # vLLM's own steps
