@@ -16,7 +16,7 @@ from gem_backend.errors import NO_SPACE, DataError, NoSpaceError, TrainingError
 from gem_backend.model_folder import find_model
 from gem_backend.run_dir import RunDir, RunSpec
 from gem_backend.training_data import split_training_data
-from gem_backend.types import Estimate, Preset, RunResult, TokenEngine
+from gem_backend.types import Estimate, Preset, RunResult
 from storage import exchange, export, projects, runs
 from storage.database import Database
 from storage.errors import ExportError, ImportFileError, NotFoundError
@@ -24,11 +24,14 @@ from storage.opening import open_database
 
 Say = Callable[[str], None]
 Json = dict[str, object]
+Engine = Mapping[str, object]
+"""What draws a run's answers, as settings of ``RunConfig``."""
+HERE: Engine = {}
 POLL_S = 0.2
 COMMAND_LINE = "command line"  # who brought a file: whoever sat there had no login
 
 
-def demo(data_dir: Path, seed: int, on_progress: Say, engine: TokenEngine = "transformers") -> Json:
+def demo(data_dir: Path, seed: int, on_progress: Say, engine: Engine = HERE) -> Json:
     """Carry the whole loop on the embedded model: import, sample, score, rank, align, evaluate.
 
     Raises:
@@ -38,7 +41,7 @@ def demo(data_dir: Path, seed: int, on_progress: Say, engine: TokenEngine = "tra
     started = time.monotonic()
     with open_database(data_dir / DATABASE_FILE) as db:
         project = ensure_demo_project(db)
-        config = preset_config("quick", "demo", seed).model_copy(update={"engine": engine})
+        config = preset_config("quick", "demo", seed).model_copy(update=engine)
         spec = new_run_spec(config, project, *snapshot(db, project.project_id))
         run = RunDir.create(data_dir / "runs" / spec.run_id, spec)
         runs.register_run(db, spec, run.path)
@@ -80,12 +83,12 @@ def run_config(
     seed: int,
     device: Device,
     trust_remote_code: bool,
-    engine: TokenEngine = "transformers",
+    engine: Engine = HERE,
 ) -> RunConfig:
     """Return a preset's settings for a model, which a local folder names by its full path."""
     source = find_model(model)
     name = str(source.resolve()) if model != "demo" and isinstance(source, Path) else model
-    where = {"device": device, "trust_remote_code": trust_remote_code, "engine": engine}
+    where = {"device": device, "trust_remote_code": trust_remote_code, **engine}
     return preset_config(preset, name, seed).model_copy(update=where)
 
 

@@ -19,7 +19,9 @@ from gem_backend.forward import TokenSequence
 from gem_backend.generation import Row
 from gem_backend.policy import Policy
 from gem_backend.vllm_engine import VllmEngine
+from gem_backend.vllm_server import VllmServers
 
+TokenEngine = VllmEngine | VllmServers
 NUM_TOKENS = 24  # of each answer
 LEAST_CHANGE = 0.5  # ours: nats a token, in the mean, that the adapter changes
 MOST_GAP = {torch.float32: 0.01, torch.bfloat16: 0.1}  # ours: nats a token, in the mean
@@ -47,7 +49,7 @@ class CanaryFigures:
 
 
 def check_canary(
-    policy: Policy, engine: VllmEngine, prompts: Sequence[Sequence[int]]
+    policy: Policy, engine: TokenEngine, prompts: Sequence[Sequence[int]]
 ) -> CanaryFigures:
     """Compare the engine with the policy under a strong adapter; the policy's own is put back.
 
@@ -95,7 +97,7 @@ def _strong_adapter(policy: Policy, strength: float) -> Iterator[None]:
         set_peft_model_state_dict(model, own)
 
 
-def _compare(policy: Policy, engine: VllmEngine, rows: Sequence[Row]) -> CanaryFigures:
+def _compare(policy: Policy, engine: TokenEngine, rows: Sequence[Row]) -> CanaryFigures:
     model = cast(PeftModel, policy.model)
     drawn = engine.probe(policy, rows)
     asked = [TokenSequence(row.prompt_ids, one.ids) for row, one in zip(rows, drawn, strict=True)]

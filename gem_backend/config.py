@@ -161,6 +161,7 @@ class RunConfig(Settings):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     trust_remote_code: bool = False
     engine: TokenEngine = "transformers"  # ours: what draws answers
+    engine_urls: tuple[str, ...] = ()  # ours: of vLLM servers; none: vLLM in a child of the run
     prompt: PromptConfig = PromptConfig()
     sampling: SamplingConfig = SamplingConfig()
     scoring: ScoringConfig = ScoringConfig()

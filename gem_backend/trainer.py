@@ -34,6 +34,7 @@ from gem_backend.sampling import HERE, Draws, PolicySampler, Sampler, TokenSourc
 from gem_backend.training_data import TrainingData, leave_out_too_long, split_training_data
 from gem_backend.types import Candidate
 from gem_backend.vllm_engine import VllmEngine, VllmSettings
+from gem_backend.vllm_server import VllmServers
 
 T = TypeVar("T")
 TOO_LONG = (
@@ -67,7 +68,7 @@ class Trainer:
     policy: Policy
     sampler: Sampler
     since: float
-    engine: VllmEngine | None = None
+    engine: VllmEngine | VllmServers | None = None
 
     def close(self) -> None:
         """End the engine that samples, if there is one."""
@@ -268,12 +269,14 @@ def _announce(
         reporter.event("warning", 0, message=TOO_LONG.format(**asdict(data.too_long)))
 
 
-def start_engine(run: RunDir, config: RunConfig, policy: Policy) -> VllmEngine:
-    """Start vLLM for a run's policy, in a child that ends with this process.
+def start_engine(run: RunDir, config: RunConfig, policy: Policy) -> VllmEngine | VllmServers:
+    """Start vLLM for a run's policy, in a child that ends with this process, or find its servers.
 
     Raises:
-        EngineError: vLLM is not installed, or cannot load the model.
+        EngineError: vLLM is not installed, cannot load the model, or a server does not answer.
     """
+    if config.engine_urls:
+        return VllmServers(config.engine_urls, run.path / "engine", run.path.resolve().name)
     longest = config.max_length + config.sampling.max_new_tokens
     settings = VllmSettings(
         model=str(find_model(config.model)),
@@ -286,7 +289,7 @@ def start_engine(run: RunDir, config: RunConfig, policy: Policy) -> VllmEngine:
     return VllmEngine(settings, run.path / "engine")
 
 
-def _ask_canary(trainer: Trainer, engine: VllmEngine) -> None:
+def _ask_canary(trainer: Trainer, engine: VllmEngine | VllmServers) -> None:
     policy, prompt = trainer.policy, trainer.config.prompt
     asked = [item.prompt for item in trainer.data.prompts[:CANARY_PROMPTS]]
     ids = [encode_prompt(policy.tokenizer, words, prompt) for words in asked]

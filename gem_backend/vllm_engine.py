@@ -1,19 +1,16 @@
 """Tokens drawn by vLLM, in a child process, from the policy as it stands at each call.
 
 vLLM gives ids and nothing else that is kept: entropies and log-probabilities are those of our own
-pass over these ids (METHOD section 2). The adapter travels as a folder. It gets a new name and
-number whenever its weights have changed, or vLLM would answer from keys and values of the old ones.
+pass over these ids (METHOD section 2). The adapter travels as a folder, see ``handed_adapter``.
 
 ``VllmEngine`` is the client in the run's process. The child holds the engine itself, without
 processes of its own, so that its end is the end of everything and frees the device.
 """
 
 import contextlib
-import hashlib
 import logging
 import multiprocessing
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -22,12 +19,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from peft import PeftModel, get_model_status, get_peft_model_state_dict
 
 from gem_backend.child import end_with_parent
 from gem_backend.config import SamplingConfig
 from gem_backend.errors import EngineError, GemError
 from gem_backend.generation import OnProgress, OnTokens, Row, Sampled, end_ids
+from gem_backend.handed_adapter import Adapter, HandedAdapter
 from gem_backend.policy import Policy
 
 logger = logging.getLogger("gem_backend.vllm_engine")
@@ -63,14 +60,6 @@ class VllmSettings:
     lora_rank: int
     trust_remote_code: bool = False
     memory_share: float = 0.4
-
-
-class Adapter(NamedTuple):
-    """An adapter in a folder, under a name and a number that no other weights had."""
-
-    name: str
-    number: int
-    folder: str
 
 
 class Wish(NamedTuple):
@@ -125,10 +114,8 @@ class VllmEngine:
 
     def __init__(self, settings: VllmSettings, folder: Path, timeout_s: float = 600.0) -> None:
         self.version = ""
-        self._folder = folder
-        shutil.rmtree(folder, ignore_errors=True)  # of an engine that was killed
+        self.adapters = HandedAdapter(folder)
         self._timeout_s = timeout_s
-        self._adapter: tuple[str, Adapter] | None = None
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         with theirs, _environment(settings.device):
@@ -152,7 +139,7 @@ class VllmEngine:
         self._pipe.close()
         self._process.kill()
         self._process.join()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self.adapters.clear()
 
     def generate(
         self,
@@ -190,29 +177,13 @@ class VllmEngine:
         has_logprobs: bool = False,
     ) -> Order:
         return Order(
-            tuple(Wish(row.prompt_ids, row.max_new_tokens, _seed(row)) for row in rows),
+            tuple(Wish(row.prompt_ids, row.max_new_tokens, row_seed(row)) for row in rows),
             config.temperature if config else 0.0,
             config.top_p if config else 1.0,
             tuple(ends),
-            self._hand_over(policy),
+            self.adapters.hand_over(policy),
             has_logprobs,
         )
-
-    def _hand_over(self, policy: Policy) -> Adapter | None:
-        """Return the adapter as it stands; None where the policy is the base model."""
-        model = policy.model
-        if not isinstance(model, PeftModel) or get_model_status(model).enabled is False:
-            return None
-        digest = _digest(model)
-        if self._adapter is not None and self._adapter[0] == digest:
-            return self._adapter[1]
-        number = 1 + (self._adapter[1].number if self._adapter else 0)
-        folder = self._folder / str(number)
-        model.save_pretrained(str(folder))
-        if self._adapter is not None:
-            shutil.rmtree(self._adapter[1].folder, ignore_errors=True)
-        self._adapter = digest, Adapter(f"gem-{number}", number, str(folder))
-        return self._adapter[1]
 
     def _ask(self, order: Order, on_progress: OnProgress | None) -> list[Drawn]:
         try:
@@ -282,17 +253,9 @@ def _environment(device: str) -> Iterator[None]:
                 del os.environ[name]
 
 
-def _seed(row: Row) -> int:
+def row_seed(row: Row) -> int:
     """Return the seed of a row's own chance, 0 to 2**32 - 1."""
     return int(np.random.SeedSequence(row.seed_words).generate_state(1)[0])
-
-
-def _digest(model: PeftModel) -> str:
-    digest = hashlib.sha256()
-    for name, weight in sorted(get_peft_model_state_dict(model).items()):
-        digest.update(name.encode())
-        digest.update(weight.detach().float().cpu().numpy().tobytes())
-    return digest.hexdigest()
 
 
 # --- in the child -----------------------------------------------------------------------------

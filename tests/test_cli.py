@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from app import cli
+from app.cli import types as cli_types
 from app.studio import DATABASE_FILE
 from gem_backend.errors import ConfigError, TrainingError
 from storage.errors import StorageError
@@ -48,6 +49,22 @@ def _assert_refused(done, *parts):
     assert "Traceback" not in done.stderr
     for part in parts:
         assert part in done.stderr.splitlines()[-1]
+
+
+# --- what draws answers -----------------------------------------------------------------------
+def test_engine_is_a_name_or_the_addresses_of_servers():
+    assert cli_types.engine("transformers") == {"engine": "transformers"}
+    assert cli_types.engine("vllm") == {"engine": "vllm"}
+    urls = ("http://127.0.0.1:8000", "https://node2:8000/")
+    assert cli_types.engine(" , ".join(urls)) == {"engine": "vllm", "engine_urls": urls}
+
+
+@pytest.mark.parametrize("word", ["magic", "", "127.0.0.1:8000", "http://", "http://a,vllm"])
+def test_what_is_no_engine_is_refused(word, pairs_file, tmp_path, capsys):
+    words = ["align", str(pairs_file), "--out", str(tmp_path / "run"), "--engine", word]
+    assert cli.main(words) == cli.BAD_INPUT
+    assert "neither transformers nor vllm" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 # --- files that the system refuses ------------------------------------------------------------

@@ -10,14 +10,13 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import NoReturn
 
 from app.cli import bench as cli_bench
 from app.cli import raters as cli_raters
 from app.cli import types as cli_types
 from app.cli.telling import BAD_INPUT, forget_unwritten, report, say, write_any_character
 from app.cli.words import findings_in_words, in_words
-from gem_backend.types import TokenEngine
 
 INTERRUPTED = 130
 PRESETS = ("quick", "standard", "paper")
@@ -203,9 +202,11 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 def _add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine",
-        choices=get_args(TokenEngine),
-        default="transformers",
-        help="what draws the answers of a run; vllm has to be installed",
+        type=cli_types.engine,
+        default={},
+        metavar="ENGINE",
+        help="what draws the answers of a run: transformers, vllm (has to be installed), or the "
+        "address of a vLLM server, or several",
     )
 
 

@@ -6,11 +6,26 @@ Each raises ``argparse.ArgumentTypeError`` with the reason, for argparse to say.
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
+from urllib.parse import urlsplit
 
 from app.file_words import refusal, short_name
+from gem_backend.types import TokenEngine
 
 Item = TypeVar("Item")
+
+
+def engine(word: str) -> dict[str, object]:
+    """Take what draws answers, as settings of a run: an engine's name, or addresses of servers."""
+    if word in get_args(TokenEngine):
+        return {"engine": word}
+    urls = tuple(one.strip() for one in word.split(","))
+    parts = [urlsplit(one) for one in urls]
+    if all(one.scheme in ("http", "https") and one.hostname for one in parts):
+        return {"engine": "vllm", "engine_urls": urls}
+    raise argparse.ArgumentTypeError(
+        f"'{word}' is neither transformers nor vllm, nor the address of a vLLM server"
+    )
 
 
 def port(word: str) -> int:

@@ -4,9 +4,13 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 
+import httpx
 import psutil
 import pytest
 import torch
@@ -16,12 +20,14 @@ from gem_backend.canary import LEAST_CHANGE, MOST_GAP, check_canary
 from gem_backend.candidate_table import read_candidates
 from gem_backend.config import LoraSettings, PromptConfig, SamplingConfig
 from gem_backend.errors import EngineError
+from gem_backend.generation import Row
 from gem_backend.policy import load_policy
 from gem_backend.prompting import encode_prompt
 from gem_backend.run_dir import RunDir
 from gem_backend.sampling import PolicySampler, TokenSource
 from gem_backend.trainer import StopRequestedError, with_adapter
 from gem_backend.vllm_engine import GONE, MOST_TOKENS_AT_ONCE, VllmEngine, VllmSettings
+from gem_backend.vllm_server import VllmServers
 from tests.gem_backend.test_run import TINY, make_run, wait_until
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
@@ -105,10 +111,8 @@ def test_more_prompts_than_one_step_can_read(policy, engine):
 
 
 def test_changed_weights_get_a_new_number_and_the_same_ones_do_not(policy, engine):
-    (row, *_), ends = sampler(policy, engine)._rows(PROMPTS[:1], SETTINGS), [0]
-
     def adapter():
-        return engine._order(policy, [row], None, ends).adapter
+        return engine.adapters.hand_over(policy)
 
     strengthen(policy, 0.2)
     first = adapter()
@@ -132,7 +136,7 @@ def test_the_canary_sees_the_adapter_and_leaves_it_as_it_was(policy, engine, mon
     assert figures.n > 50
     after = policy.model.state_dict()
     assert all(torch.equal(after[name], weight) for name, weight in before.items())
-    monkeypatch.setattr(engine, "_hand_over", lambda policy: None)  # an adapter that is dropped
+    monkeypatch.setattr(engine.adapters, "hand_over", lambda policy: None)  # dropped on the way
     with pytest.raises(EngineError, match="does not apply the adapter"):
         check_canary(policy, engine, prompt_ids(policy))
 
@@ -178,6 +182,79 @@ def test_it_ends_with_a_parent_that_was_killed(tmp_path):
     while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline, "the engine outlives its parent"
         time.sleep(0.1)
+
+
+# --- servers ----------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    """The address of a real server, started as README.md says."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["--model", demo.MODEL_DIR, "--dtype", "float32", "--max-model-len", 384]
+    words += ["--enable-lora", "--max-lora-rank", 8, "--enforce-eager", "--port", port]
+    words += ["--host", "127.0.0.1", "--no-enable-chunked-prefill", "--generation-config", "vllm"]
+    words += ["--max-num-batched-tokens", MOST_TOKENS_AT_ONCE, "--disable-uvicorn-access-log"]
+    environment = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    environment |= {"VLLM_TARGET_DEVICE": "cpu", "VLLM_CPU_KVCACHE_SPACE": "1"}
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", *map(str, words)]
+    with log.open("wb") as out:
+        server = subprocess.Popen(
+            command,
+            env=os.environ | environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: server.poll() is not None or _is_up(address), timeout_s=240)
+        assert server.poll() is None, log.read_text()
+        yield address
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _is_up(address):
+    try:
+        return httpx.get(f"{address}/health", timeout=5, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def test_a_server_draws_what_this_process_draws_and_gives_the_adapter_back(policy, url, tmp_path):
+    servers = VllmServers([url, f"{url}/"], tmp_path / "adapters", "run-1")
+    figures = check_canary(policy, servers, prompt_ids(policy))
+    assert figures.gap < MOST_GAP[torch.float32]
+    for std in (0.05, 0.2):
+        strengthen(policy, std)
+        theirs = sampler(policy, servers).greedy(PROMPTS, 96)
+        ours = PolicySampler(policy).greedy(PROMPTS, 96)
+        assert [one.token_ids for one in theirs] == [one.token_ids for one in ours]
+    draw = sampler(policy, servers).sample
+    first, again = (
+        [[one.text for one in group] for group in draw(PROMPTS, SETTINGS)] for _ in "ab"
+    )
+    assert first == again
+    assert any(len(set(group)) > 1 for group in first)
+    served = httpx.get(f"{url}/v1/models", trust_env=False).json()["data"]
+    assert sum("run-1" in one["id"] for one in served) == 1
+    servers.close()
+    served = httpx.get(f"{url}/v1/models", trust_env=False).json()["data"]
+    assert not any("run-1" in one["id"] for one in served)
+    assert not (tmp_path / "adapters").exists()
+
+
+def test_a_server_that_is_not_there_or_refuses_is_said(url, policy, tmp_path):
+    with pytest.raises(EngineError, match="does not answer"):
+        VllmServers(["http://127.0.0.1:9"], tmp_path, "run-2")
+    servers = VllmServers([url], tmp_path / "adapters", "run-2")
+    too_long = Row("", tuple(prompt_ids(policy)[0]) * 30, 8, 0)
+    with pytest.raises(EngineError, match="refuses"):
+        servers.probe(policy, [too_long])
+    servers.close()
 
 
 # --- runs -------------------------------------------------------------------------------------
