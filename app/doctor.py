@@ -14,7 +14,7 @@ from typing import Literal
 
 import psutil
 
-from app.studio import DATABASE_FILE
+from app.studio_base import DATABASE_FILE
 from gem_backend.demo import MODEL_DIR
 from storage.database import Database
 from storage.errors import DatabaseInUseError, StorageError

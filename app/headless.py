@@ -8,7 +8,7 @@ from typing import Literal
 
 from app.demo_project import ensure_demo_project
 from app.run_specs import new_run_spec, snapshot
-from app.studio import DATABASE_FILE
+from app.studio_base import DATABASE_FILE
 from gem_backend import runner
 from gem_backend.config import RunConfig, preset_config
 from gem_backend.engine import Device

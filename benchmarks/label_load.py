@@ -29,7 +29,7 @@ import httpx
 import numpy as np
 import pyarrow as pa
 
-from app.studio import DATABASE_FILE
+from app.studio_base import DATABASE_FILE
 from benchmarks.page_client import Client
 from storage.database import Database
 from storage.identity import new_id, pair_id, prompt_id, utc_now

@@ -23,7 +23,8 @@ from pathlib import Path
 from app.actions.explore import ExploreActions
 from app.desks.imports import ImportDesk
 from app.main import build_app
-from app.studio import DATABASE_FILE, Studio
+from app.studio import Studio
+from app.studio_base import DATABASE_FILE
 from app.tasks import Tasks
 from benchmarks.label_load import ANSWERS, LABELS_PER_CASE
 from storage.database import Database

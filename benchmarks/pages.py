@@ -26,7 +26,8 @@ from playwright.sync_api import Page, sync_playwright
 from app.actions.explore import ExploreActions
 from app.main import serve
 from app.pages.explore_handlers import ExploreHandlers
-from app.studio import DATABASE_FILE, Studio
+from app.studio import Studio
+from app.studio_base import DATABASE_FILE
 from gem_backend.types import Candidate, Provenance, Span, Spans
 from storage.candidates import candidate_rows
 from storage.database import Database

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 
 from gem_backend.candidate_writer import TOP_K, CandidateWriter
-from gem_backend.engine import BranchRequest
+from gem_backend.engine_requests import BranchRequest
 from gem_backend.entropy import score_tokens
 from gem_backend.errors import DataError
 from gem_backend.forward import TokenSequence

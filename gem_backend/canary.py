@@ -18,21 +18,13 @@ from gem_backend.errors import EngineError
 from gem_backend.forward import TokenSequence
 from gem_backend.generation import Row
 from gem_backend.policy import Policy
-from gem_backend.vllm_engine import VllmEngine
-from gem_backend.vllm_server import VllmServers
+from gem_backend.token_engine import TokenEngine
 
-TokenEngine = VllmEngine | VllmServers
 NUM_TOKENS = 24  # of each answer
 LEAST_CHANGE = 0.5  # ours: nats a token, in the mean, that the adapter changes
 MOST_GAP = {torch.float32: 0.01, torch.bfloat16: 0.1}  # ours: nats a token, in the mean
-_STRENGTHS = (
-    0.02,
-    0.05,
-    0.1,
-    0.2,
-    0.5,
-    1.0,
-)  # tried in turn: standard deviations of the B matrices
+# ours: standard deviations of the B matrices, tried in turn
+_STRENGTHS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +91,7 @@ def _strong_adapter(policy: Policy, strength: float) -> Iterator[None]:
 
 def _compare(policy: Policy, engine: TokenEngine, rows: Sequence[Row]) -> CanaryFigures:
     model = cast(PeftModel, policy.model)
-    drawn = engine.probe(policy, rows)
+    drawn = engine.draw(policy, rows, None, has_logprobs=True)
     asked = [TokenSequence(row.prompt_ids, one.ids) for row, one in zip(rows, drawn, strict=True)]
     ours = _logprobs(model, asked)
     with model.disable_adapter():

@@ -9,11 +9,10 @@ from peft import PeftModel
 
 from gem_backend.branching import branch
 from gem_backend.config import PromptConfig
-from gem_backend.engine import (
+from gem_backend.engine import EngineConfig, OnProgress
+from gem_backend.engine_requests import (
     BranchRequest,
-    EngineConfig,
     MeaningRequest,
-    OnProgress,
     Request,
     RereadRequest,
     SampleRequest,

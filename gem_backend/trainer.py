@@ -19,22 +19,20 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch.nn import Parameter
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from gem_backend.canary import check_canary
 from gem_backend.checkpoint import Progress
 from gem_backend.config import LoraSettings, RunConfig, SamplingConfig
 from gem_backend.errors import TrainingError
 from gem_backend.forward import context_length
 from gem_backend.generation import OnProgress
-from gem_backend.model_folder import find_model
 from gem_backend.policy import Policy, load_policy, resolve_device
 from gem_backend.prompting import completion_ids, encode_prompt
 from gem_backend.reporter import Reporter
 from gem_backend.run_dir import RunDir, write_whole
-from gem_backend.sampling import HERE, Draws, PolicySampler, Sampler, TokenSource
+from gem_backend.run_engine import start_engine
+from gem_backend.sampling import HERE, Draws, PolicySampler, Sampler
+from gem_backend.token_engine import TokenEngine, token_source
 from gem_backend.training_data import TrainingData, leave_out_too_long, split_training_data
 from gem_backend.types import Candidate
-from gem_backend.vllm_engine import VllmEngine, VllmSettings
-from gem_backend.vllm_server import VllmServers
 
 T = TypeVar("T")
 TOO_LONG = (
@@ -46,7 +44,6 @@ ONE_PROCESS = (
     "Only the method itself trains in several processes, and without vLLM; start this run without "
     "torchrun."
 )
-CANARY_PROMPTS = 4
 
 
 class StopRequestedError(Exception):
@@ -68,7 +65,7 @@ class Trainer:
     policy: Policy
     sampler: Sampler
     since: float
-    engine: VllmEngine | VllmServers | None = None
+    engine: TokenEngine | None = None
 
     def close(self) -> None:
         """End the engine that samples, if there is one."""
@@ -233,14 +230,17 @@ def set_up(
     data = leave_out_too_long(data, count, config.max_length, context_length(policy.model))
     _refuse(data)
     policy = with_adapter(policy, config.lora, config.seed)
-    engine = start_engine(run, config, policy) if config.engine == "vllm" else None
-    source = TokenSource(engine.generate, config.engine, engine.version) if engine else HERE
+    engine, canary, source = None, None, HERE
+    if config.engine != "transformers":
+        prompts = [item.prompt for item in data.prompts]
+        engine, canary = start_engine(run, config, policy, prompts)
+        source = token_source(engine, config.engine)
     sampler = StoppableSampler(PolicySampler(policy, config.prompt, source=source), reporter)
     since = started - progress.worked_s
     trainer = Trainer(run, reporter, config, data, accelerator, policy, sampler, since, engine)
     _announce(trainer, progress, _total_steps(config, data, count), spec.versions)
-    if engine is not None:
-        _ask_canary(trainer, engine)
+    if canary is not None:
+        reporter.event("canary", reporter.status.step, **asdict(canary))
     return trainer
 
 
@@ -267,38 +267,6 @@ def _announce(
     )
     if data.too_long.total:
         reporter.event("warning", 0, message=TOO_LONG.format(**asdict(data.too_long)))
-
-
-def start_engine(run: RunDir, config: RunConfig, policy: Policy) -> VllmEngine | VllmServers:
-    """Start vLLM for a run's policy, in a child that ends with this process, or find its servers.
-
-    Raises:
-        EngineError: vLLM is not installed, cannot load the model, or a server does not answer.
-    """
-    if config.engine_urls:
-        return VllmServers(config.engine_urls, run.path / "engine", run.path.resolve().name)
-    longest = config.max_length + config.sampling.max_new_tokens
-    settings = VllmSettings(
-        model=str(find_model(config.model)),
-        device=policy.device.type,
-        dtype=str(policy.model.dtype).removeprefix("torch."),
-        max_model_len=min(longest, context_length(policy.model) or longest),
-        lora_rank=config.lora.rank,
-        trust_remote_code=config.trust_remote_code,
-    )
-    return VllmEngine(settings, run.path / "engine")
-
-
-def _ask_canary(trainer: Trainer, engine: VllmEngine | VllmServers) -> None:
-    policy, prompt = trainer.policy, trainer.config.prompt
-    asked = [item.prompt for item in trainer.data.prompts[:CANARY_PROMPTS]]
-    ids = [encode_prompt(policy.tokenizer, words, prompt) for words in asked]
-    try:
-        figures = check_canary(policy, engine, ids)
-    except BaseException:
-        engine.close()
-        raise
-    trainer.reporter.event("canary", trainer.reporter.status.step, **asdict(figures))
 
 
 def with_adapter(policy: Policy, settings: LoraSettings, seed: int) -> Policy:

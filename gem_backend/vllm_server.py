@@ -16,10 +16,10 @@ import httpx
 
 from gem_backend.config import SamplingConfig
 from gem_backend.errors import EngineError
-from gem_backend.generation import OnProgress, OnTokens, Row, Sampled, end_ids
+from gem_backend.generation import OnProgress, Row, end_ids
 from gem_backend.handed_adapter import Adapter, HandedAdapter
 from gem_backend.policy import Policy
-from gem_backend.vllm_engine import Drawn, row_seed
+from gem_backend.token_engine import Drawn, row_seed
 
 AT_ONCE = 64  # requests under way at a server; it makes batches of them
 TIMEOUT_S = 600.0
@@ -54,40 +54,20 @@ class VllmServers:
         self.adapters.clear()
         self._client.close()
 
-    def generate(
+    def draw(
         self,
         policy: Policy,
         rows: Sequence[Row],
         config: SamplingConfig | None,
-        max_batch_tokens: int,
         on_progress: OnProgress | None = None,
-        on_tokens: OnTokens | None = None,
-    ) -> list[Sampled]:
-        """Continue every row as ``generation.generate`` does, in the servers' own batches.
-
-        Raises:
-            EngineError: a server is gone, or refuses.
-        """
-        ends = end_ids(policy)
-        drawn = self._draw(policy, rows, config, on_progress)
-        return [Sampled(one.ids, bool(one.ids) and one.ids[-1] in ends) for one in drawn]
-
-    def probe(self, policy: Policy, rows: Sequence[Row]) -> list[Drawn]:
-        """Return each row's most likely answer with the log-probability of each of its tokens.
-
-        Raises:
-            EngineError: a server is gone, or refuses.
-        """
-        return self._draw(policy, rows, None, None, has_logprobs=True)
-
-    def _draw(
-        self,
-        policy: Policy,
-        rows: Sequence[Row],
-        config: SamplingConfig | None,
-        on_progress: OnProgress | None,
+        *,
         has_logprobs: bool = False,
     ) -> list[Drawn]:
+        """See ``TokenEngine``.
+
+        Raises:
+            EngineError: a server is gone, or refuses.
+        """
         adapter = self._hand_over(policy)
         shared = {
             "temperature": config.temperature if config else 0.0,

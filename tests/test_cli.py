@@ -17,7 +17,7 @@ import pytest
 
 from app import cli
 from app.cli import types as cli_types
-from app.studio import DATABASE_FILE
+from app.studio_base import DATABASE_FILE
 from gem_backend.errors import ConfigError, TrainingError
 from storage.errors import StorageError
 

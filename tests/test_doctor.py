@@ -7,7 +7,7 @@ import pytest
 
 from app import doctor
 from app.doctor import examine
-from app.studio import DATABASE_FILE
+from app.studio_base import DATABASE_FILE
 from storage.database import Database
 
 

@@ -60,7 +60,7 @@ def _remove(options: argparse.Namespace) -> Result:
 
 
 def _database(data_dir: Path) -> "Database":
-    from app.studio import DATABASE_FILE  # noqa: PLC0415 - as above
+    from app.studio_base import DATABASE_FILE  # noqa: PLC0415 - as above
     from storage.opening import open_database  # noqa: PLC0415 - as above
 
     return open_database(data_dir / DATABASE_FILE)

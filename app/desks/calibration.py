@@ -9,7 +9,8 @@ from app.records import CalibrationView, TaskState
 from app.run_specs import snapshot
 from app.tasks import Tasks
 from gem_backend.config import CalibrationConfig, PromptConfig, ScoringConfig
-from gem_backend.engine import Engine, OnProgress, ScoredAnswer, ScoreRequest
+from gem_backend.engine import Engine, OnProgress
+from gem_backend.engine_requests import ScoredAnswer, ScoreRequest
 from gem_backend.errors import SpanError
 from gem_backend.expert_orders import expert_orders
 from gem_backend.features import candidate_features

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from app.kept import Kept
 from app.records import TaskState
 from app.tasks import Tasks
-from gem_backend.engine import Engine, MeaningRequest, OnProgress
+from gem_backend.engine import Engine, OnProgress
+from gem_backend.engine_requests import MeaningRequest
 from gem_backend.types import Candidate
 
 Meanings = tuple[tuple[int, ...], ...]

@@ -8,7 +8,8 @@ from app.records import TaskState
 from app.tasks import Tasks
 from app.text import priority as say
 from gem_backend.config import PromptConfig, ScoringConfig
-from gem_backend.engine import Engine, OnProgress, ScoredAnswer, ScoreRequest
+from gem_backend.engine import Engine, OnProgress
+from gem_backend.engine_requests import ScoredAnswer, ScoreRequest
 from gem_backend.errors import DataError
 from gem_backend.types import Calibration, Comparison
 from storage import priorities, projects

@@ -7,7 +7,8 @@ from app.kept import Kept
 from app.records import TaskState
 from app.tasks import Tasks
 from gem_backend.config import PromptConfig
-from gem_backend.engine import Engine, OnProgress, RereadRequest
+from gem_backend.engine import Engine, OnProgress
+from gem_backend.engine_requests import RereadRequest
 from gem_backend.types import Candidate
 from storage import projects
 from storage.database import Database

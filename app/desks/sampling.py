@@ -9,7 +9,8 @@ from app.records import TaskState
 from app.tasks import Tasks
 from app.text import branches as say_branches
 from gem_backend.config import PromptConfig, SamplingConfig, ScoringConfig
-from gem_backend.engine import BranchRequest, Engine, OnProgress, SampleRequest
+from gem_backend.engine import Engine, OnProgress
+from gem_backend.engine_requests import BranchRequest, SampleRequest
 from gem_backend.errors import EngineError
 from gem_backend.ranking import normalise_answer, rank_candidates
 from gem_backend.types import Branch, Candidate, Prompt

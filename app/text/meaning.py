@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from gem_backend.engine import LEAST_LIKENESS
+from gem_backend.engine_requests import LEAST_LIKENESS
 
 BUTTON: Final = "Group these answers by meaning"
 GROUPING: Final = "Reading the answers …"

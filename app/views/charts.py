@@ -14,6 +14,7 @@ from plotly.subplots import make_subplots
 
 from app.run_facts import Check, Point, checks, series, thinned
 from app.text import runs as say
+from app.text import story as say_story
 from app.views.story import moment
 from gem_backend.types import EventKind, RunEvent
 
@@ -104,8 +105,8 @@ class CheckLine(NamedTuple):
     shift: float
 
 
-_ROUND_LINE = CheckLine(False, say.ROUND_CHECK, GREY, "circle", -0.03)
-_FINAL_LINE = CheckLine(True, say.FINAL_CHECK, TEAL, "diamond", 0.03)
+_ROUND_LINE = CheckLine(False, say_story.ROUND_CHECK, GREY, "circle", -0.03)
+_FINAL_LINE = CheckLine(True, say_story.FINAL_CHECK, TEAL, "diamond", 0.03)
 
 
 def _accuracy_line(drawn: CheckLine, part: Sequence[Check], moments: Sequence[str]) -> go.Scatter:

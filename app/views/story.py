@@ -8,7 +8,7 @@ from app import run_facts
 from app.records import RunView
 from app.run_facts import Check
 from app.text import calibration as words
-from app.text import runs as say
+from app.text import story as say
 from app.views.runs import said
 from gem_backend.types import RunEvent
 
@@ -20,7 +20,7 @@ def story(view: RunView | None) -> str:
     if view is None:
         return ""
     items = "".join(f"<li>{said(sentence)}</li>" for sentence in story_sentences(view.events))
-    title = f'<h2 class="gem-title">{escape(say.STORY_TITLE)}</h2>'
+    title = f'<h2 class="gem-title">{escape(say.TITLE)}</h2>'
     return f'{title}<ol class="gem-story">{items}</ol>' if items else ""
 
 
@@ -35,7 +35,7 @@ def story_sentences(events: Sequence[RunEvent]) -> list[str]:
             is_rival = event.kind == "baseline_step"
             losses.append(loss)
         elif losses and event.kind != "checkpoint":  # each pass of the warm start saves once
-            learned = words.story_rival if is_rival else say.story_learned
+            learned = words.story_rival if is_rival else say.learned
             sentences.append(learned(len(losses), losses[0], losses[-1]))
             losses = []
         sentence = _sentence(event, is_rival)
@@ -51,15 +51,15 @@ def _sentence(event: RunEvent, is_rival: bool) -> str:
             run_facts.whole(event, key) for key in ("num_pairs", "num_held_out", "num_pool")
         )
         device = run_facts.text(event, "device") or "this machine"
-        return say.story_started(pairs, held_out, pool, device)
+        return say.started(pairs, held_out, pool, device)
     if kind == "resumed":
-        return say.story_resumed(run_facts.whole(event, "from_round"))
+        return say.resumed(run_facts.whole(event, "from_round"))
     if kind == "calibration":
         found = run_facts.calibration([event])
         return words.story_calibrated(found.num_comparisons) if found else ""
     if kind == "canary":
         gap, change = (run_facts.number(event, key) for key in ("gap", "change"))
-        return say.story_canary(gap or 0.0, change or 0.0, run_facts.whole(event, "n"))
+        return say.canary(gap or 0.0, change or 0.0, run_facts.whole(event, "n"))
     if kind == "evaluation":
         return _checked_sentence(run_facts.checks([event]), is_rival)
     if kind == "warning":
@@ -69,17 +69,17 @@ def _sentence(event: RunEvent, is_rival: bool) -> str:
 
 def _closing_sentence(event: RunEvent, is_rival: bool) -> str:
     if event.kind == "candidates" and run_facts.text(event, "stage") == "round":
-        return say.story_sampled(
+        return say.sampled(
             run_facts.whole(event, "round"),
             run_facts.whole(event, "count"),
             run_facts.whole(event, "uncommitted"),
         )
     if event.kind == "checkpoint" and event.data.get("is_best") is True:
         number = run_facts.whole(event, "round")
-        return words.rival_best(number) if is_rival and number else say.story_best(number)
+        return words.rival_best(number) if is_rival and number else say.best(number)
     if event.kind == "ended":
         wall_s = run_facts.number(event, "wall_s")
-        ended = say.story_ended(run_facts.text(event, "state"), wall_s)
+        ended = say.ended(run_facts.text(event, "state"), wall_s)
         return f"{ended} {run_facts.text(event, 'message')}".strip()
     return ""
 
@@ -96,4 +96,4 @@ def _checked_sentence(checks: Sequence[Check], is_rival: bool) -> str:
         return ""
     check = replace(checks[0], is_rival=is_rival)
     kind = say.FINAL_CHECK if check.is_final else say.ROUND_CHECK
-    return say.story_checked(kind, moment(check), check.evaluation.preference_accuracy)
+    return say.checked(kind, moment(check), check.evaluation.preference_accuracy)

@@ -39,7 +39,7 @@ from app.records import (
 from app.studio import Studio
 from gem_backend.automation_bias import AutomationBias, Tau
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig
-from gem_backend.engine import ScoredAnswer
+from gem_backend.engine_requests import ScoredAnswer
 from gem_backend.errors import DataError
 from gem_backend.types import (
     Answer,

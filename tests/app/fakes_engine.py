@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gem_backend.engine import ScoredAnswer
+from gem_backend.engine_requests import ScoredAnswer
 from tests.app.fakes import GOOD, make_candidate
 
 

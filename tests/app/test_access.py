@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from app.access import ALONE, AccessError
-from app.studio import DATABASE_FILE, Studio
+from app.studio import Studio
+from app.studio_base import DATABASE_FILE
 from app.text import raters as text_raters
 from app.views.raters import left_over_html
 from gem_backend.types import Rater

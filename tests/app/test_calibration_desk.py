@@ -8,7 +8,7 @@ from app.desks import calibration as calibration_desk
 from app.desks.calibration import CalibrationDesk, comparisons, gather
 from app.tasks import Tasks
 from gem_backend.config import ScoringConfig
-from gem_backend.engine import ScoredAnswer
+from gem_backend.engine_requests import ScoredAnswer
 from gem_backend.errors import EngineError
 from gem_backend.types import Case, ExpertOrder, PreferencePair
 from storage.calibrations import calibration_evidence

@@ -8,7 +8,9 @@ import pytest
 
 from app.access import ALONE
 from app.main import _BUILDERS
-from app.studio import DATABASE_FILE, MOST_PROMPTS, Studio
+from app.studio import Studio
+from app.studio_base import DATABASE_FILE
+from app.studio_explore import MOST_PROMPTS
 from benchmarks.label_load import PROJECT, fill
 
 NUM_LABELS = 100_000  # two on each pair, and all of them differ

@@ -5,7 +5,7 @@ import torch
 
 from gem_backend.branching import branch
 from gem_backend.config import PromptConfig, SamplingConfig
-from gem_backend.engine import BranchRequest
+from gem_backend.engine_requests import BranchRequest
 from gem_backend.errors import DataError
 from gem_backend.prompting import encode_prompt
 from gem_backend.sampling import PolicySampler, reread

@@ -14,14 +14,8 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from gem_backend.config import PromptConfig, SamplingConfig
-from gem_backend.engine import (
-    BranchRequest,
-    Engine,
-    EngineConfig,
-    RereadRequest,
-    SampleRequest,
-    ScoreRequest,
-)
+from gem_backend.engine import Engine, EngineConfig
+from gem_backend.engine_requests import BranchRequest, RereadRequest, SampleRequest, ScoreRequest
 from gem_backend.errors import EngineError, ModelLoadError, Stopped
 from gem_backend.sampling import score_completion
 from gem_backend.types import Branch

@@ -7,7 +7,8 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from gem_backend.engine import Engine, EngineConfig, MeaningRequest
+from gem_backend.engine import Engine, EngineConfig
+from gem_backend.engine_requests import MeaningRequest
 from gem_backend.errors import ModelLoadError
 from gem_backend.meaning import SentenceModel, group_by_meaning, what_decides
 

@@ -24,9 +24,11 @@ from gem_backend.generation import Row
 from gem_backend.policy import load_policy
 from gem_backend.prompting import encode_prompt
 from gem_backend.run_dir import RunDir
-from gem_backend.sampling import PolicySampler, TokenSource
+from gem_backend.sampling import PolicySampler
+from gem_backend.token_engine import token_source
 from gem_backend.trainer import StopRequestedError, with_adapter
-from gem_backend.vllm_engine import GONE, MOST_TOKENS_AT_ONCE, VllmEngine, VllmSettings
+from gem_backend.vllm_child import MOST_TOKENS_AT_ONCE, VllmSettings
+from gem_backend.vllm_engine import GONE, VllmEngine
 from gem_backend.vllm_server import VllmServers
 from tests.gem_backend.test_run import TINY, make_run, wait_until
 
@@ -56,7 +58,7 @@ def engine(tmp_path_factory):
 
 
 def sampler(policy, engine):
-    return PolicySampler(policy, source=TokenSource(engine.generate, "vllm", engine.version))
+    return PolicySampler(policy, source=token_source(engine, "vllm"))
 
 
 def strengthen(policy, std):
@@ -253,7 +255,7 @@ def test_a_server_that_is_not_there_or_refuses_is_said(url, policy, tmp_path):
     servers = VllmServers([url], tmp_path / "adapters", "run-2")
     too_long = Row("", tuple(prompt_ids(policy)[0]) * 30, 8, 0)
     with pytest.raises(EngineError, match="refuses"):
-        servers.probe(policy, [too_long])
+        servers.draw(policy, [too_long], None)
     servers.close()
 
 

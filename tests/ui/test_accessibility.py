@@ -9,7 +9,8 @@ from playwright.sync_api import expect
 
 from app import text
 from app.desks.agreement import AgreementView, agreement_view
-from app.studio import DATABASE_FILE, Studio
+from app.studio import Studio
+from app.studio_base import DATABASE_FILE
 from app.text import agreement as text_agreement
 from app.text import audit as text_audit
 from app.text import raters as text_raters

@@ -7,7 +7,8 @@ from playwright.sync_api import expect
 
 from app import text
 from app.main import serve
-from app.studio import DATABASE_FILE, Studio
+from app.studio import Studio
+from app.studio_base import DATABASE_FILE
 from storage.audit import label_log
 from storage.database import Database
 from storage.pairs import add_comparison

@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 from app import text
-from app.studio import DATABASE_FILE, Studio
+from app.studio import Studio
+from app.studio_base import DATABASE_FILE
 from app.text import disputes as say
 from app.text import runs as text_runs
 from storage.audit import label_log

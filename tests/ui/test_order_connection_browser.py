@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app import text
-from app.studio import DATABASE_FILE
+from app.studio_base import DATABASE_FILE
 from storage.audit import label_log
 from storage.database import Database
 from storage.pairs import add_comparison

@@ -4,7 +4,8 @@ import pytest
 from playwright.sync_api import expect
 
 from app import text
-from app.studio import DATABASE_FILE, Studio
+from app.studio import Studio
+from app.studio_base import DATABASE_FILE
 from storage.database import Database
 from storage.pairs import Judgement, add_comparison, save_label, show_case
 from storage.projects import create_project, update_project

@@ -5,7 +5,8 @@ from playwright.sync_api import expect
 from sklearn.metrics import cohen_kappa_score
 
 from app import text
-from app.studio import DATABASE_FILE, Studio
+from app.studio import Studio
+from app.studio_base import DATABASE_FILE
 from app.text import agreement as text_agreement
 from storage.database import Database
 from storage.identity import left_answer
