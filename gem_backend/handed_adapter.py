@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import uuid
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,12 +26,13 @@ class HandedAdapter:
 
     Args:
         folder: made anew; holds the newest adapter alone.
-        name: of the run, so that two runs at one engine do not share a name.
+        name: of the run. A part by chance follows: a server may still hold what this very run
+            handed over before it was killed.
     """
 
     def __init__(self, folder: Path, name: str = "gem") -> None:
         self._folder = folder
-        self._name = name
+        self._name = f"{name}-{uuid.uuid4().hex[:8]}"
         self._newest: tuple[str, Adapter] | None = None
         self.clear()
 

@@ -243,6 +243,9 @@ def test_a_server_draws_what_this_process_draws_and_gives_the_adapter_back(polic
     assert any(len(set(group)) > 1 for group in first)
     served = httpx.get(f"{url}/v1/models", trust_env=False).json()["data"]
     assert sum("run-1" in one["id"] for one in served) == 1
+    after_a_kill = VllmServers([url], tmp_path / "more", "run-1")  # the same run, taken up again
+    assert len(sampler(policy, after_a_kill).greedy(PROMPTS, 8)) == len(PROMPTS)
+    after_a_kill.close()
     servers.close()
     served = httpx.get(f"{url}/v1/models", trust_env=False).json()["data"]
     assert not any("run-1" in one["id"] for one in served)
@@ -261,6 +264,7 @@ def test_a_server_that_is_not_there_or_refuses_is_said(url, policy, tmp_path):
 
 # --- runs -------------------------------------------------------------------------------------
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # two demos, one after the other
 def test_a_whole_demo_comes_to_the_verdict_that_it_comes_to_without_vllm(run_python, tmp_path):
     found = {}
     for engine in ("vllm", "transformers"):
