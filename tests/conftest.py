@@ -30,11 +30,17 @@ from app.doctor import find_chromium  # noqa: E402 - reads the settings above th
 from storage.database import Database  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
+REAL_DATA = ROOT.parent / "shared" / "data"
 HOME_VARIABLES = (
     "HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "XDG_DATA_HOME", "XDG_CONFIG_HOME",
     "XDG_CACHE_HOME", "XDG_STATE_HOME",
 )  # fmt: skip
 LATER_MARKERS = ("slow", "browser", "gpu", "vllm")
+# They take a minute or more each: begun last, one process would wait for the other at the end.
+LONGEST_FILES = (
+    "test_expert_path.py", "test_kills.py", "test_accessibility.py", "test_method.py",
+    "test_ranks.py", "test_cli.py",
+)  # fmt: skip
 
 
 def pytest_configure():
@@ -47,8 +53,13 @@ def pytest_unconfigure():
 
 
 def pytest_collection_modifyitems(items):
-    """Quick tests first: what is broken shows early."""
-    items.sort(key=lambda item: any(item.get_closest_marker(name) for name in LATER_MARKERS))
+    """Quick tests first: what is broken shows early. Then the longest, then the rest."""
+    items.sort(key=_turn)
+
+
+def _turn(item):
+    is_later = any(item.get_closest_marker(name) for name in LATER_MARKERS)
+    return is_later, is_later and item.path.name not in LONGEST_FILES
 
 
 def pytest_runtest_setup(item):
@@ -74,6 +85,13 @@ def home(tmp_path_factory, monkeypatch):
     for name in HOME_VARIABLES:
         monkeypatch.setenv(name, str(folder))
     return folder
+
+
+@pytest.fixture
+def real_data():
+    if not REAL_DATA.exists():
+        pytest.skip("the real data sets are not on this machine")
+    return REAL_DATA
 
 
 @pytest.fixture(autouse=True)
