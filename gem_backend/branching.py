@@ -9,9 +9,10 @@ from gem_backend.entropy import score_tokens
 from gem_backend.errors import DataError
 from gem_backend.forward import TokenSequence
 from gem_backend.generation import OnProgress, OnTokens, Row, Sampled, end_ids, generate
+from gem_backend.memory import MAX_BATCH_TOKENS
 from gem_backend.policy import Policy
 from gem_backend.prompting import encode_prompt
-from gem_backend.sampling import DEFAULT_BATCH_TOKENS, drawn_by, prompt_words, room_for
+from gem_backend.sampling import drawn_by, prompt_words, room_for
 from gem_backend.types import Candidate
 
 
@@ -46,9 +47,7 @@ def branch(
         whole = [Sampled(prefix, is_finished=True)]
     else:
         rows = _rows(policy, start, prefix, request)
-        drawn = generate(
-            policy, rows, request.sampling, DEFAULT_BATCH_TOKENS, on_progress, on_tokens
-        )
+        drawn = generate(policy, rows, request.sampling, MAX_BATCH_TOKENS, on_progress, on_tokens)
         whole = [Sampled((*prefix, *one.ids), one.is_finished) for one in drawn]
     sequences = [TokenSequence(start, one.ids) for one in whole]
     scored = score_tokens(policy.model, sequences, top_k=TOP_K)

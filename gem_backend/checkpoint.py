@@ -20,10 +20,12 @@ from pydantic import TypeAdapter
 from safetensors.torch import load_file
 from torch.optim import Optimizer
 
-from gem_backend.errors import TrainingError
+from gem_backend.errors import NoSpaceError, TrainingError
 from gem_backend.types import Evaluation
 
 WARM_START = "round-0"
+MOST_CHECKPOINTS = 5  # the warm start, the best, the latest, the one being written, the adapter
+SPARE_BYTES = 64 * 1024**2  # ours: what a run leaves to whatever else writes to the disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,27 @@ def save_checkpoint(
     if folder.exists():
         _discard(folder)
     temporary.rename(folder)
+
+
+def check_space(folder: Path, model: PeftModel, checkpoints: int) -> None:
+    """Refuse to fill a disk: so many checkpoints, each with the optimizer's state, must find room.
+
+    Args:
+        folder: of the run.
+        model: whose adapter they hold; AdamW keeps two figures for each of its weights.
+        checkpoints: that are to be written before others go.
+
+    Raises:
+        NoSpaceError: they would leave less than the studio's database needs beside them.
+    """
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    needed = 3 * checkpoints * sum(weight.numel() * weight.element_size() for weight in weights)
+    free = shutil.disk_usage(folder).free
+    if free < needed + SPARE_BYTES:
+        raise NoSpaceError(
+            f"The disk is nearly full: {free / 1e6:,.0f} MB are free, the run needs "
+            f"{(needed + SPARE_BYTES) / 1e6:,.0f} MB. Free some space, then resume the run."
+        )
 
 
 def load_checkpoint(folder: Path, model: PeftModel, optimizer: Optimizer | None) -> Progress:

@@ -4,6 +4,7 @@ An unknown key or a value out of range is a ``ConfigError``. Defaults say whethe
 paper's, its authors' code's, or ours.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,6 +16,8 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+
+MOST_NEW_TOKENS = 8192  # ours: of an answer
 
 
 class Settings(BaseModel):
@@ -64,7 +67,7 @@ class SamplingConfig(Settings):
     num_candidates: Annotated[int, Field(ge=1, le=64)] = 5  # paper: K = 5
     temperature: Positive = 0.9  # authors' code
     top_p: Fraction = 1.0  # ours: no truncation
-    max_new_tokens: Annotated[int, Field(ge=1, le=8192)] = 256  # ours
+    max_new_tokens: Annotated[int, Field(ge=1, le=MOST_NEW_TOKENS)] = 256  # ours
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
@@ -172,6 +175,10 @@ class RunConfig(Settings):
     baseline: BaselineConfig = BaselineConfig()
     max_grad_norm: Positive = 1.0  # ours
     micro_batch_tokens: Count = 8192  # ours: of one forward pass, padding included
+    halve_batches: bool = True  # ours: after the device ran out of memory, and go on
+    gradient_checkpointing: bool = False  # ours: layers are computed once more on the way back
+    # instead of being kept; slower, for less memory
+    load_in_4bit: bool = False  # ours: the base model's linear layers, see gem_backend.four_bit
     # ours: tokens of a prompt with its chosen answer; longer pairs are left out, never cut. A
     # sampled answer has `max_new_tokens` beside its prompt instead.
     max_length: Annotated[int, Field(ge=8)] = 2048
@@ -220,15 +227,36 @@ _DEMO: dict[Preset, RunConfig] = {
         max_length=512,
     ),
 }
+# A model of 8 billion weights keeps 43 GB of a pass of 4,096 tokens, which 80 GB have room for.
+_LARGE_PASS = 4096
 _LARGE: dict[Preset, RunConfig] = {
-    "quick": RunConfig(preset="quick", sega=SegaConfig(rounds=1)),
-    "standard": RunConfig(preset="standard"),
+    "quick": RunConfig(preset="quick", sega=SegaConfig(rounds=1), micro_batch_tokens=_LARGE_PASS),
+    "standard": RunConfig(preset="standard", micro_batch_tokens=_LARGE_PASS),
     "paper": RunConfig(
         preset="paper",
+        micro_batch_tokens=_LARGE_PASS,
         sampling=SamplingConfig(max_new_tokens=512),
         sega=_PAPER_SEGA,
     ),
 }
+
+
+def with_values(config: RunConfig, values: Mapping[str, object]) -> RunConfig:
+    """Return the config with some values in it, by names such as "sega.rounds"; all are checked.
+
+    Raises:
+        ConfigError: a name is unknown or a value out of range.
+    """
+    tree = config.model_dump()
+    for name, value in values.items():
+        *sections, field = name.split(".")
+        place: object = tree
+        for section in sections:
+            place = place.get(section) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or field not in place:
+            raise ConfigError(f"There is no setting '{name}'.")
+        place[field] = value
+    return RunConfig(**tree)
 
 
 def preset_config(preset: Preset, model: str = "demo", seed: int = 0) -> RunConfig:

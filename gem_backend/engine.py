@@ -23,7 +23,7 @@ from gem_backend.engine_requests import (
     ScoredAnswer,
     ScoreRequest,
 )
-from gem_backend.errors import EngineError, GemError, Stopped
+from gem_backend.errors import EngineError, GemError, Stopped, is_out_of_memory
 from gem_backend.in_turn import InTurn
 from gem_backend.types import Candidate
 
@@ -282,7 +282,7 @@ def serve(pipe: Connection, config: EngineConfig) -> None:
 
 
 def _explained(error: Exception) -> GemError:
-    if "out of memory" in str(error).lower():
+    if is_out_of_memory(error):
         return EngineError(
             "The device ran out of memory. Sample fewer candidates or shorter answers.",
             "Out of memory",

@@ -23,6 +23,7 @@ from gem_backend.forward import (
     output_head,
     own_logits,
 )
+from gem_backend.memory import CPU_CHUNK_BYTES, GPU_CHUNK_BYTES
 from gem_backend.shared_prompts import completion_hidden, plan_sequences
 
 __all__ = [
@@ -39,9 +40,6 @@ __all__ = [
 
 Head = Callable[[Tensor], Tensor]
 """Maps hidden states (T, D) to raw logits (T, V)."""
-
-CPU_CHUNK_BYTES = 16 * 2**20  # larger chunks leave the processor's caches and are slower
-GPU_CHUNK_BYTES = 32 * 2**20  # a head of 128 k words is read once a chunk, in a quarter of a ms
 
 
 class TokenStatistics(NamedTuple):

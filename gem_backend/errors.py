@@ -45,6 +45,13 @@ class OutOfMemoryError(GemError):
     title = "Out of memory"
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a library says, each in its own way, that the device has no memory left."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in said for words in _NO_MEMORY)
+
+
+_NO_MEMORY = ("out of memory", "t allocate memory")  # "can't" and "cannot" of a processor
 NO_SPACE = "The disk is full. Free some space, then resume the run."
 
 

@@ -14,6 +14,7 @@ import torch
 from peft import PeftModel
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from gem_backend.errors import DataError
 
@@ -72,6 +73,11 @@ def context_length(model: LanguageModel) -> int | None:
     """Return how many tokens the model can read, None where its config does not say."""
     limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     return int(limit) if limit else None
+
+
+def is_checkpointed(module: nn.Module) -> bool:
+    """Whether a module is a layer that keeps only its input while it is in training mode."""
+    return isinstance(module, GradientCheckpointingLayer) and module.gradient_checkpointing
 
 
 def is_plain_head(model: LanguageModel) -> bool:

@@ -35,6 +35,7 @@ from gem_backend.forward import (
     inference_mode,
     plan_batches,
 )
+from gem_backend.memory import MAX_BATCH_ROWS
 from gem_backend.policy import Policy
 from gem_backend.shared_prompts import can_share_prompts, left_padded
 
@@ -44,7 +45,6 @@ OnProgress = Callable[[int, int], object]
 OnTokens = Callable[[Sequence[int]], object]
 """Told how many tokens each candidate has so far, a few times a second; its errors end the work."""
 
-MAX_BATCH_ROWS = 256
 TOKENS_EVERY_S = 0.2
 
 

@@ -9,6 +9,7 @@ from gem_backend.errors import ModelLoadError
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_TOKENIZERS = ("tokenizer*", "vocab*", "*.model", "*.tiktoken", "tekken.json")
 
 
 def find_model(model: str) -> Path | str:
@@ -60,7 +61,9 @@ def _check_folder(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         raise ModelLoadError(f"The folder {folder} holds no model (no config.json).")
     if any(folder.glob("*.safetensors")):
-        return
+        if any(path for pattern in _TOKENIZERS for path in folder.glob(pattern)):
+            return
+        raise ModelLoadError(f"The folder {folder} holds no tokenizer (no tokenizer.json).")
     if any(path for pattern in _PICKLES for path in folder.glob(pattern)):
         raise ModelLoadError(
             f"The model in {folder} is stored in a form that can run hidden code when opened; "

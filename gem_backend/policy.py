@@ -3,19 +3,28 @@
 import copy
 import itertools
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 import transformers
 from peft import LoraConfig, PeftConfig, PeftModel, PeftModelForCausalLM
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from gem_backend.errors import ConfigError, ModelLoadError, OutOfMemoryError
 from gem_backend.forward import LanguageModel
+from gem_backend.four_bit import quantise
 from gem_backend.model_folder import find_model
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -29,6 +38,11 @@ _LOADING_ERRORS = (
     OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError,
     SafetensorError,
 )  # fmt: skip
+_NEEDED = "The studio needs a causal language model: one that goes on from a text."
+_OWN_CODE = (
+    "It brings code of its own, which runs only with --trust-remote-code; say that for models that "
+    "you trust."
+)
 # A loading bar would stand before the one sentence that a person should read.
 transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 # peft still asks for it by its old name; nobody who runs the studio can act on that.
@@ -56,6 +70,7 @@ def load_policy(
     device: Device = "auto",
     dtype: Dtype = "auto",
     trust_remote_code: bool = False,
+    in_4bit: bool = False,
 ) -> Policy:
     """Load a causal language model for sampling, in evaluation mode.
 
@@ -66,6 +81,7 @@ def load_policy(
         device: "auto" takes a GPU where there is one.
         dtype: "auto" is bfloat16 on a GPU that has it, else float32.
         trust_remote_code: run code that comes with the model; only for models you trust.
+        in_4bit: round its linear layers to four bits, see ``gem_backend.four_bit``.
 
     Raises:
         ConfigError: a GPU was asked for and there is none.
@@ -79,11 +95,13 @@ def load_policy(
         "trust_remote_code": trust_remote_code,
     }
     try:
+        _check_kind(AutoConfig.from_pretrained(str(source), **options))
         tokenizer = AutoTokenizer.from_pretrained(str(source), **options)
-        loaded: LanguageModel = AutoModelForCausalLM.from_pretrained(
-            str(source), dtype=resolve_dtype(dtype, where), use_safetensors=True, **options
-        )
+        loaded = _load_whole(str(source), dtype=resolve_dtype(dtype, where), **options)
+        if in_4bit:
+            quantise(loaded, where)
         nn.Module.to(loaded, where)
+        _check_fit(loaded, tokenizer)
         if adapter_dir is not None:
             loaded = add_adapter(loaded, adapter_dir)
     except torch.OutOfMemoryError as error:
@@ -91,11 +109,52 @@ def load_policy(
             f"The model '{model}' does not fit this device; choose a smaller one."
         ) from error
     except _LOADING_ERRORS as error:
-        raise ModelLoadError(
-            f"The model '{model}' cannot be loaded: {_first_line(error)}"
-        ) from error
+        reason = _OWN_CODE if "custom code" in str(error) else _first_line(error)
+        raise ModelLoadError(f"The model '{model}' cannot be loaded: {reason}") from error
     adapter = str(adapter_dir) if adapter_dir else None
     return Policy(loaded.eval(), tokenizer, model, where, adapter)
+
+
+def _check_kind(config: PreTrainedConfig) -> None:
+    """Raise ValueError for a model that answers a text with another one instead of going on."""
+    if config.is_encoder_decoder:
+        raise ValueError(f"It is an encoder-decoder ({config.model_type}). {_NEEDED}")
+
+
+def _load_whole(source: str, **options: object) -> LanguageModel:
+    """Load the weights; ValueError where some are missing, which transformers would make up."""
+    loaded: object = AutoModelForCausalLM.from_pretrained(
+        source,
+        use_safetensors=True,
+        ignore_mismatched_sizes=True,  # they are named below
+        output_loading_info=True,
+        **options,
+    )
+    model, found = cast("tuple[LanguageModel, dict[str, Collection[Any]]]", loaded)
+    if mismatched := sorted(key for key, *_ in found["mismatched_keys"]):
+        raise ValueError(
+            f"{len(mismatched)} of its weights have not the size that config.json says, such as "
+            f"{mismatched[0]}."
+        )
+    if missing := sorted(found["missing_keys"]):
+        raise ValueError(f"{len(missing)} of its weights are missing, such as {missing[0]}.")
+    return model
+
+
+def _check_fit(model: LanguageModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raise ValueError for a tokenizer of another model, or one that sees what comes after."""
+    num_rows = len(cast("Tensor", model.get_input_embeddings().weight))
+    if tokenizer.vocab_size > num_rows:  # tokens that were added later may lack a row: few use them
+        raise ValueError(
+            f"Its tokenizer has {tokenizer.vocab_size} tokens, the model knows {num_rows}."
+        )
+    # Two texts with the same beginning: what a causal model says after it is the same.
+    with torch.inference_mode():
+        texts = torch.tensor([[0, 1], [0, 2]], device=model.device)
+        first, second = model(input_ids=texts).logits[:, 0].float()
+    noise = 16 * torch.finfo(model.dtype).eps * first.abs().max()
+    if (first - second).abs().max() > noise:
+        raise ValueError(f"It reads a text from both sides. {_NEEDED}")
 
 
 def add_adapter(model: LanguageModel, adapter_dir: Path, name: str = "default") -> PeftModel:
@@ -169,6 +228,37 @@ def _empty_copy(model: LanguageModel) -> LanguageModel:
         bare = weight.detach().to("meta")
         empty[id(weight)] = nn.Parameter(bare, False) if isinstance(weight, nn.Parameter) else bare
     return copy.deepcopy(model, empty)
+
+
+def merged(
+    model: str, adapter_dir: Path, *, trust_remote_code: bool = False
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Return a model with an adapter worked into its weights, and its tokenizer.
+
+    Worked out in float32 on the processor; the weights come back in the format they are stored in.
+
+    Raises:
+        ModelLoadError: the model or the adapter cannot be loaded, or they do not make numbers.
+    """
+    policy = load_policy(
+        model,
+        adapter_dir=adapter_dir,
+        device="cpu",
+        dtype="float32",
+        trust_remote_code=trust_remote_code,
+    )
+    source = find_model(model)
+    stored = AutoConfig.from_pretrained(
+        str(source),
+        local_files_only=isinstance(source, Path),
+        trust_remote_code=trust_remote_code,
+    )
+    try:
+        whole = cast("PeftModel", policy.model).merge_and_unload(safe_merge=True)
+    except ValueError as error:
+        raise ModelLoadError(f"The adapter cannot be merged: {_first_line(error)}") from error
+    nn.Module.to(whole, stored.dtype or torch.float32)
+    return cast("PreTrainedModel", whole), policy.tokenizer
 
 
 def resolve_device(device: Device) -> torch.device:

@@ -1,5 +1,6 @@
 """How a prompt is put to the model, as text and as token ids (METHOD section 1)."""
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from jinja2 import TemplateError
@@ -27,17 +28,23 @@ def render_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: str, config: Pro
         tokenizer: of the model that will answer.
         prompt: the question as the expert wrote it.
         config: template, system text and answer marker.
+
+    Raises:
+        DataError: the chat template is broken, or takes no question.
     """
     if not has_template(tokenizer, config):
         return prompt + "\n"
     system_text = config.system_text.replace("{answer_marker}", config.answer_marker)
-    if not system_text:
-        return _apply(tokenizer, [{"role": "user", "content": prompt}])
-    turns = [{"role": "system", "content": system_text}, {"role": "user", "content": prompt}]
+    if system_text:
+        turns = [{"role": "system", "content": system_text}, {"role": "user", "content": prompt}]
+        with contextlib.suppress(TemplateError):
+            return _apply(tokenizer, turns)
+        prompt = f"{system_text}\n\n{prompt}"
     try:
-        return _apply(tokenizer, turns)
-    except TemplateError:
-        return _apply(tokenizer, [{"role": "user", "content": f"{system_text}\n\n{prompt}"}])
+        return _apply(tokenizer, [{"role": "user", "content": prompt}])
+    except TemplateError as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise DataError(f"The model's chat template does not take a question: {reason}.") from error
 
 
 def prompt_ids(
@@ -74,7 +81,7 @@ def encode_prompt(
     """Render a prompt and return its token ids; the one way from an expert's prompt to the model.
 
     Raises:
-        DataError: there is not one token to start from.
+        DataError: there is not one token to start from, or the chat template takes no question.
     """
     text = render_prompt(tokenizer, prompt, config)
     return prompt_ids(tokenizer, text, is_templated=has_template(tokenizer, config))

@@ -40,6 +40,8 @@ class Reporter:
             self._worker_lock.acquire()
         except Timeout as error:
             raise RunDirError("Another worker has this run.") from error
+        for unfinished in run.path.glob(".*.tmp"):  # of a worker that was killed while it wrote
+            unfinished.unlink()
         self._log = EventLog(run)
         self._reserve = run.path / "reserve"
         self._reserve.write_bytes(bytes(RESERVE_BYTES))

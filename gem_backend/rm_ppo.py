@@ -26,8 +26,8 @@ from gem_backend.config import RunConfig
 from gem_backend.errors import ConfigError, TrainingError
 from gem_backend.forward import base_model, plan_batches
 from gem_backend.generation import Row, generate
+from gem_backend.memory import MAX_BATCH_TOKENS
 from gem_backend.policy import Policy
-from gem_backend.sampling import DEFAULT_BATCH_TOKENS
 from gem_backend.trl_session import (
     Budget,
     Pair,
@@ -130,7 +130,7 @@ class _Rollouts:
             session.policy,
             rows,
             session.config.sampling,
-            DEFAULT_BATCH_TOKENS,
+            MAX_BATCH_TOKENS,
             lambda *_: session.stop_if_asked(),
         )
         return {

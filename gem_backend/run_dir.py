@@ -13,7 +13,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -130,10 +130,16 @@ class RunDir:
         write_whole(self.status_file, _STATUS.dump_json(status))
 
     def result(self) -> RunResult | None:
-        """Read the result, None while there is none."""
+        """Read the result, None while there is none; its adapter is the one in this folder.
+
+        The run may have been carried elsewhere, where that folder had another name.
+        """
         if not self.result_file.exists():
             return None
-        return _RESULT.validate_json(self.result_file.read_bytes())
+        result = _RESULT.validate_json(self.result_file.read_bytes())
+        if result.adapter_dir is None:
+            return result
+        return replace(result, adapter_dir=str(self.adapter_dir.resolve()))
 
     def write_result(self, result: RunResult) -> None:
         """Write the result atomically."""

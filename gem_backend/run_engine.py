@@ -1,6 +1,7 @@
 """The engine that draws a run's answers, where that is not the run's own process."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from gem_backend.canary import CanaryFigures, check_canary
 from gem_backend.config import RunConfig
@@ -36,7 +37,7 @@ def start_engine(
         encode_prompt(policy.tokenizer, prompt, config.prompt)
         for prompt in prompts[:CANARY_PROMPTS]
     ]
-    engine = _start(run, config, policy)
+    engine = open_engine(config, policy, run.path / "engine", run.path.resolve().name)
     try:
         return engine, check_canary(policy, engine, ids)
     except BaseException:
@@ -44,10 +45,20 @@ def start_engine(
         raise
 
 
-def _start(run: RunDir, config: RunConfig, policy: Policy) -> TokenEngine:
-    folder = run.path / "engine"
+def open_engine(config: RunConfig, policy: Policy, folder: Path, name: str) -> TokenEngine:
+    """Start what ``config`` names besides transformers, without a look whether it sees the adapter.
+
+    Args:
+        config: the run's settings.
+        policy: with an adapter.
+        folder: where adapters are handed over.
+        name: of the run, for servers that serve others too.
+
+    Raises:
+        EngineError: vLLM is not installed or cannot load the model, or a server does not answer.
+    """
     if config.engine_urls:
-        return VllmServers(config.engine_urls, folder, run.path.resolve().name)
+        return VllmServers(config.engine_urls, folder, name)
     longest = config.max_length + config.sampling.max_new_tokens
     settings = VllmSettings(
         model=str(find_model(config.model)),

@@ -24,6 +24,8 @@ ACTIVE: frozenset[RunState] = frozenset({"queued", "running", "stopping"})
 RESUMABLE: frozenset[RunState] = frozenset({"stopped", "failed", "interrupted"})
 STALE_AFTER_S = 60.0  # ours: how long a worker on another machine may be silent
 STARTING_S = 30.0  # ours: how long a new worker may take to its first word
+LOG_BYTES = 5 * 1024**2  # ours: a longer log is put aside when the next worker starts
+TAKEN_OUT = "The run was taken out of the line before it began."
 _SOURCE_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -50,8 +52,10 @@ def start_worker(run: RunDir, *, resume: bool = False) -> int:
                 host=socket.gethostname(),
                 heartbeat=time.time(),
                 message="",
+                queued_at=0.0,
             )
         )
+        _rotate(run.log_file)
         with run.log_file.open("ab") as log:
             process = subprocess.Popen(
                 [*command, "--resume"] if resume else command,
@@ -66,6 +70,37 @@ def start_worker(run: RunDir, *, resume: bool = False) -> int:
     except OSError as error:
         raise RunDirError(f"The run could not be started in {run.path}: {error}.") from error
     return process.pid
+
+
+def line_up(run: RunDir) -> None:
+    """Put a run at the end of its studio's line, new or to go on from its last checkpoint.
+
+    Raises:
+        RunDirError: it is at work, or finished.
+    """
+    status = observe(run)
+    if status.state in ACTIVE and status.host:
+        raise RunDirError("This run is still going; stop it before starting it again.")
+    if status.state == "done":
+        raise RunDirError("This run is finished; there is nothing to resume.")
+    run.stop_file.unlink(missing_ok=True)
+    waiting = replace(run.status(), state="queued", pid=0, host="", message="")
+    run.write_status(replace(waiting, queued_at=time.time()))
+
+
+def leave_line(run: RunDir) -> None:
+    """Take a waiting run out of the line; it can be put back in."""
+    run.write_status(replace(run.status(), state="stopped", queued_at=0.0, message=TAKEN_OUT))
+
+
+def is_waiting(status: RunStatus) -> bool:
+    """Whether a run stands in the line of a studio."""
+    return status.state == "queued" and status.queued_at > 0
+
+
+def is_at_work_here(status: RunStatus) -> bool:
+    """Whether an observed run has a worker on this machine, or one that is starting."""
+    return status.state in ACTIVE and status.host == socket.gethostname()
 
 
 def observe(run: RunDir) -> RunStatus:
@@ -113,8 +148,21 @@ def wait_for_end(run: RunDir, timeout_s: float | None = None, poll_s: float = 0.
     return status
 
 
+def _rotate(log_file: Path) -> None:
+    """Put a long log aside, in place of the one before it: a run that is resumed again and again
+    must not fill the disk.
+    """
+    if log_file.is_file() and log_file.stat().st_size > LOG_BYTES:
+        log_file.replace(log_file.with_suffix(".1.txt"))
+
+
 def _is_alive(run: RunDir, status: RunStatus) -> bool:
-    """Whether the worker lives: by its lock, or by its heartbeat elsewhere and while it starts."""
+    """Whether the worker lives: by its lock, or by its heartbeat elsewhere and while it starts.
+
+    A run that nobody has started yet waits, however long.
+    """
+    if status.state == "queued" and not status.host:
+        return True
     silence_s = time.time() - status.heartbeat
     if status.host not in ("", socket.gethostname()):
         return silence_s < STALE_AFTER_S

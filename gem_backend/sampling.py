@@ -17,11 +17,10 @@ from gem_backend.entropy import TokenStatistics, score_tokens
 from gem_backend.errors import DataError
 from gem_backend.forward import TokenSequence, context_length
 from gem_backend.generation import OnProgress, OnTokens, Row, Sampled, generate
+from gem_backend.memory import MAX_BATCH_TOKENS
 from gem_backend.policy import Policy
 from gem_backend.prompting import completion_ids, encode_prompt, prompt_ids
 from gem_backend.types import Candidate, Provenance
-
-DEFAULT_BATCH_TOKENS = 32768  # prompt and room for the answer, all rows, padding included
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ class PolicySampler:
         self,
         policy: Policy,
         prompt_config: PromptConfig | None = None,
-        max_batch_tokens: int = DEFAULT_BATCH_TOKENS,
+        max_batch_tokens: int = MAX_BATCH_TOKENS,
         on_tokens: OnTokens | None = None,
         source: TokenSource = HERE,
     ) -> None:

@@ -23,12 +23,13 @@ from gem_backend.forward import (
     base_model,
     device_of,
     inference_mode,
+    is_checkpointed,
     plan_batches,
     predicting_hidden,
 )
+from gem_backend.memory import CPU_BATCH_TOKENS
 
 SHARE_FROM = 0.25  # ours: of all tokens; below it the second pass costs more than it saves
-CPU_BATCH_TOKENS = 2048  # ours: a larger batch leaves the processor's caches and is slower
 ROOM_AHEAD = 64  # ours: tokens a growing layer allocates at once
 EXACT, ROUNDED = 1e-4, 5e-2  # ours: gap of the trial, of the largest hidden value; second: 16 bit
 
@@ -130,6 +131,8 @@ def can_share_prompts(model: LanguageModel) -> bool:
 
 def _is_in_training(module: nn.Module) -> bool:
     """A container's own flag says nothing, and the identity stands where dropout is 0."""
+    if is_checkpointed(module):
+        return module.training
     is_leaf = next(module.children(), None) is None
     return module.training and is_leaf and not isinstance(module, nn.Identity | nn.ModuleDict)
 

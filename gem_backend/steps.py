@@ -20,7 +20,7 @@ from gem_backend.config import RunConfig
 from gem_backend.dpo import dpo_loss
 from gem_backend.entropy import sequence_logps
 from gem_backend.errors import TrainingError
-from gem_backend.forward import TokenSequence, is_plain_head
+from gem_backend.forward import TokenSequence, is_checkpointed, is_plain_head
 from gem_backend.order import shuffled_batches
 from gem_backend.prompting import completion_ids, encode_prompt
 from gem_backend.sega import advantages, sega_loss
@@ -50,6 +50,8 @@ class Group:
 def updating(model: PeftModel) -> Iterator[None]:
     """Switch the adapter's own dropout on for a phase of updates, and off behind it.
 
+    The same for layers that are computed once more on the way back, where the run wants that.
+
     Everything else is in evaluation mode at all times. The frozen base keeps its dropout, if it has
     any, off during updates too: so without adapter dropout the log-probabilities that are trained
     on are those of the policy that was sampled and will be measured.
@@ -59,6 +61,8 @@ def updating(model: PeftModel) -> Iterator[None]:
     for name, module in model.named_modules():
         if name.endswith("lora_dropout"):
             module.train()
+        if is_checkpointed(module):
+            module.training = True  # of the layer alone, which takes that for its switch
     try:
         yield
     finally:

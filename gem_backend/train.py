@@ -12,52 +12,55 @@ and the position, so a resumed run repeats what an unbroken one would have done.
 """
 
 import contextlib
+import os
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import torch
 from accelerate.utils import set_seed
 from pydantic import TypeAdapter
-from torch.optim import Optimizer
 
 from gem_backend.anchor import Anchor
-from gem_backend.candidate_table import write_candidates
 from gem_backend.checkpoint import (
+    MOST_CHECKPOINTS,
     WARM_START,
     Baseline,
     Progress,
+    check_space,
     latest_checkpoint,
     load_adapter_weights,
     load_checkpoint,
     prune,
     read_progress,
-    save_checkpoint,
 )
-from gem_backend.evaluate import EvaluationDetails, evaluate
 from gem_backend.fusion import Fusion, fuse
-from gem_backend.groups import ranked_in_groups
+from gem_backend.measuring import (
+    choose_round,
+    evaluate_part,
+    evaluate_test,
+    keep_candidates,
+    save_moment,
+)
 from gem_backend.order import derived_seed
-from gem_backend.outcome import judge, merit, stop_message
+from gem_backend.outcome import judge, stop_message
+from gem_backend.probe import probe, resident_bytes
 from gem_backend.reporter import Reporter
 from gem_backend.rounds import begin_round
 from gem_backend.run_dir import RunDir
 from gem_backend.sega import is_zero_gradient
+from gem_backend.smaller_batches import in_parts
 from gem_backend.steps import (
     make_optimizer,
     sft_pass,
     update,
     updating,
 )
-from gem_backend.trainer import StopRequestedError, Trainer, set_up
+from gem_backend.stopping import StopRequestedError
+from gem_backend.trainer import Trainer, set_up
 from gem_backend.types import (
-    Candidate,
-    Evaluation,
     Method,
-    PreferencePair,
     RunResult,
     RunState,
-    Stage,
 )
 
 RIVALS: dict[Method, str] = {
@@ -67,11 +70,18 @@ RIVALS: dict[Method, str] = {
     "rm_ppo": "Training a reward model on the pairs, then the policy on its rewards",
 }
 EARLY_STOP = "Round {round} was the last: the validation pairs had stopped improving."
+HALVED = (
+    "The device ran out of memory. The run went on from its last saved version, with batches cut "
+    "into {parts} parts."
+)
 _BASELINE: TypeAdapter[Baseline] = TypeAdapter(Baseline)
 
 
 def run_training(run: RunDir, reporter: Reporter, *, resume: bool) -> tuple[RunState, str]:
     """Carry a run to its end and return its last state with one sentence.
+
+    Where the device runs out of memory, the run goes on from its last checkpoint with batches of
+    half the size, which changes no figure beyond rounding.
 
     Args:
         run: a directory with a spec.
@@ -79,15 +89,30 @@ def run_training(run: RunDir, reporter: Reporter, *, resume: bool) -> tuple[RunS
         resume: go on from the latest checkpoint, if there is one; else begin anew.
 
     Raises:
+        NoSpaceError: the disk has no room for the run's checkpoints.
+        OutOfMemoryError: the model does not fit the device.
         TrainingError: the labels do not suffice, or the loss is no longer finite.
         ModelLoadError: the model cannot be loaded.
     """
-    started = time.monotonic()
+    if not run.spec().config.halve_batches or os.environ.get("WORLD_SIZE", "1") != "1":
+        return _carry(run, reporter, resume=resume, parts=1)
+    return in_parts(
+        lambda parts: _carry(run, reporter, resume=resume or parts > 1, parts=parts),
+        lambda parts: reporter.event(
+            "warning", reporter.status.step, message=HALVED.format(parts=parts)
+        ),
+    )
+
+
+def _carry(run: RunDir, reporter: Reporter, *, resume: bool, parts: int) -> tuple[RunState, str]:
+    started, before = time.monotonic(), resident_bytes()
     latest = latest_checkpoint(run.checkpoints_dir) if resume else None
     progress = read_progress(latest) if latest else Progress()
     try:
-        with contextlib.closing(set_up(run, reporter, progress, started)) as trainer:
+        with contextlib.closing(set_up(run, reporter, progress, started, parts=parts)) as trainer:
+            probe(trainer, before)
             if trainer.is_first:
+                check_space(run.path, trainer.model, MOST_CHECKPOINTS)
                 prune(run.checkpoints_dir, keep=progress.names if latest else set())
             baseline = _measure_base(trainer)
             progress = align(trainer, progress)
@@ -112,9 +137,9 @@ def _measure_base(trainer: Trainer) -> Baseline:
     trainer.reporter.event("phase", 0, name="before", round=0)
     trainer.reporter.say("Measuring the model as it is")
     with trainer.model.disable_adapter():
-        evaluation, details = _evaluate_test(trainer, "before", 0)
+        evaluation, details = evaluate_test(trainer, "before", 0)
         if trainer.data.validation:
-            _evaluate(trainer, "base", 0, trainer.data.validation)
+            evaluate_part(trainer, "base", 0, trainer.data.validation)
     baseline = Baseline(evaluation, details.is_preferred, details.is_answer_right)
     trainer.write(saved, _BASELINE.dump_json(baseline))
     return baseline
@@ -157,9 +182,9 @@ def warm_start(trainer: Trainer, progress: Progress) -> Progress:
             reporter.event("sft_step", progress.step, epoch=epoch, **figures)
         progress = replace(progress, epoch=epoch)
         if epoch < passes:
-            _checkpoint(trainer, optimizer, progress)
-    progress = _choose_round(trainer, progress)
-    _checkpoint(trainer, optimizer, progress)
+            save_moment(trainer, optimizer, progress)
+    progress = choose_round(trainer, progress)
+    save_moment(trainer, optimizer, progress)
     return progress
 
 
@@ -182,7 +207,7 @@ def _sega_rounds(trainer: Trainer, progress: Progress, fusion: Fusion | None) ->
         set_seed(derived_seed(config.seed, "sega", round_))
         reporter.say(f"Round {round_} of {config.sega.rounds}: sampling answers")
         work = begin_round(trainer, round_, fusion)
-        _keep(trainer, work.candidates, "round", round_)
+        keep_candidates(trainer, work.candidates, "round", round_)
         reporter.say(f"Round {round_} of {config.sega.rounds}: updating the adapter")
         anchors = anchor.batches(f"{config.seed} anchor {round_}")
         with updating(trainer.model):
@@ -204,8 +229,8 @@ def _sega_rounds(trainer: Trainer, progress: Progress, fusion: Fusion | None) ->
                     **asdict(work.figures),
                     **figures,
                 )
-        progress = _choose_round(trainer, replace(progress, round=round_))
-        _checkpoint(trainer, optimizer, progress)
+        progress = choose_round(trainer, replace(progress, round=round_))
+        save_moment(trainer, optimizer, progress)
     return progress
 
 
@@ -232,8 +257,8 @@ def _rival(trainer: Trainer, progress: Progress) -> Progress:
 
     def on_check(number: int) -> None:
         nonlocal progress
-        progress = _choose_round(trainer, replace(progress, round=number))
-        _checkpoint(trainer, None, progress)
+        progress = choose_round(trainer, replace(progress, round=number))
+        save_moment(trainer, None, progress)
 
     tokens = train_baseline(
         trainer.policy,
@@ -256,7 +281,7 @@ def _finish(trainer: Trainer, progress: Progress, baseline: Baseline) -> RunResu
     trainer.reporter.event("phase", progress.step, name="after", round=progress.best_round)
     trainer.reporter.say("Measuring the aligned model")
     load_adapter_weights(trainer.run.checkpoints_dir / progress.best_name, trainer.model)
-    after = _evaluate_test(trainer, "after", progress.best_round)
+    after = evaluate_test(trainer, "after", progress.best_round)
     if trainer.is_first:
         trainer.model.save_pretrained(str(trainer.run.adapter_dir))
     result = judge(
@@ -268,78 +293,3 @@ def _finish(trainer: Trainer, progress: Progress, baseline: Baseline) -> RunResu
         trainer.config.method,
     )
     return replace(result, wall_s=trainer.worked_s)
-
-
-# --- measuring and saving -------------------------------------------------------------------------
-
-
-def _choose_round(trainer: Trainer, progress: Progress) -> Progress:
-    """Measure on the validation part and remember whether this is the best round so far."""
-    validation, round_ = trainer.data.validation, progress.round
-    if not validation:  # too few held-out pairs to choose with: the last round stands
-        return replace(progress, best_round=round_)
-    trainer.reporter.say("Measuring on the validation pairs")
-    evaluation, _ = _evaluate(trainer, "round" if round_ else "sft", round_, validation)
-    if merit(evaluation) > progress.best_accuracy:
-        return replace(progress, best_round=round_, best_accuracy=merit(evaluation), stale_rounds=0)
-    return replace(progress, stale_rounds=progress.stale_rounds + 1)
-
-
-def _evaluate_test(
-    trainer: Trainer, stage: Stage, round_: int
-) -> tuple[Evaluation, EvaluationDetails]:
-    evaluation, details = _evaluate(trainer, stage, round_, trainer.data.test)
-    _keep(trainer, details.answers, stage, 0)
-    return evaluation, details
-
-
-def _evaluate(
-    trainer: Trainer, name: str, round_: int, pairs: Sequence[PreferencePair]
-) -> tuple[Evaluation, EvaluationDetails]:
-    """Measure the policy as it stands and announce the figures."""
-    trainer.stop_if_asked()
-    evaluation, details = evaluate(trainer.policy, trainer.sampler, pairs, trainer.config)
-    trainer.reporter.event(
-        "evaluation",
-        trainer.reporter.status.step,
-        name=name,
-        part="test" if pairs is trainer.data.test else "validation",
-        round=round_,
-        evaluation=asdict(evaluation),
-    )
-    return evaluation, details
-
-
-def _keep(trainer: Trainer, candidates: Sequence[Candidate], stage: Stage, round_: int) -> None:
-    """Write candidates with their scores into the run directory and announce the file."""
-    if not trainer.is_first:
-        return
-    name = f"candidates-{stage}-{round_}.parquet" if round_ else f"candidates-{stage}.parquet"
-    ranked = ranked_in_groups(candidates, trainer.config.scoring)
-    write_candidates(trainer.run.path / name, candidates, stage, round_, ranked)
-    trainer.reporter.event(
-        "candidates",
-        trainer.reporter.status.step,
-        file=name,
-        stage=stage,
-        round=round_,
-        count=len(candidates),
-        uncommitted=sum(not candidate.spans.is_committed for candidate in candidates),
-    )
-
-
-def _checkpoint(trainer: Trainer, optimizer: Optimizer | None, progress: Progress) -> None:
-    """Save, announce, and keep only the warm start, the best and the latest."""
-    folder = trainer.run.checkpoints_dir
-    if trainer.is_first:
-        worked = replace(progress, worked_s=trainer.worked_s)
-        save_checkpoint(folder, trainer.model, optimizer, worked)
-        prune(folder, keep=progress.names)
-    trainer.accelerator.wait_for_everyone()
-    trainer.reporter.event(
-        "checkpoint",
-        progress.step,
-        name=progress.name,
-        round=progress.round,
-        is_best=progress.best_round == progress.round,
-    )

@@ -16,23 +16,25 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object, set_seed
 from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
 from torch.nn import Parameter
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from gem_backend.checkpoint import Progress
-from gem_backend.config import LoraSettings, RunConfig, SamplingConfig
+from gem_backend.config import LoraSettings, RunConfig
 from gem_backend.errors import TrainingError
-from gem_backend.forward import context_length
-from gem_backend.generation import OnProgress
+from gem_backend.forward import base_model, context_length
+from gem_backend.four_bit import adapted_layers
+from gem_backend.memory import MAX_BATCH_TOKENS
 from gem_backend.policy import Policy, load_policy, resolve_device
 from gem_backend.prompting import completion_ids, encode_prompt
 from gem_backend.reporter import Reporter
 from gem_backend.run_dir import RunDir, write_whole
 from gem_backend.run_engine import start_engine
-from gem_backend.sampling import HERE, Draws, PolicySampler, Sampler
+from gem_backend.sampling import HERE, PolicySampler, Sampler
+from gem_backend.stopping import StoppableSampler, StopRequestedError
 from gem_backend.token_engine import TokenEngine, token_source
 from gem_backend.training_data import TrainingData, leave_out_too_long, split_training_data
-from gem_backend.types import Candidate
 
 T = TypeVar("T")
 TOO_LONG = (
@@ -46,8 +48,10 @@ ONE_PROCESS = (
 )
 
 
-class StopRequestedError(Exception):
-    """Somebody asked the run to stop; the latest checkpoint stands."""
+ONE_MODEL = (
+    "vLLM would answer with the whole model and not with the one in four bits that trains; start "
+    "again without 'load_in_4bit', or with the engine 'transformers'."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,73 +126,16 @@ class Trainer:
         vector_to_parameters(total, gradients)
 
     def stop_if_asked(self) -> None:
-        """Leave the loop if somebody asked for it.
+        """Leave the loop if somebody asked for it: all processes at the same step, or none.
+
+        One that saw the flag a moment earlier would leave the others waiting for its gradients. So
+        all ask at the same places.
 
         Raises:
             StopRequestedError: somebody did.
         """
-        stop_if_asked(self.reporter)
-
-
-def stop_if_asked(reporter: Reporter) -> None:
-    """Raise ``StopRequestedError`` if somebody asked the run to stop."""
-    if reporter.is_stop_requested():
-        raise StopRequestedError
-
-
-@dataclass(frozen=True, slots=True)
-class StoppableSampler:
-    """A sampler that looks at the stop flag after each of its batches."""
-
-    sampler: Sampler
-    reporter: Reporter
-
-    def sample(
-        self,
-        prompts: Sequence[str],
-        config: SamplingConfig,
-        on_progress: OnProgress | None = None,
-    ) -> list[list[Candidate]]:
-        """Return candidates as ``Sampler.sample`` does.
-
-        Raises:
-            StopRequestedError: somebody asked the run to stop.
-        """
-        return self.sampler.sample(prompts, config, self._watching(on_progress))
-
-    def draw(
-        self,
-        prompts: Sequence[str],
-        config: SamplingConfig,
-        on_progress: OnProgress | None = None,
-    ) -> Draws:
-        """Return ids as ``Sampler.draw`` does.
-
-        Raises:
-            StopRequestedError: somebody asked the run to stop.
-        """
-        return self.sampler.draw(prompts, config, self._watching(on_progress))
-
-    def greedy(
-        self,
-        prompts: Sequence[str],
-        max_new_tokens: int,
-        on_progress: OnProgress | None = None,
-    ) -> list[Candidate]:
-        """Return candidates as ``Sampler.greedy`` does.
-
-        Raises:
-            StopRequestedError: somebody asked the run to stop.
-        """
-        return self.sampler.greedy(prompts, max_new_tokens, self._watching(on_progress))
-
-    def _watching(self, on_progress: OnProgress | None) -> OnProgress:
-        def watch(done: int, total: int) -> None:
-            stop_if_asked(self.reporter)
-            if on_progress is not None:
-                on_progress(done, total)
-
-        return watch
+        if self.total(float(self.reporter.is_stop_requested())):
+            raise StopRequestedError
 
 
 def set_up(
@@ -197,6 +144,7 @@ def set_up(
     progress: Progress,
     started: float,
     data: TrainingData | None = None,
+    parts: int = 1,
 ) -> Trainer:
     """Load the model, put a fresh adapter on it, and say what the run is made of.
 
@@ -206,36 +154,48 @@ def set_up(
         progress: where the run goes on from.
         started: when this leg of the run began (``time.monotonic``).
         data: the parts of the run; None cuts them from the spec's labels.
+        parts: into which the batches that the settings allow are cut, where memory is short.
 
     Raises:
         TrainingError: the labels do not suffice, or too few of them are short enough.
         ModelLoadError: the model cannot be loaded.
     """
     spec = run.spec()
-    config, data = spec.config, data or split_training_data(spec.pairs, spec.pool)
+    fewer = {"micro_batch_tokens": max(1, spec.config.micro_batch_tokens // parts)}
+    config = spec.config.model_copy(update=fewer)
+    data = data or split_training_data(spec.pairs, spec.pool)
     _refuse(data)
     accelerator = Accelerator(cpu=resolve_device(config.device).type == "cpu")
     if accelerator.num_processes > 1 and (
         config.method != "gem" or config.engine != "transformers"
     ):
         raise TrainingError(ONE_PROCESS)
+    if config.load_in_4bit and config.engine != "transformers":
+        raise TrainingError(ONE_MODEL)
     reporter.say("Loading the model", total_steps=_total_steps(config, data))
     policy = load_policy(
         config.model,
         device=config.device,
         dtype=config.dtype,
         trust_remote_code=config.trust_remote_code,
+        in_4bit=config.load_in_4bit,
     )
     count = partial(_count_tokens, policy, config)
     data = leave_out_too_long(data, count, config.max_length, context_length(policy.model))
     _refuse(data)
     policy = with_adapter(policy, config.lora, config.seed)
+    if config.gradient_checkpointing:
+        checkpoint_layers(policy)
     engine, canary, source = None, None, HERE
     if config.engine != "transformers":
         prompts = [item.prompt for item in data.prompts]
         engine, canary = start_engine(run, config, policy, prompts)
         source = token_source(engine, config.engine)
-    sampler = StoppableSampler(PolicySampler(policy, config.prompt, source=source), reporter)
+    sampler: Sampler = PolicySampler(
+        policy, config.prompt, MAX_BATCH_TOKENS // parts, source=source
+    )
+    if accelerator.num_processes == 1:  # several ask between their steps alone, see stop_if_asked
+        sampler = StoppableSampler(sampler, reporter)
     since = started - progress.worked_s
     trainer = Trainer(run, reporter, config, data, accelerator, policy, sampler, since, engine)
     _announce(trainer, progress, _total_steps(config, data, count), spec.versions)
@@ -282,10 +242,27 @@ def with_adapter(policy: Policy, settings: LoraSettings, seed: int) -> Policy:
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
-        target_modules="all-linear",
+        target_modules=adapted_layers(policy.model),
         task_type="CAUSAL_LM",
     )
-    return replace(policy, model=get_peft_model(policy.model, lora).eval())
+    adapted = get_peft_model(policy.model, lora).eval()
+    nn.Module.to(adapted, policy.device)  # under layers in four bits it would stay where it is made
+    return replace(policy, model=adapted)
+
+
+def checkpoint_layers(policy: Policy) -> None:
+    """Let the model's layers keep only what they are given, wherever ``updating`` says so.
+
+    Raises:
+        TrainingError: the model cannot.
+    """
+    try:
+        base_model(policy.model).activation_checkpointing_enable()
+    except ValueError as error:
+        raise TrainingError(
+            "This model cannot compute its layers once more; start again without "
+            "'gradient_checkpointing'."
+        ) from error
 
 
 def _count_tokens(policy: Policy, config: RunConfig, prompt: str, *answers: str) -> int:

@@ -44,6 +44,7 @@ EventKind = Literal[
     "calibration",
     "baseline_step",
     "canary",
+    "memory",
     "warning",
     "ended",
 ]
@@ -375,7 +376,11 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """What ``status.json`` holds; replaced atomically. ``heartbeat`` is seconds since the epoch."""
+    """What ``status.json`` holds; replaced atomically. ``heartbeat`` is seconds since the epoch.
+
+    A "queued" run without a host has no worker yet. ``queued_at``, seconds since the epoch, is when
+    it was put in its studio's line, 0 for a run that is in none.
+    """
 
     state: RunState
     pid: int = 0
@@ -385,6 +390,7 @@ class RunStatus:
     step: int = 0
     total_steps: int = 0
     message: str = ""
+    queued_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
-from gem_backend.errors import NO_SPACE, GemError
+from gem_backend.errors import NO_SPACE, GemError, is_out_of_memory
 from gem_backend.reporter import Reporter, SilentReporter
 from gem_backend.run_dir import RunDir
 
@@ -55,7 +55,7 @@ def _sentence(error: Exception) -> str:
     said = str(error).lower()
     if getattr(error, "errno", None) in _FULL or any(words in said for words in _FULL_WORDS):
         return NO_SPACE
-    if "out of memory" in said:
+    if is_out_of_memory(error):
         return _OUT_OF_MEMORY
     if isinstance(error, OSError):
         return f"A file could not be read or written: {error}."
@@ -65,8 +65,8 @@ def _sentence(error: Exception) -> str:
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FULL_WORDS = ("no space left", "file too large", "disk quota")
 _OUT_OF_MEMORY = (
-    "The device ran out of memory. Choose fewer candidates, shorter answers or a smaller "
-    "'micro_batch_tokens', then resume."
+    "The device ran out of memory. Start a new run with shorter answers ('max_new_tokens'), a "
+    "smaller 'micro_batch_tokens' or a smaller model."
 )
 
 

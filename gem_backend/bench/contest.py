@@ -14,6 +14,7 @@ from gem_backend.errors import ConfigError
 from gem_backend.forward import TokenSequence
 from gem_backend.policy import Device, Policy, load_policy, resolve_device, resolve_dtype
 from gem_backend.prompting import encode_prompt
+from gem_backend.token_engine import TokenEngine
 
 MODEL_8B = "llama-3-8b-shape"
 Seconds = dict[tuple[str, str], float]
@@ -25,7 +26,8 @@ class Contest:
 
     The naive step goes one by one, so a token costs it the same however many prompts there are:
     ``naive_prompts`` of them stand for all where all would take an hour. ``micro_batch_tokens`` of
-    one forward pass, as in ``RunConfig``, are ours and bound TRL's.
+    one forward pass, as in ``RunConfig``, are ours and bound TRL's. ``engine`` samples beside us,
+    outside of this process; None where nothing does.
     """
 
     policy: Policy
@@ -33,6 +35,7 @@ class Contest:
     config: SamplingConfig
     naive_prompts: int
     micro_batch_tokens: int
+    engine: TokenEngine | None = None
     seconds: list[Seconds] = field(default_factory=list)
     tokens: list[dict[str, int]] = field(default_factory=list)
     memory: dict[tuple[str, str], int] = field(default_factory=dict)

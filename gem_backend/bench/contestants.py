@@ -17,6 +17,7 @@ from gem_backend.prompting import render_prompt
 from gem_backend.sampling import Draws, PolicySampler
 from gem_backend.scoring import gem_score
 from gem_backend.shared_prompts import plan_sequences
+from gem_backend.token_engine import token_source
 
 GRPO_LOGIT_BYTES = 2**30  # of TRL's logits in one pass, fp32; decides how many answers it holds
 
@@ -72,6 +73,16 @@ def grpo(contest: Contest) -> Timed:
     yield "trl_grpo", "sample", times.sample, times.tokens
     yield "trl_grpo", "update", times.step - times.sample, times.tokens
     yield "trl_grpo", "step", times.step, times.tokens
+
+
+def vllm(contest: Contest) -> Timed:
+    """Sampling by the contest's engine, where it has one; the adapter is handed over each time."""
+    if contest.engine is None:
+        return
+    sampler = PolicySampler(contest.policy, source=token_source(contest.engine, "vllm"))
+    started = contest.now()
+    draws = sampler.draw(contest.prompts, contest.config)
+    yield "vllm", "sample", contest.now() - started, count_tokens(draws.groups)
 
 
 def fused_head(contest: Contest) -> Timed:

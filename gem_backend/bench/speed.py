@@ -11,12 +11,18 @@ figures are per completion token. Phases:
 - ``one_pass``: our ``score`` and ``update`` in one forward pass, as an on-policy step does them.
 - ``step``: all of it; for ours ``sample`` and ``one_pass``.
 
+vLLM, where it is asked for, has the first phase only: what follows is the same whatever sampled.
+
 Times and memory are measured apart on a CPU, where watching memory slows the work.
 """
 
+import contextlib
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from accelerate.utils import set_seed
@@ -41,19 +47,23 @@ from gem_backend.bench.contestants import (
     one_pass,
     score_alone,
     update_alone,
+    vllm,
 )
 from gem_backend.bench.memory import peak_bytes
 from gem_backend.bench.naive_step import NaiveStep
-from gem_backend.config import LoraSettings, SamplingConfig
+from gem_backend.config import LoraSettings, RunConfig, SamplingConfig
 from gem_backend.entropy import score_tokens
+from gem_backend.errors import ConfigError
 from gem_backend.forward import TokenSequence, base_model, inference_mode
 from gem_backend.policy import Device
+from gem_backend.run_engine import open_engine
 from gem_backend.sampling import Draws
 from gem_backend.trainer import with_adapter
 
 __all__ = ["MODEL_8B", "SpeedRow", "bench_speed"]
 
 WARM_UP_PROMPTS = 2
+NO_ENGINE: Mapping[str, object] = MappingProxyType({})
 ATTENTION = (
     torch.ops.aten._scaled_dot_product_flash_attention,
     torch.ops.aten._scaled_dot_product_efficient_attention,
@@ -100,6 +110,7 @@ def bench_speed(  # noqa: PLR0913 - each is a choice of the command line
     naive_prompts: int | None = None,
     micro_batch_tokens: int = 8192,
     seed: int = 0,
+    engine: Mapping[str, object] = NO_ENGINE,
     on_repeat: Callable[[int, int], object] | None = None,
 ) -> list[dict[str, object]]:
     """Measure the step of every method, in turns, and the memory of scoring.
@@ -114,11 +125,18 @@ def bench_speed(  # noqa: PLR0913 - each is a choice of the command line
         naive_prompts: of the naive step, whose cost of a token does not hang on them; None for all.
         micro_batch_tokens: of one forward pass; a large model without room wants fewer.
         seed: of the adapter and of the samples; each repeat has its own.
+        engine: what else samples, as settings of ``RunConfig``: vLLM, or servers.
         on_repeat: told after each repeat how many are done, and of how many.
 
     Returns:
         Rows as ``SpeedRow`` describes them.
+
+    Raises:
+        ConfigError: the shape is asked for without a graphics processor, or with vLLM.
+        EngineError: vLLM is not installed, or a server does not answer.
     """
+    if engine.get("engine") == "vllm" and model == MODEL_8B:
+        raise ConfigError(f"vLLM loads a model from its files, and '{MODEL_8B}' has none.")
     rank = 8 if model == "demo" else 16
     lora = LoraSettings(rank=rank, alpha=2 * rank)
     policy = with_adapter(load_contestant(model, device), lora, seed)
@@ -127,13 +145,18 @@ def bench_speed(  # noqa: PLR0913 - each is a choice of the command line
     )
     prompts = project_prompts(num_prompts)
     contest = Contest(policy, prompts, config, naive_prompts or num_prompts, micro_batch_tokens)
-    _one_repeat(replace(contest, prompts=prompts[:WARM_UP_PROMPTS], seconds=[], tokens=[]))
-    for number in range(repeats):
-        set_seed(seed + number)
-        contest.config = config.model_copy(update={"seed": seed + number})
-        _one_repeat(contest)
-        if on_repeat is not None:
-            on_repeat(number + 1, repeats)
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        settings = RunConfig(model=model, lora=lora, sampling=config).model_copy(update=engine)
+        if settings.engine != "transformers":
+            contest.engine = open_engine(settings, policy, Path(folder) / "adapters", "bench-speed")
+            stack.callback(contest.engine.close)
+        _one_repeat(replace(contest, prompts=prompts[:WARM_UP_PROMPTS], seconds=[], tokens=[]))
+        for number in range(repeats):
+            set_seed(seed + number)
+            contest.config = config.model_copy(update={"seed": seed + number})
+            _one_repeat(contest)
+            if on_repeat is not None:
+                on_repeat(number + 1, repeats)
     share = _ceiling_share(contest)
     _measure_memory(contest)
     rows = [*_rows(contest, model, share), *_scoring_memory(policy.device)]
@@ -143,7 +166,7 @@ def bench_speed(  # noqa: PLR0913 - each is a choice of the command line
 def _one_repeat(contest: Contest) -> None:
     seconds: Seconds = {}
     tokens: dict[str, int] = {}
-    for method in (gem, naive, grpo, fused_head):
+    for method in (gem, vllm, naive, grpo, fused_head):
         for name, phase, spent, count in method(contest):
             seconds[name, phase] = spent
             tokens[name] = count

@@ -31,7 +31,8 @@ from gem_backend.evaluate import evaluate
 from gem_backend.forward import TokenSequence, base_model
 from gem_backend.prompting import completion_ids, encode_prompt
 from gem_backend.sampling import PolicySampler
-from gem_backend.trainer import StopRequestedError, with_adapter
+from gem_backend.stopping import StopRequestedError
+from gem_backend.trainer import with_adapter
 from gem_backend.trl_session import on_one_device
 from gem_backend.types import PreferencePair
 

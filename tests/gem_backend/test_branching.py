@@ -108,7 +108,7 @@ def test_the_same_tokens_read_again_by_the_same_policy_have_the_same_figures(tin
     assert again.token_ids == parent.token_ids
     assert again.token_texts == parent.token_texts
     assert again.is_finished == parent.is_finished
-    assert again.token_entropy == pytest.approx(parent.token_entropy, abs=1e-6)
+    assert again.token_entropy == pytest.approx(parent.token_entropy, abs=1e-5)  # float32
     assert again.provenance.engine == "given"
 
 

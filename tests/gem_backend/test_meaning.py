@@ -93,7 +93,8 @@ def test_what_is_no_sentence_model_is_refused_in_a_sentence(folder, tmp_path):
         SentenceModel(tmp_path)
     broken = tmp_path / "broken"
     broken.mkdir()
-    (broken / "config.json").write_text("{}")
+    for file in ("config.json", "tokenizer.json"):
+        (broken / file).write_text("{}")
     (broken / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(ModelLoadError, match="cannot be loaded"):
         SentenceModel(broken)

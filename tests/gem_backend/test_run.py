@@ -9,9 +9,10 @@ import sys
 import time
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
-from gem_backend import demo, runner
+from gem_backend import checkpoint, demo, runner, steps, worker
 from gem_backend.candidate_table import read_candidates, read_scores
 from gem_backend.config import (
     LoraSettings,
@@ -27,6 +28,7 @@ from gem_backend.prompting import completion_ids, encode_prompt
 from gem_backend.reporter import Reporter
 from gem_backend.run_dir import PoolPrompt, RunDir, RunSpec
 from gem_backend.scoring import gem_score
+from gem_backend.shared_prompts import forward_tokens
 from gem_backend.train import run_training
 from gem_backend.types import PreferencePair
 
@@ -106,6 +108,61 @@ def test_the_same_seed_gives_the_same_figures(finished, tmp_path):
     reporter.end(*run_training(again, reporter, resume=False))
     assert metrics(again) == metrics(finished)
     assert again.result().after == finished.result().after
+
+
+@pytest.mark.slow
+def test_without_room_a_run_goes_on_with_smaller_batches_to_the_same_end(
+    finished, tmp_path, monkeypatch
+):
+    """A device that takes 300 tokens at once in a pass with gradients: 8192 fit in 32 parts.
+
+    It is full from the second pass over the answers on, so the first checkpoint is gone on from.
+    """
+    whole = steps.sequence_logps
+    passes = []
+
+    def bounded(model, sequences):
+        passes.append(forward_tokens(model, sequences))
+        if len(passes) > 2 and passes[-1] > 300:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return whole(model, sequences)
+
+    monkeypatch.setattr(steps, "sequence_logps", bounded)
+    run = make_run(tmp_path / "small")
+    reporter = Reporter(run)
+    reporter.end(*run_training(run, reporter, resume=False))
+    assert max(passes) > 300
+    said = [event.data["message"] for event in run.events() if event.kind == "warning"]
+    assert [words.split()[-2] for words in said] == ["2", "4", "8", "16", "32"]
+    for place, figures in metrics(run).items():
+        assert figures == pytest.approx(metrics(finished)[place], abs=1e-5), place
+    assert run.result().after.preference_accuracy == finished.result().after.preference_accuracy
+
+
+@pytest.mark.slow
+def test_layers_computed_twice_give_the_same_run(finished, tmp_path):
+    config = TINY.model_copy(update={"gradient_checkpointing": True})
+    run = make_run(tmp_path / "twice", config)
+    reporter = Reporter(run)
+    reporter.end(*run_training(run, reporter, resume=False))
+    for place, figures in metrics(run).items():
+        assert figures == pytest.approx(metrics(finished)[place], abs=1e-5), place
+    assert run.result().after.preference_accuracy == finished.result().after.preference_accuracy
+
+
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_a_run_that_never_fits_says_what_to_change(tmp_path, monkeypatch, is_allowed):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(steps, "sequence_logps", full)
+    run = make_run(tmp_path / "full", TINY.model_copy(update={"halve_batches": is_allowed}))
+    assert worker.carry(run, Reporter(run), resume=False) == 1
+    assert run.status().state == "failed"
+    assert "ran out of memory" in run.status().message
+    assert "max_new_tokens" in run.status().message
+    warnings = [event for event in run.events() if event.kind == "warning"]
+    assert len(warnings) == (5 if is_allowed else 0)
 
 
 class StopsAt(Reporter):
@@ -281,6 +338,36 @@ def test_a_stop_saves_and_a_resume_finishes(tmp_path):
     assert runner.wait_for_end(run, timeout_s=240).state == "done"
     with pytest.raises(RunDirError, match="finished"):
         runner.start_worker(run, resume=True)
+
+
+@pytest.mark.slow
+def test_a_run_stops_before_the_disk_is_full_and_goes_on_when_there_is_room(tmp_path, monkeypatch):
+    """Five checkpoints of this adapter take less than 1 MB, beside the 67 MB that are spared."""
+    free = [60e6]
+    usage = checkpoint.shutil.disk_usage
+
+    def disk_usage(path):
+        return usage(path)._replace(free=free[0])
+
+    monkeypatch.setattr(checkpoint.shutil, "disk_usage", disk_usage)
+    run = make_run(tmp_path / "r")
+    assert worker.carry(run, Reporter(run), resume=False) == 1
+    assert "60 MB are free, the run needs 6" in run.status().message
+    assert not run.checkpoints_dir.exists()
+    free[0] = 1e9
+
+    class Fills(Reporter):
+        def event(self, kind, step, **data):
+            super().event(kind, step, **data)
+            if kind == "checkpoint":
+                free[0] = 1e6
+
+    assert worker.carry(run, Fills(run), resume=True) == 1
+    assert "1 MB are free" in run.status().message
+    assert [path.name for path in run.checkpoints_dir.iterdir()] == ["epoch-1"]
+    free[0] = 1e9
+    assert worker.carry(run, Reporter(run), resume=True) == 0
+    assert run.status().state == "done"
 
 
 @pytest.mark.slow

@@ -44,9 +44,11 @@ def test_status_and_result_read_back_equal(run):
     assert run.status() == status
     figure = Estimate(0.5, 0.4, 0.6, 128)
     evaluation = Evaluation(figure, figure, None)
-    result = RunResult("r1", "better", evaluation, evaluation, figure, "a", 1, 2.5)
+    result = RunResult("r1", "better", evaluation, evaluation, figure, None, 1, 2.5)
     run.write_result(result)
     assert run.result() == result
+    run.write_result(replace(result, adapter_dir="/on/a/cluster/adapter"))
+    assert run.result() == replace(result, adapter_dir=str(run.adapter_dir))
     assert not list(run.path.glob(".*.tmp"))
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import socket
 import time
 
 import psutil
@@ -40,6 +41,14 @@ def test_a_second_worker_is_refused(run, monkeypatch):
     Reporter(run).end("stopped", "")
 
 
+def test_what_a_killed_worker_had_half_written_goes_with_the_next_one(run):
+    for name in (".status.json.999.tmp", ".candidates-round-1.parquet.999.tmp"):
+        (run.path / name).write_bytes(b"half")
+    Reporter(run).end("stopped", "")
+    assert not list(run.path.glob(".*.tmp"))
+    assert run.status().state == "stopped"
+
+
 def test_a_worker_that_let_go_without_a_word_is_interrupted(run):
     worker = Reporter(run)
     worker._worker_lock.release()
@@ -47,11 +56,55 @@ def test_a_worker_that_let_go_without_a_word_is_interrupted(run):
     assert runner.observe(run).state == "interrupted"
 
 
-def test_a_run_that_never_started_does_not_stay_queued(run):
+def test_a_run_whose_worker_never_spoke_does_not_stay_queued(run):
+    starting = dataclasses.replace(run.status(), host=socket.gethostname())
+    run.write_status(starting)
     assert runner.observe(run).state == "queued"
-    late = dataclasses.replace(run.status(), heartbeat=time.time() - runner.STARTING_S - 1)
-    run.write_status(late)
+    run.write_status(dataclasses.replace(starting, heartbeat=time.time() - runner.STARTING_S - 1))
     assert runner.observe(run).state == "interrupted"
+
+
+def test_a_run_that_waits_is_queued_however_long_and_has_no_device(run):
+    """A prepared one waits for a cluster; one in line for its studio, which may be closed."""
+    run.write_status(dataclasses.replace(run.status(), heartbeat=0.0))
+    assert runner.observe(run).state == "queued"
+    assert not runner.is_waiting(run.status())
+    runner.line_up(run)
+    run.write_status(dataclasses.replace(run.status(), heartbeat=0.0))
+    status = runner.observe(run)
+    assert (status.state, runner.is_waiting(status)) == ("queued", True)
+    assert not runner.is_at_work_here(status)
+
+
+def test_a_run_leaves_the_line_and_joins_its_end_again(run):
+    runner.line_up(run)
+    first = run.status().queued_at
+    runner.leave_line(run)
+    assert runner.observe(run).state == "stopped"
+    assert "before it began" in run.status().message
+    run.request_stop()
+    runner.line_up(run)
+    assert run.status().queued_at > first
+    assert not run.is_stop_requested()
+
+
+def test_only_a_run_that_could_go_on_gets_in_line(run):
+    worker = Reporter(run)
+    with pytest.raises(RunDirError, match="still going"):
+        runner.line_up(run)
+    worker.end("done", "")
+    with pytest.raises(RunDirError, match="finished"):
+        runner.line_up(run)
+
+
+def test_a_long_log_is_put_aside_once(run, monkeypatch):
+    monkeypatch.setattr(runner, "LOG_BYTES", 3)
+    aside = run.path / "log.1.txt"
+    for text, kept in (("a", None), ("long", "long"), ("longer", "longer")):
+        run.log_file.write_text(text)
+        runner._rotate(run.log_file)
+        assert run.log_file.exists() == (kept is None)
+        assert (aside.read_text() if aside.exists() else None) == kept
 
 
 def test_a_start_that_fails_is_one_sentence(run):

@@ -101,3 +101,5 @@ def test_every_method_takes_a_step_and_reports_it():
 def test_the_shape_of_a_large_model_is_for_a_graphics_processor():
     with pytest.raises(ConfigError, match="graphics processor"):
         bench_speed(MODEL_8B, "cpu")
+    with pytest.raises(ConfigError, match="from its files"):
+        bench_speed(MODEL_8B, "cpu", engine={"engine": "vllm"})

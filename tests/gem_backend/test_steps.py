@@ -17,6 +17,7 @@ from gem_backend.reporter import Reporter
 from gem_backend.run_dir import RunDir, RunSpec
 from gem_backend.sampling import PolicySampler
 from gem_backend.sega import advantages, sega_loss
+from gem_backend.shared_prompts import can_share_prompts
 from gem_backend.steps import (
     Contrast,
     Group,
@@ -25,7 +26,11 @@ from gem_backend.steps import (
     sft_backward,
     updating,
 )
-from gem_backend.trainer import StoppableSampler, StopRequestedError, Trainer
+from gem_backend.stopping import StoppableSampler, StopRequestedError
+from gem_backend.trainer import (
+    Trainer,
+    checkpoint_layers,
+)
 from gem_backend.training_data import split_training_data
 from gem_backend.types import PreferencePair
 
@@ -101,6 +106,39 @@ def assert_same_under_a_tiny_budget(trainer, backward, least_rows=1, **sega):
 @pytest.mark.parametrize("weight", [1.0, 0.25])
 def test_the_warm_starts_gradient_does_not_depend_on_the_budget(trainer, weight):
     assert_same_under_a_tiny_budget(trainer, lambda t: sft_backward(t, PAIRS, weight))
+
+
+def bytes_kept(model, sequences):
+    """What one pass keeps for the way back, each tensor's memory once; the weights are not kept."""
+    weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
+    kept = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        logps = torch.cat(sequence_logps(model, sequences).logps)
+    model.zero_grad()
+    logps.sum().backward()
+    gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+    return sum(kept.values()), gradient
+
+
+def test_layers_computed_twice_keep_less_for_the_same_gradient(trainer):
+    sequences = [TokenSequence((256, 1, 2), tuple(range(5, 105))) for _ in range(3)]
+    with updating(trainer.model):
+        whole, expected = bytes_kept(trainer.model, sequences)
+    checkpoint_layers(trainer.policy)
+    with updating(trainer.model):
+        assert not can_share_prompts(trainer.model)  # such a layer keeps no keys
+        less, gradient = bytes_kept(trainer.model, sequences)
+    assert less < whole / 2
+    torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-6)
+    assert can_share_prompts(trainer.model)
+    assert not any(module.training for module in trainer.model.modules())
 
 
 def test_the_warm_starts_loss_is_the_mean_over_all_answer_tokens(trainer):
@@ -216,6 +254,14 @@ def test_a_stop_ends_sampling_after_the_batch_at_hand(trainer):
     assert seen == [1, 2]
     with pytest.raises(StopRequestedError):
         small.greedy(["one", "two"], 4)
+    with pytest.raises(StopRequestedError):
+        trainer.stop_if_asked()
+
+
+def test_a_process_stops_at_the_step_at_which_another_one_saw_the_flag(trainer, monkeypatch):
+    """Each reads it at a moment of its own; who goes on alone waits for gradients for ever."""
+    trainer.stop_if_asked()
+    monkeypatch.setattr(type(trainer), "total", lambda self, own: own + 1.0)
     with pytest.raises(StopRequestedError):
         trainer.stop_if_asked()
 

@@ -25,7 +25,8 @@ from gem_backend.reporter import Reporter
 from gem_backend.run_dir import RunDir, RunSpec
 from gem_backend.sampling import PolicySampler
 from gem_backend.steps import Group, sega_backward, sft_backward, updating
-from gem_backend.trainer import StoppableSampler, Trainer
+from gem_backend.stopping import StoppableSampler
+from gem_backend.trainer import Trainer
 from gem_backend.training_data import split_training_data
 from gem_backend.trl_session import lent_to_trl
 from gem_backend.types import PreferencePair

@@ -15,22 +15,22 @@ import psutil
 import pytest
 import torch
 
-from gem_backend import demo, runner
+from app.doctor import examine
+from gem_backend import demo
 from gem_backend.canary import LEAST_CHANGE, MOST_GAP, check_canary
-from gem_backend.candidate_table import read_candidates
 from gem_backend.config import LoraSettings, PromptConfig, SamplingConfig
 from gem_backend.errors import EngineError
 from gem_backend.generation import Row
 from gem_backend.policy import load_policy
 from gem_backend.prompting import encode_prompt
-from gem_backend.run_dir import RunDir
 from gem_backend.sampling import PolicySampler
+from gem_backend.stopping import StopRequestedError
 from gem_backend.token_engine import token_source
-from gem_backend.trainer import StopRequestedError, with_adapter
+from gem_backend.trainer import with_adapter
 from gem_backend.vllm_child import MOST_TOKENS_AT_ONCE, VllmSettings
-from gem_backend.vllm_engine import GONE, VllmEngine
+from gem_backend.vllm_engine import VllmEngine
 from gem_backend.vllm_server import VllmServers
-from tests.gem_backend.test_run import TINY, make_run, wait_until
+from tests.gem_backend.test_run import wait_until
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
 
@@ -72,6 +72,12 @@ def strengthen(policy, std):
 
 def prompt_ids(policy):
     return [encode_prompt(policy.tokenizer, prompt, PromptConfig()) for prompt in PROMPTS]
+
+
+def test_the_doctor_says_that_it_can_be_used(tmp_path):
+    [found] = [finding for finding in examine(tmp_path) if finding.topic == "vllm"]
+    assert found.state == "ok"
+    assert "draw answers on the processor" in found.text
 
 
 @pytest.mark.parametrize("std", [0.0, 0.05], ids=["no adapter yet", "an adapter"])
@@ -260,43 +266,3 @@ def test_a_server_that_is_not_there_or_refuses_is_said(url, policy, tmp_path):
     with pytest.raises(EngineError, match="refuses"):
         servers.draw(policy, [too_long], None)
     servers.close()
-
-
-# --- runs -------------------------------------------------------------------------------------
-@pytest.mark.slow
-@pytest.mark.timeout(1200)  # two demos, one after the other
-def test_a_whole_demo_comes_to_the_verdict_that_it_comes_to_without_vllm(run_python, tmp_path):
-    found = {}
-    for engine in ("vllm", "transformers"):
-        words = ["demo", "--engine", engine, "--seed", "1", "--json"]
-        done = run_python("-m", "app.cli", *words, "--data-dir", tmp_path / engine, timeout_s=580)
-        assert done.returncode == 0, done.stderr
-        found[engine] = json.loads(done.stdout.splitlines()[-1])
-    theirs, ours = found["vllm"], found["transformers"]
-    assert theirs["verdict"] == ours["verdict"] == "better"
-    for figure in ("preference_accuracy", "final_answer_accuracy"):
-        low, high = ours[figure]["after_interval"]
-        assert low <= theirs[figure]["after"] <= high
-        assert theirs[figure]["before"] == pytest.approx(ours[figure]["before"], abs=0.02)
-    [run] = (tmp_path / "vllm" / "runs").iterdir()
-    assert [event.kind for event in RunDir(run).events()].count("canary") == 1
-    assert not (run / "engine").exists()
-    drawn = read_candidates(run / "candidates-round-1.parquet")
-    assert {one.provenance.engine for one in drawn} == {"vllm"}
-
-
-@pytest.mark.slow
-def test_an_engine_killed_in_mid_run_leaves_a_run_that_resumes(tmp_path):
-    run = make_run(tmp_path / "run", TINY.model_copy(update={"engine": "vllm"}))
-    worker = psutil.Process(runner.start_worker(run))
-    wait_until(lambda: any(event.kind == "checkpoint" for event in run.events()))
-    max(worker.children(), key=lambda child: child.memory_info().rss).kill()
-    status = runner.wait_for_end(run, timeout_s=240)
-    assert (status.state, status.message) == ("failed", GONE)
-    runner.start_worker(run, resume=True)
-    assert runner.wait_for_end(run, timeout_s=240).state == "done"
-    events = list(run.events())
-    assert [event.seq for event in events] == list(range(1, len(events) + 1))
-    assert [event.kind for event in events].count(
-        "canary"
-    ) == 2  # each leg has an engine of its own
