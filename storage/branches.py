@@ -10,9 +10,13 @@ from storage.errors import EntryError, NotFoundError
 from storage.pairs import add_comparison
 from storage.projects import get_prompt
 
+# The same candidate is in several groups where a seed was used again.
 _GROUP = """
-SELECT group_id, prompt_id FROM candidates WHERE candidate_id = ? AND prompt_id IS NOT NULL
-ORDER BY seq DESC LIMIT 1
+SELECT group_id, any_value(prompt_id) FROM candidates
+WHERE candidate_id IN (SELECT unnest($ids)) AND prompt_id IS NOT NULL
+    AND ($group_id IS NULL OR group_id = $group_id)
+GROUP BY group_id HAVING count(DISTINCT candidate_id) = len($ids)
+ORDER BY max(seq) DESC LIMIT 1
 """
 _GONE = "That answer is no longer there; sample once more."
 
@@ -21,6 +25,7 @@ _ORIGINS = """
 SELECT
     side.answer, own.candidate_id, own.parent_id, own.branch_token,
     parent.token_texts[own.branch_token + 1] AS token_text,
+    parent.token_entropy[own.branch_token + 1] AS entropy,
     array_to_string(parent.token_texts[:own.branch_token], '') AS text_before
 FROM pairs
 CROSS JOIN (VALUES ('a'), ('b')) AS side (answer)
@@ -46,7 +51,8 @@ class Origin:
 
     ``branch`` is None for one that was sampled from its prompt alone; ``text_before`` and
     ``token_text`` are then empty. Else they are the parent's: what both have in common, and the
-    token that the parent has at the place where they part.
+    token that the parent has at the place where they part, with its entropy in nats (None where the
+    parent ends there).
     """
 
     answer: Answer
@@ -54,18 +60,34 @@ class Origin:
     branch: Branch | None = None
     text_before: str = ""
     token_text: str = ""
+    entropy: float | None = None
 
 
-def group_of(db: Database, candidate_id: str) -> tuple[str, CandidateGroup]:
+def group_of(
+    db: Database, candidate_id: str, group_id: str | None = None
+) -> tuple[str, CandidateGroup]:
     """Return the prompt's id and the group of a candidate of Explore.
 
+    Args:
+        db: the open database.
+        candidate_id: the candidate.
+        group_id: which of the groups that have it; None is the newest.
+
     Raises:
-        NotFoundError: there is no such candidate.
+        NotFoundError: there is no such candidate, or not in that group.
     """
-    rows = db.query(_GROUP, [candidate_id])
-    if not rows:
+    found = _group_with(db, [candidate_id], group_id)
+    if found is None:
         raise NotFoundError(_GONE)
-    return str(rows[0][1]), get_group(db, str(rows[0][0]))
+    return found
+
+
+def _group_with(
+    db: Database, candidate_ids: Sequence[str], group_id: str | None = None
+) -> tuple[str, CandidateGroup] | None:
+    """The newest group that has all of these candidates."""
+    rows = db.query(_GROUP, {"ids": list(candidate_ids), "group_id": group_id})
+    return (str(rows[0][1]), get_group(db, str(rows[0][0]))) if rows else None
 
 
 def add_to_group(db: Database, group_id: str, siblings: Sequence[Candidate]) -> CandidateGroup:
@@ -96,7 +118,8 @@ def pair_candidates(db: Database, first_id: str, second_id: str) -> Comparison:
         NotFoundError: there is no such candidate.
     """
     with db.transaction():
-        prompt_id, group = group_of(db, first_id)
+        both = _group_with(db, sorted({first_id, second_id}))
+        prompt_id, group = both or group_of(db, first_id)
         by_id = {one.candidate_id: one for one in group.candidates}
         if second_id not in by_id:
             raise EntryError("Choose two answers to the same question.")
@@ -124,17 +147,18 @@ def branched_pairs(db: Database, project_id: str) -> set[str]:
 def origins(db: Database, pair_id: str) -> list[Origin]:
     """Return the candidates that a pair's answers are; empty where they were not sampled here."""
 
-    def origin(
+    def origin(  # noqa: PLR0913 - the columns of a row
         answer: Answer,
         candidate_id: str,
         parent_id: str | None,
         branch_token: int | None,
         token_text: str | None,
+        entropy: float | None,
         text_before: str | None,
     ) -> Origin:
         if parent_id is None or branch_token is None:
             return Origin(answer, candidate_id)
         branch = Branch(parent_id, branch_token)
-        return Origin(answer, candidate_id, branch, text_before or "", token_text or "")
+        return Origin(answer, candidate_id, branch, text_before or "", token_text or "", entropy)
 
     return db.records(origin, _ORIGINS, [pair_id])

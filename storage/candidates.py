@@ -20,6 +20,14 @@ _OF_RUN = (
     " WHERE run_id = ? AND stage = ? AND round = ? ORDER BY seq"
 )
 _NEWEST = "SELECT group_id FROM candidates WHERE prompt_id = ? ORDER BY seq DESC LIMIT 1"
+_GROUPS = """
+SELECT
+    group_id, max(created_at) AS drawn_at, count(*) AS num_candidates,
+    arg_min(model, seq) AS model, arg_min(adapter, seq) AS adapter, arg_min(seed, seq) AS seed,
+    arg_min(temperature, seq) AS temperature, arg_min(top_p, seq) AS top_p
+FROM candidates WHERE prompt_id = ?
+GROUP BY group_id ORDER BY max(seq) DESC
+"""
 _SCORES = """
 SELECT candidate_id, gem_score, final_entropy, fork_entropy, fork_tokens, rank FROM scores
 WHERE group_id = ? AND lambda_fork = ? AND top_m = ?
@@ -32,6 +40,20 @@ class CandidateGroup:
 
     group_id: str
     candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSummary:
+    """A group in a few facts: how many, when the newest was drawn, and how the first one was."""
+
+    group_id: str
+    drawn_at: str
+    num_candidates: int
+    model: str
+    adapter: str | None
+    seed: int
+    temperature: float
+    top_p: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +100,11 @@ def latest_group(db: Database, prompt_id: str) -> CandidateGroup | None:
     """Return the newest group of a prompt, None if none was sampled."""
     rows = db.query(_NEWEST, [prompt_id])
     return get_group(db, str(rows[0][0])) if rows else None
+
+
+def list_groups(db: Database, prompt_id: str) -> list[GroupSummary]:
+    """Return the groups of a prompt, the one first that was sampled or added to last."""
+    return db.records(GroupSummary, _GROUPS, [prompt_id])
 
 
 def get_group(db: Database, group_id: str) -> CandidateGroup:

@@ -7,10 +7,10 @@ that returned has written is on the disk.
 import contextlib
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 
 import duckdb
 import pyarrow as pa
@@ -50,6 +50,8 @@ class Database:
         self._open_lock = threading.Lock()
         self._is_broken = False
         self._thread = threading.local()
+        self._kept: dict[Hashable, object] = {}
+        self._kept_lock = threading.Lock()
         self._connection = _connect(path)
         try:
             migrate(self)
@@ -105,9 +107,12 @@ class Database:
     def _one_transaction(self) -> Iterator[None]:
         with self._our_errors(), self._cursor() as cursor:
             self._thread.cursor = cursor.begin()
+            self._thread.is_forgetting = False
             try:
                 yield
                 cursor.commit()
+                if self._thread.is_forgetting:
+                    self._drop_kept()
             except BaseException:
                 with contextlib.suppress(duckdb.Error):  # a failed commit rolls itself back
                     cursor.rollback()
@@ -175,6 +180,32 @@ class Database:
     def count(self, sql: str, parameters: Parameters = ()) -> int:
         """Return the one whole number that a query gives; no row and NULL are 0."""
         return _count(self.query(sql, parameters))
+
+    def kept(self, key: Hashable, read: Callable[[], T]) -> T:
+        """Return what ``read`` found, at most once until somebody calls ``forget``.
+
+        For what is asked at every turn and hardly ever changes. A transaction, which may have
+        changed it, always reads.
+        """
+        if self.is_in_transaction:
+            return read()
+        kept = self._kept
+        if key not in kept:
+            found = read()
+            with self._kept_lock:
+                # Before a change it may be what was there; and of nothing there is no end of keys.
+                if kept is not self._kept or found is None:
+                    return found
+                kept[key] = found
+        return cast(T, kept[key])
+
+    def forget(self) -> None:
+        """Read everything that is ``kept`` again, once the transaction is committed."""
+        self._thread.is_forgetting = True
+
+    def _drop_kept(self) -> None:
+        with self._kept_lock:
+            self._kept = {}
 
     def arrow(self, sql: str, parameters: Parameters = ()) -> pa.Table:
         """Return a query's result as an Arrow table."""

@@ -37,7 +37,8 @@ FROM pairs JOIN prompts USING (prompt_id)
 WHERE pairs.project_id = $project AND prompt_id = $prompt
 """
 
-_HAS_PARTS = "SELECT count(*) FROM label_events WHERE list_contains(?, part_of)"
+# Parts come after their label, so a log that only grows need not be read from its beginning.
+_HAS_PARTS = "SELECT count(*) FROM label_events WHERE seq > ? AND list_contains(?, part_of)"
 
 _PARTS = """
 SELECT part_of, answer_a, answer_b, verdict
@@ -166,11 +167,18 @@ def _refuse_judged(db: Database, rater: str, pairs: Iterable[Comparison]) -> Non
         )
 
 
-def parts_of(db: Database, event_ids: Sequence[str]) -> dict[str, list[Said]]:
-    """Return the labels that came with others and hold, by the events of those; most have none."""
+def parts_of(db: Database, labels: Sequence[tuple[str, int]]) -> dict[str, list[Said]]:
+    """Return the labels that came with others and hold, by the events of those; most have none.
+
+    Args:
+        db: the open database.
+        labels: event and number in the log of each.
+    """
     parts: dict[str, list[Said]] = {}
-    if db.count(_HAS_PARTS, [list(event_ids)]):
-        for event_id, a, b, verdict in db.query(_PARTS, [list(event_ids)]):
+    event_ids = [event_id for event_id, _ in labels]
+    first = min((seq for _, seq in labels), default=0)
+    if event_ids and db.count(_HAS_PARTS, [first, event_ids]):
+        for event_id, a, b, verdict in db.query(_PARTS, [event_ids]):
             parts.setdefault(str(event_id), []).append((str(a), str(b), str(verdict)))
     return parts
 

@@ -67,6 +67,12 @@ WHERE pairs.project_id = ? AND (NOT is_final OR labels.seq = final_seq)
 ORDER BY pairs.seq, labels.seq
 """  # noqa: S608 - our own text
 
+_APPEND = """
+INSERT INTO label_events (event_id, created_at, monotonic_s, pair_id, rater, kind, "left", verdict,
+    strength, is_acceptable, rationale, reasons, elapsed_s, part_of, is_final)
+SELECT ?, ?, ?, pair_id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM pairs WHERE pair_id = ? RETURNING seq
+"""
+
 _TRAINING_PAIRS = f"""
 SELECT * EXCLUDE (is_final, is_counted) FROM ({HELD_LABELS}) WHERE is_counted
 """  # noqa: S608 - our own text
@@ -265,8 +271,6 @@ def append_event(  # noqa: PLR0913 - two marks that hardly any event bears
     if not rater.strip():
         raise EntryError("Say who you are first: the rater has no name.")
     given, left = (case.comparison, case.left) if isinstance(case, Case) else (case, None)
-    if not db.count("SELECT count(*) FROM pairs WHERE pair_id = ?", [given.pair_id]):
-        raise NotFoundError(_GONE)
     event_id = new_id()
     moment = [event_id, utc_now(), monotonic_s()]
     said: list[object] = [None, 1, True, "", [], None]
@@ -280,12 +284,10 @@ def append_event(  # noqa: PLR0913 - two marks that hardly any event bears
             list(judgement.reasons),
             elapsed if elapsed is not None and math.isfinite(elapsed) else None,
         ]
-    rows = db.query(
-        "INSERT INTO label_events (event_id, created_at, monotonic_s, pair_id, rater, kind,"
-        ' "left", verdict, strength, is_acceptable, rationale, reasons, elapsed_s, part_of,'
-        " is_final) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
-        [*moment, given.pair_id, rater, kind, left, *said, part_of, is_final],
-    )
+    about = [rater, kind, left, *said, part_of, is_final, given.pair_id]
+    rows = db.query(_APPEND, [*moment, *about])
+    if not rows:
+        raise NotFoundError(_GONE)
     seq = int(str(rows[0][0]))
     is_part = part_of is not None
     note_event(db, Appended(given, rater, kind, seq, left, is_part, is_final))

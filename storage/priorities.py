@@ -28,9 +28,11 @@ ORDER BY is_first DESC, waiting.seq
 _ORDERED = f"SELECT count(*) {_WAITING} AND priority > 0"
 
 _SET = """
-UPDATE queue SET priority = given.priority
+UPDATE queue SET priority = given.priority, priority_rank = given.priority_rank
 FROM (
-    SELECT unnest(CAST(? AS VARCHAR[])) AS pair_id, unnest(CAST(? AS DOUBLE[])) AS priority
+    SELECT pair_id, priority, dense_rank() OVER (ORDER BY priority) AS priority_rank FROM (
+        SELECT unnest(CAST(? AS VARCHAR[])) AS pair_id, unnest(CAST(? AS DOUBLE[])) AS priority
+    )
 ) AS given
 WHERE queue.pair_id = given.pair_id AND project_id = ?
 """
@@ -52,7 +54,9 @@ def set_priorities(db: Database, project_id: str, priorities: Mapping[str, float
     """
     with db.transaction():
         db.execute(
-            "UPDATE queue SET priority = 0 WHERE project_id = ? AND priority <> 0", [project_id]
+            "UPDATE queue SET priority = 0, priority_rank = 0"
+            " WHERE project_id = ? AND priority <> 0",
+            [project_id],
         )
         return db.execute(_SET, [list(priorities), list(priorities.values()), project_id])
 

@@ -67,6 +67,7 @@ def create_project(
             " VALUES (?, ?, ?, ?, ?)",
             [project.project_id, name, guidelines, answer_marker, utc_now()],
         )
+        db.forget()
     return project
 
 
@@ -119,6 +120,7 @@ def update_project(  # noqa: PLR0913 - one for each thing that can be changed
                 *(raters_per_case, repeat_percent, is_blind_first, project_id),
             ],
         )
+        db.forget()
         return get_project(db, project_id)
 
 
@@ -149,7 +151,10 @@ def get_project(db: Database, project_id: str) -> Project:
     Raises:
         NotFoundError: there is none with that id.
     """
-    project = db.one(Project, _PROJECT + " WHERE project_id = ?", [project_id])
+    project = db.kept(
+        ("project", project_id),
+        lambda: db.one(Project, _PROJECT + " WHERE project_id = ?", [project_id]),
+    )
     if project is None:
         raise NotFoundError("This project is no longer there; choose another one.")
     return project

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from gem_backend.expert_orders import Places, Said, places_of
 from gem_backend.types import Answer, Case, CaseSource, Comparison, Split, Verdict
@@ -18,8 +19,8 @@ from storage.pairs import (
 
 _RECENT = f"""
 SELECT
-    event_id, pair_id, verdict, strength, is_acceptable, rationale, elapsed_s, reasons,
-    label_events.created_at, prompt_id, prompt, answer_a, answer_b, split, source, "left"
+    event_id, label_events.seq, pair_id, verdict, strength, is_acceptable, rationale, elapsed_s,
+    reasons, label_events.created_at, prompt_id, prompt, answer_a, answer_b, split, source, "left"
 FROM label_events
 JOIN pairs USING (pair_id)
 JOIN prompts USING (prompt_id)
@@ -31,9 +32,16 @@ ORDER BY label_events.seq DESC
 """  # noqa: S608 - our own text
 
 _MODELS = """
-SELECT prompt_id, text, arg_max(model, seq) FROM candidates
+SELECT prompt_id, text, arg_max(model, seq), arg_max(coalesce(adapter, ''), seq) FROM candidates
 WHERE list_contains(?, prompt_id) GROUP BY ALL
 """
+
+
+class SampledBy(NamedTuple):
+    """The model that drew an answer, and the folder of the adapter on it."""
+
+    model: str = ""
+    adapter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +49,15 @@ class StoredLabel:
     """A judgement with the case it was about and its moment, ISO 8601 in UTC.
 
     ``order`` is there where several answers were put in order at once, the case's two among them.
-    ``models`` sampled answers A and B, empty where none did or it is not known.
+    ``models`` sampled answers A and B, each with its adapter, empty where there is none or it is
+    not known.
     """
 
     case: Case
     judgement: Judgement
     created_at: str
     order: Places = ()
-    models: tuple[str, str] = ("", "")
+    models: tuple[SampledBy, SampledBy] = (SampledBy(), SampledBy())
 
 
 def undo(
@@ -82,12 +91,13 @@ def _with_models(db: Database, labels: list[StoredLabel]) -> list[StoredLabel]:
         return labels
     prompts = [label.case.comparison.prompt_id for label in sampled]
     found = {
-        (str(key), str(words)): str(model) for key, words, model in db.query(_MODELS, [prompts])
+        (str(key), str(words)): SampledBy(str(model), str(adapter))
+        for key, words, model, adapter in db.query(_MODELS, [prompts])
     }
 
-    def models(of: Comparison) -> tuple[str, str]:
-        key = of.prompt_id
-        return found.get((key, of.answer_a), ""), found.get((key, of.answer_b), "")
+    def models(of: Comparison) -> tuple[SampledBy, SampledBy]:
+        nobody, key = SampledBy(), of.prompt_id
+        return found.get((key, of.answer_a), nobody), found.get((key, of.answer_b), nobody)
 
     return [
         replace(label, models=models(label.case.comparison)) if label in sampled else label
@@ -107,6 +117,7 @@ class _LabelRow:
     """A row of ``_RECENT``."""
 
     event_id: str
+    seq: int
     pair_id: str
     verdict: Verdict
     strength: int
@@ -134,7 +145,7 @@ def _recent(
 def _stored_labels(
     db: Database, rows: list[_LabelRow], project_id: str, rater: str
 ) -> list[StoredLabel]:
-    parts = parts_of(db, [row.event_id for row in rows])
+    parts = parts_of(db, [(row.event_id, row.seq) for row in rows])
     return [_stored_label(row, project_id, rater, parts.get(row.event_id, [])) for row in rows]
 
 

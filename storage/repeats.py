@@ -7,6 +7,7 @@ holds, and label health compares the two.
 from gem_backend.types import Case
 from storage.database import Database
 from storage.pairs import get_comparison
+from storage.projects import get_project
 from storage.sides import case_for, turned
 
 MIN_DISTANCE = 10  # ours: judgements in between, so that the first is no longer remembered
@@ -47,7 +48,7 @@ def due_repeat(db: Database, project_id: str, rater: str) -> Case | None:
     One is due while fewer than the project's ``repeat_percent`` of the rater's judgements are
     repeats. It is the oldest that was judged once, at least ``MIN_DISTANCE`` judgements ago.
     """
-    percent = db.count("SELECT repeat_percent FROM projects WHERE project_id = ?", [project_id])
+    percent = get_project(db, project_id).repeat_percent
     if not percent:
         return None
     where = {"project": project_id, "rater": rater, "percent": percent, "distance": MIN_DISTANCE}

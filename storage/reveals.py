@@ -36,6 +36,11 @@ SELECT
 FROM reveals WHERE project_id = ? ORDER BY seq
 """
 
+_SHOWN = """
+SELECT count(*) FROM reveals
+WHERE prompt_id = ? AND rater = ? AND list_has_any(candidate_ids, CAST(? AS VARCHAR[]))
+"""
+
 # What the raters say now of the questions of which they were shown an order.
 _SAID_NOW = """
 SELECT shown.prompt_id, shown.rater, answer_a, answer_b, verdict
@@ -111,6 +116,11 @@ def add_reveal(db: Database, reveal: Reveal) -> bool:
             ],
         )
         return bool(added)
+
+
+def was_shown(db: Database, prompt_id: str, rater: str, candidate_ids: Collection[str]) -> bool:
+    """Whether a rater was shown the machine's order of any of some candidates of a question."""
+    return bool(db.count(_SHOWN, [prompt_id, rater, list(candidate_ids)]))
 
 
 def list_reveals(db: Database, project_id: str) -> list[Reveal]:

@@ -15,11 +15,13 @@ _PROJECT = "pair_id IN (SELECT pair_id FROM pairs WHERE project_id = $project)"
 
 # A skip settles nothing, so a label before it holds; a later label or undo settles the skip.
 _STAND_PROJECT = f"""
-INSERT INTO standing (pair_id, rater, project_id, label_seq, skip_seq, is_own, is_final, "left")
+INSERT INTO standing
+    (pair_id, rater, project_id, pair_seq, label_seq, skip_seq, is_own, is_final, "left")
 SELECT
     pair_id,
     rater,
     any_value(project_id),
+    any_value(pairs.seq),
     CASE
         WHEN arg_max(kind, label_events.seq) FILTER (kind <> 'skip') = 'label'
             THEN max(label_events.seq) FILTER (kind <> 'skip')
@@ -61,8 +63,9 @@ _STAND_PART = _STAND_PROJECT.replace(_PROJECT, _PART)
 _QUEUE_PART = _QUEUE_PROJECT.replace(_PROJECT, _PART)
 
 _STAND_FIRST = """
-INSERT INTO standing (pair_id, rater, project_id, is_final, label_seq, skip_seq, is_own, "left")
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO standing
+    (pair_id, rater, project_id, is_final, label_seq, skip_seq, is_own, "left", pair_seq)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, seq FROM pairs WHERE pair_id = $1
 """
 _STAND_AGAIN = """
 UPDATE standing SET label_seq = ?, skip_seq = ?, is_own = ?, "left" = coalesce("left", ?)

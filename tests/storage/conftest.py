@@ -1,7 +1,6 @@
 """A project in the test's database, and candidates to store."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -9,19 +8,10 @@ from gem_backend.types import Candidate, Provenance, Span, Spans
 from storage.database import Database
 from storage.projects import create_project
 
-REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
-
 
 @pytest.fixture
 def project_id(db: Database) -> str:
     return create_project(db, "Fever in children").project_id
-
-
-@pytest.fixture
-def real_data() -> Path:
-    if not REAL_DATA.exists():
-        pytest.skip("the real data sets are not on this machine")
-    return REAL_DATA
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def test_a_pair_knows_where_its_answers_part(db, project_id, group_id, sibling):
     assert (pair.source, pair.split) == ("sampled", "train")
     assert origins(db, pair.pair_id) == [
         Origin("a", "p"),
-        Origin("b", "s", Branch("p", 1), "Two", " points"),
+        Origin("b", "s", Branch("p", 1), "Two", " points", 0.5),
     ]
     turn = next_turn(db, project_id, "ann")
     assert turn.case.comparison == pair
@@ -86,3 +86,22 @@ def test_what_cannot_be_a_pair_is_refused(db, project_id, group_id, parent, make
         pair_candidates(db, "p", "o")
     with pytest.raises(NotFoundError):
         add_to_group(db, "nowhere", [parent])
+
+
+def test_a_candidate_of_two_groups_is_found_in_the_newest_or_the_one_that_is_named(
+    db, prompt_id, group_id, parent
+):
+    newer = save_group(db, prompt_id, [parent, replace(parent, candidate_id="n", text="No.")])
+    assert group_of(db, "p")[1].group_id == newer
+    assert group_of(db, "p", group_id)[1].group_id == group_id
+    with pytest.raises(NotFoundError):
+        group_of(db, "n", group_id)
+
+
+def test_a_pair_is_made_within_the_group_that_has_both(db, prompt_id, group_id, parent, sibling):
+    add_to_group(db, group_id, [sibling])
+    save_group(db, prompt_id, [parent, replace(parent, candidate_id="n", text="No.")])
+    pair = pair_candidates(db, "p", "s")
+    assert {pair.answer_a, pair.answer_b} == {"Two points.", "Two faults."}
+    with pytest.raises(EntryError, match="same question"):
+        pair_candidates(db, "n", "s")

@@ -1,12 +1,16 @@
+from dataclasses import replace
+
 import pytest
 
 from gem_backend.candidate_table import read_table, write_candidates
 from gem_backend.config import ScoringConfig
-from gem_backend.types import GemScore, RankedCandidate
+from gem_backend.types import GemScore, Provenance, RankedCandidate
+from storage.branches import add_to_group
 from storage.candidates import (
     get_group,
     latest_group,
     latest_ranking,
+    list_groups,
     ranked_group,
     replace_run_candidates,
     run_candidates,
@@ -40,6 +44,24 @@ def test_newest_group_is_the_latest_and_older_ones_stay(db, prompt_id, candidate
     save_group(db, prompt_id, candidates[2:])
     assert list(latest_group(db, prompt_id).candidates) == candidates[2:]
     assert list(get_group(db, older).candidates) == candidates[:2]
+
+
+def test_groups_are_listed_the_one_first_that_was_added_to_last(db, prompt_id, candidates):
+    adapted = replace(candidates[0], provenance=Provenance("demo", "run-1", 3, 1.2, 0.8))
+    older = save_group(db, prompt_id, [adapted])
+    newer = save_group(db, prompt_id, candidates[1:])
+    listed = list_groups(db, prompt_id)
+    assert [(one.group_id, one.num_candidates) for one in listed] == [(newer, 2), (older, 1)]
+    first = listed[1]
+    assert (first.model, first.adapter) == ("demo", "run-1")
+    assert (first.seed, first.temperature, first.top_p) == (3, 1.2, 0.8)
+    assert first.drawn_at <= listed[0].drawn_at
+    add_to_group(db, older, [replace(candidates[2], candidate_id="sibling")])
+    listed = list_groups(db, prompt_id)
+    assert [(one.group_id, one.num_candidates) for one in listed] == [(older, 2), (newer, 2)]
+    assert listed[0].group_id == latest_group(db, prompt_id).group_id
+    assert (listed[0].adapter, listed[0].seed) == ("run-1", 3)
+    assert list_groups(db, "nowhere") == []
 
 
 def test_prompt_without_candidates_has_no_group(db, prompt_id):

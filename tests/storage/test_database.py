@@ -268,3 +268,59 @@ def test_hundred_long_candidates_insert_quickly(db, make_candidate, project_id):
     start = time.perf_counter()
     assert db.insert("candidates", table) == 100
     assert time.perf_counter() - start < 2
+
+
+def test_what_hardly_changes_is_read_once_until_it_did(db):
+    reads = []
+
+    def read():
+        reads.append(1)
+        return db.count("SELECT count(*) FROM projects")
+
+    assert [db.kept("projects", read) for _ in range(3)] == [0, 0, 0]
+    assert len(reads) == 1
+    create_project(db, "Fever")
+    assert [db.kept("projects", read) for _ in range(3)] == [1, 1, 1]
+    assert len(reads) == 2
+
+
+def test_nothing_is_not_kept():
+    with Database(None) as db:
+        assert db.kept("no such project", lambda: None) is None
+        assert db.kept("no such project", lambda: 1) == 1
+
+
+def test_what_a_transaction_changed_is_kept_by_nobody_before_it_is_committed(db):
+    def read():
+        return db.count("SELECT count(*) FROM projects")
+
+    def read_elsewhere():
+        found = []
+        thread = threading.Thread(target=lambda: found.append(db.kept("projects", read)))
+        thread.start()
+        thread.join()
+        return found[0]
+
+    with pytest.raises(RuntimeError), db.transaction():
+        create_project(db, "Fever")
+        assert db.kept("projects", read) == 1
+        raise RuntimeError
+    assert db.kept("projects", read) == 0
+    with db.transaction():
+        create_project(db, "Fever")
+        assert read_elsewhere() == 0
+    assert db.kept("projects", read) == read_elsewhere() == 1
+
+
+def test_what_was_read_before_a_change_is_not_kept_after_it(db):
+    """The change is committed while somebody else reads."""
+
+    def read():
+        before = db.count("SELECT count(*) FROM projects")
+        thread = threading.Thread(target=create_project, args=(db, "Fever"))
+        thread.start()
+        thread.join()
+        return before
+
+    assert db.kept("projects", read) == 0
+    assert db.kept("projects", lambda: db.count("SELECT count(*) FROM projects")) == 1

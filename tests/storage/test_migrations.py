@@ -85,6 +85,23 @@ def test_rows_of_every_earlier_schema_survive(blank, last):
     assert [one.own_places for one in list_reveals(blank, "p")] == [(2, None)] * (last >= 11)
 
 
+def test_priorities_of_before_get_ranks(blank):
+    migrate(blank, NAMES[:1])
+    blank.execute_script(ROWS["0001_initial.sql"])
+    migrate(blank, NAMES[:11])
+    for number, priority in enumerate((0.25, 0.75, 0, 0.25)):
+        blank.execute_script(f"""
+            INSERT INTO pairs (pair_id, project_id, prompt_id, answer_a, answer_b, source,
+                created_at) VALUES ('c{number}', 'p', 'q', 'a{number}', 'b', 'sampled', '2026');
+            INSERT INTO queue SELECT pair_id, 'p', seq, true, 0, {priority} FROM pairs
+                WHERE pair_id = 'c{number}';
+        """)
+    migrate(blank)
+    ranks = blank.query("SELECT pair_id, priority_rank FROM queue WHERE is_first ORDER BY pair_id")
+    assert ranks == [("c0", 1), ("c1", 2), ("c2", 0), ("c3", 1)]
+    assert next_turn(blank, "p", "ann").case.comparison.pair_id == "c1"
+
+
 def test_failed_migration_leaves_no_trace(blank, monkeypatch, tmp_path):
     (tmp_path / "0001_broken.sql").write_text("CREATE TABLE half (a INTEGER); SELECT nonsense;")
     monkeypatch.setattr("storage.migrations.files", lambda package: tmp_path)

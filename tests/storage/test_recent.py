@@ -172,7 +172,9 @@ def test_labels_name_the_models_that_wrote_the_answers(db, project_id, make_cand
     prompt = upsert_prompt(db, project_id, "Q", "train")
     sampled = [make_candidate(f"c{n}", "Q", n) for n in (1, 2)]
     save_group(db, prompt.prompt_id, sampled[:1])
-    new = replace(sampled[1], provenance=replace(sampled[1].provenance, model="large"))
+    new = replace(
+        sampled[1], provenance=replace(sampled[1].provenance, model="large", adapter="r1")
+    )
     save_group(db, prompt.prompt_id, [new])
     for answers, source in (
         ((sampled[0].text, new.text), "sampled"),
@@ -182,4 +184,5 @@ def test_labels_name_the_models_that_wrote_the_answers(db, project_id, make_cand
         pair = add_comparison(db, project_id, "Q", *answers, source)
         save_label(db, show_case(pair, "ann"), "ann", Judgement("a"))
     models = [label.models for label in recent_labels(db, project_id, "ann")]
-    assert models == [("", ""), ("demo", ""), ("demo", "large")]
+    nobody, base = ("", ""), ("demo", "")
+    assert models == [(nobody, nobody), (base, nobody), (base, ("large", "r1"))]

@@ -53,3 +53,21 @@ def test_next_case_is_the_first_that_is_free_else_the_first_that_waits(db, proje
     assert turn.progress.skipped == num_skipped
     assert turn.progress.pending == len(waiting) - num_skipped
     assert turn.progress.done == len(cases) - len(waiting)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_front_of_the_queue_comes_before_rank_and_rank_before_age(db, project_id, seed):
+    draw = random.Random(seed)
+    keys = [add_comparison(db, project_id, f"Q{n}", "one", "two").pair_id for n in range(8)]
+    places = [(draw.random() < 0.5, draw.randrange(4)) for _ in keys]
+    for key, (is_first, rank) in zip(keys, places, strict=True):
+        db.execute(
+            "UPDATE queue SET is_first = ?, priority_rank = ? WHERE pair_id = ?",
+            [is_first, rank, key],
+        )
+    expected = sorted(range(8), key=lambda n: (not places[n][0], -places[n][1], n))
+    for number in expected:
+        case = next_turn(db, project_id, "ann").case
+        assert case.comparison.pair_id == keys[number]
+        save_label(db, case, "ann", Judgement("tie"))
+    assert next_turn(db, project_id, "ann").case is None
