@@ -1,9 +1,12 @@
 // While the studio does not answer: one line says so, nothing is sent, and what was said of the case
-// on screen outlasts the reload by which Gradio comes back. The tab keeps it only in between.
+// on screen outlasts the reload by which Gradio comes back. So does what was said a moment before any
+// reload, which may not have left the page. The tab keeps it only in between.
 (() => {
   const KEPT = 'gem-studio-kept';
   const studio = (window.gemStudio = window.gemStudio || {});
   const ask = window.fetch;
+  const MOMENT_MS = 3000; // on a busy machine words take their time
+  let saidAt = -Infinity;
   let wasLost = false;
   let isLeaving = false; // requests that break off as the page goes say nothing about the studio
 
@@ -40,13 +43,13 @@
 
   function keep() {
     const choice = studio.choice?.();
-    if (!wasLost || !choice?.case) return;
+    if (!choice?.case || !(wasLost || performance.now() - saidAt < MOMENT_MS)) return;
     const words = (name) => document.querySelector(`#label-${name} :is(textarea, input)`)?.value || '';
     const said = { rationale: words('rationale'), written: words('written') };
     const board = studio.order?.();
     if (board?.case === choice.case) said.order = board.order;
     if (!choice.choice && !choice.reasons.length && !Object.values(said).some(Boolean)) return;
-    const kept = { rater: rater(), choice: { ...choice, sent_ms: Date.now() }, ...said };
+    const kept = { rater: rater(), was_lost: wasLost, choice: { ...choice, sent_ms: Date.now() }, ...said };
     sessionStorage.setItem(KEPT, JSON.stringify(kept));
   }
 
@@ -67,6 +70,11 @@
     if (before && now && before !== now) comeAgain();
   }
 
+  function hear(event) {
+    if (event.target.closest('#label-panel')) saidAt = performance.now();
+  }
+
+  for (const said of ['input', 'click']) document.addEventListener(said, hear, true);
   document.addEventListener('visibilitychange', lookAgain);
   window.addEventListener('beforeunload', () => { isLeaving = true; });
   window.addEventListener('pagehide', keep);

@@ -35,7 +35,13 @@ function visible(text) {
   return text.trim() ? text.replace(/\n/g, '↵').replace(/\t/g, '⇥') : names[text] || `${text.length} × ${words().space}`;
 }
 
-function drawTokens(card) {
+// What is drawn, by the candidate's id: the card, its words in their order, and how they stand. The
+// page may hold ten thousand of them, so they are never looked up in it.
+const drawn = new Map();
+const drawnAt = (node) => drawn.get(node.closest('.gs-card')?.dataset.id);
+const LONG = 400; // words that fill the height a card has for them, so that it is known unseen
+
+function drawTokens(card, tokens) {
   const box = make('div', 'gs-tokens');
   box.tabIndex = 0;
   box.dir = 'auto';
@@ -58,18 +64,22 @@ function drawTokens(card) {
     }
     fill(token, text);
     frame.append(token);
+    tokens.push(token);
   });
   return box;
 }
 
 function drawCard(card) {
-  const article = make('article', 'gs-card');
+  const article = make('article', card.texts.length < LONG ? 'gs-card' : 'gs-card gs-long');
   article.dataset.id = card.id;
-  article.append(make('header', 'gs-card-head'), drawTokens(card));
+  const tokens = [];
+  article.append(make('header', 'gs-card-head'), drawTokens(card, tokens));
+  const steps = card.levels.token.map((step) => `h${step}`);
+  drawn.set(card.id, { article, card, tokens, steps, peaks: [], cursor: -1 });
   return article;
 }
 
-function drawHead(article, said) {
+function drawHead({ article }, said) {
   const head = article.querySelector('.gs-card-head');
   const title = make('div', 'gs-card-title');
   title.append(make('h3', '', said.rank), make('span', 'gs-score', said.score));
@@ -88,28 +98,35 @@ function drawHead(article, said) {
   head.replaceChildren(title, answer);
   article.classList.toggle('gs-first', said.is_first);
   article.setAttribute('aria-label', said.rank);
-  const peaks = new Set(said.peaks);
-  for (const token of article.querySelectorAll('.gs-token')) {
-    token.classList.toggle('gs-peak', peaks.has(Number(token.dataset.place)));
-  }
+}
+
+function markPeaks(one, peaks) {
+  const before = new Set(one.peaks);
+  const after = new Set(peaks);
+  for (const place of one.peaks) if (!after.has(place)) one.tokens[place].classList.remove('gs-peak');
+  for (const place of peaks) if (!before.has(place)) one.tokens[place].classList.add('gs-peak');
+  one.peaks = peaks;
 }
 
 function rank() {
   const ranking = (window.gemStudio?.rankings || {})[root.dataset.name];
   if (!ranking) return;
-  const cards = new Map([...root.children].map((card) => [card.dataset.id, card]));
-  if (!ranking.order.every((id) => cards.has(id))) return;
-  for (const id of ranking.order) drawHead(cards.get(id), ranking.cards[id]);
+  if (!ranking.order.every((id) => drawn.has(id))) return;
+  for (const id of ranking.order) {
+    drawHead(drawn.get(id), ranking.cards[id]);
+    markPeaks(drawn.get(id), ranking.cards[id].peaks);
+  }
   showCompared();
-  arrange([...besides(), ...ranking.order.filter((id) => !besides().includes(id))], cards);
+  arrange([...besides(), ...ranking.order.filter((id) => !besides().includes(id))]);
   showNamed();
 }
 
 // A card that is moved loses the focus that is in it.
-function arrange(order, cards) {
+function arrange(order) {
   const focused = root.contains(document.activeElement) ? document.activeElement : null;
   order.forEach((id, place) => {
-    if (root.children[place] !== cards.get(id)) root.insertBefore(cards.get(id), root.children[place]);
+    const { article } = drawn.get(id);
+    if (root.children[place] !== article) root.insertBefore(article, root.children[place]);
   });
   focused?.focus({ preventScroll: true });
 }

@@ -18,7 +18,15 @@ function tint(step) {
   return step > 0 ? `g${step}` : `l${-step}`;
 }
 
+// Each legend that says something else stands on the page; the style sheet shows the one of this mode.
+const hasLegend = root.dataset.goesOn !== 'no'; // where answers of before and after stand, there is none
+
+function showLegend() {
+  if (hasLegend) document.documentElement.dataset.gsColour = mode;
+}
+
 function drawModes() {
+  showLegend();
   modes.hidden = !value.cards.length;
   const title = make('legend', '', words().mode);
   const choices = MODES.filter((name) => words()[`mode_${name}`]).map((name) => {
@@ -33,12 +41,12 @@ function drawModes() {
 }
 
 function paint() {
-  for (const article of root.children) {
-    const { levels } = value.cards.find((one) => one.id === article.dataset.id);
-    for (const token of article.querySelectorAll('.gs-token')) {
-      const step = levels[mode][token.dataset.place];
-      token.className = token.className.replace(/\b[hgl]\d+\b/, tint(step));
-    }
+  for (const { card, tokens, steps } of drawn.values()) {
+    card.levels[mode].forEach((step, place) => {
+      const tinted = tint(step);
+      if (tinted !== steps[place]) tokens[place].classList.replace(steps[place], tinted);
+      steps[place] = tinted;
+    });
   }
 }
 
@@ -71,5 +79,6 @@ modes.addEventListener('change', (event) => {
   mode = event.target.value;
   modes.querySelector('.gs-mode-hint').textContent = words()[`hint_${mode}`];
   hide();
+  showLegend();
   paint();
 });

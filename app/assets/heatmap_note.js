@@ -62,21 +62,32 @@ const percent = (share) => (share < 0.001 ? '< 0.1 %' : `${(100 * share).toFixed
 // The token whose note stays, so that the pointer can reach what it offers.
 let chosen = null;
 
+// Where the note stands: by the token that it is of.
+let noted = null;
+
 function show(token) {
-  const article = token.closest('.gs-card');
-  const card = value.cards.find((one) => one.id === article.dataset.id);
-  if (!card) return;
+  const { card } = drawnAt(token);
+  noted = token;
   describe(card, Number(token.dataset.place), token === chosen);
   markOnCurve(card, Number(token.dataset.place));
   note.classList.toggle('gs-stays', token === chosen);
   note.hidden = false;
-  const at = token.getClientRects()[0] || token.getBoundingClientRect();
+  putNote();
+}
+
+function putNote() {
+  const at = noted.getClientRects()[0] || noted.getBoundingClientRect();
   const home = element.getBoundingClientRect();
   const left = Math.max(0, Math.min(at.left - home.left, home.width - note.offsetWidth));
   const fitsBelow = at.bottom + note.offsetHeight + 8 < window.innerHeight;
   const top = fitsBelow ? at.bottom - home.top + 6 : at.top - home.top - note.offsetHeight - 6;
   note.style.transform = `translate(${left}px, ${top}px)`;
 }
+
+// A long card that comes on the screen gets its own height, and what is below it moves.
+root.addEventListener('contentvisibilityautostatechange', () => {
+  if (!note.hidden) putNote();
+});
 
 function hide() {
   chosen = null;
@@ -86,7 +97,7 @@ function hide() {
 
 function goOn(rank) {
   if (!chosen) return;
-  const card = value.cards.find((one) => one.id === chosen.closest('.gs-card').dataset.id);
+  const { card } = drawnAt(chosen);
   const token = tokenAt(card, Number(chosen.dataset.place));
   chosen.closest('.gs-tokens').focus({ preventScroll: true });
   hide();
@@ -94,36 +105,34 @@ function goOn(rank) {
 }
 
 // --- the token cursor ----------------------------------------------------------------------------
-function moveTo(box, token) {
-  box.querySelector('.gs-cursor')?.classList.remove('gs-cursor');
-  if (!token) return;
+function moveTo(token) {
+  const one = drawnAt(token);
+  one.tokens[one.cursor]?.classList.remove('gs-cursor');
+  one.cursor = Number(token.dataset.place);
   token.classList.add('gs-cursor');
   token.scrollIntoView({ block: 'nearest' });
   chosen = canGoOn ? token : null;
   show(token);
 }
 
-function step(box, key) {
-  const tokens = [...box.querySelectorAll('.gs-token')];
-  const here = tokens.findIndex((token) => token.classList.contains('gs-cursor'));
-  const isPeak = (token) => token.classList.contains('gs-peak');
+function step({ tokens, peaks, cursor: here }, key) {
   const moves = {
-    ArrowRight: () => tokens[Math.min(here + 1, tokens.length - 1)],
-    ArrowLeft: () => tokens[Math.max(here - 1, 0)],
-    Home: () => tokens[0],
-    End: () => tokens[tokens.length - 1],
-    n: () => tokens.slice(here + 1).find(isPeak) || tokens.find(isPeak),
-    p: () => tokens.slice(0, Math.max(here, 0)).findLast(isPeak) || tokens.findLast(isPeak),
+    ArrowRight: () => Math.min(here + 1, tokens.length - 1),
+    ArrowLeft: () => Math.max(here - 1, 0),
+    Home: () => 0,
+    End: () => tokens.length - 1,
+    n: () => peaks.find((place) => place > here) ?? peaks[0],
+    p: () => peaks.findLast((place) => place < here) ?? peaks.at(-1),
   };
-  return moves[key] && moves[key]();
+  return moves[key] && tokens[moves[key]()];
 }
 
 function inBox(box, key) {
   if (key === 'Escape') return hide();
   if (chosen && key === 'b') return goOn(null);
   if (chosen && key === 'Enter') return note.querySelector('button').focus();
-  const next = step(box, key);
-  return next ? moveTo(box, next) : false;
+  const next = step(drawnAt(box), key);
+  return next ? moveTo(next) : false;
 }
 
 element.addEventListener('keydown', (event) => {
@@ -137,9 +146,9 @@ element.addEventListener('keydown', (event) => {
 });
 element.addEventListener('focusin', (event) => {
   const box = event.target.closest('.gs-tokens');
-  if (box && !chosen && box.matches(':focus-visible')) {
-    moveTo(box, box.querySelector('.gs-cursor') || box.querySelector('.gs-token'));
-  }
+  if (!box || chosen || !box.matches(':focus-visible')) return;
+  const { tokens, cursor } = drawnAt(box);
+  if (tokens.length) moveTo(tokens[Math.max(cursor, 0)]);
 });
 element.addEventListener('focusout', (event) => {
   const next = event.relatedTarget;
@@ -161,7 +170,7 @@ note.addEventListener('click', (event) => {
 element.addEventListener('click', (event) => {
   if (note.contains(event.target)) return;
   const token = event.target.closest('.gs-token');
-  if (token && token !== chosen) moveTo(token.closest('.gs-tokens'), token);
+  if (token && token !== chosen) moveTo(token);
   else hide();
   const trace = event.target.closest('.gs-trace');
   if (trace) trigger('show_trace', { id: trace.closest('.gs-card').dataset.id });

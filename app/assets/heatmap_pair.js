@@ -9,9 +9,8 @@ element.append(pairing);
 const besides = () => (compared.length === MOST_COMPARED ? compared : []);
 
 function showCompared() {
-  const cards = new Map([...root.children].map((card) => [card.dataset.id, card]));
-  compared = compared.filter((id) => cards.has(id));
-  for (const [id, card] of cards) {
+  compared = compared.filter((id) => drawn.has(id));
+  for (const [id, { article: card }] of drawn) {
     const isChosen = compared.includes(id);
     card.classList.toggle('gs-compared', isChosen);
     card.querySelector('.gs-compare')?.setAttribute('aria-pressed', String(isChosen));
@@ -19,7 +18,7 @@ function showCompared() {
   pairing.hidden = compared.length < MOST_COMPARED;
   root.classList.toggle('gs-beside', !pairing.hidden);
   if (pairing.hidden) return;
-  const names = compared.map((id) => cards.get(id).getAttribute('aria-label')).join(' · ');
+  const names = compared.map((id) => drawn.get(id).article.getAttribute('aria-label')).join(' · ');
   pairing.replaceChildren(make('span', '', names), makeButton('gs-action gs-pair', words().pair));
 }
 
@@ -30,9 +29,9 @@ root.addEventListener('click', (event) => {
   const others = compared.filter((one) => one !== id);
   compared = others.length < compared.length ? others : [...others, id].slice(-MOST_COMPARED);
   rank();
-  const again = [...root.children].find((card) => card.dataset.id === id).querySelector('.gs-compare');
-  again.focus({ preventScroll: true });
-  again.closest('.gs-card').scrollIntoView({ block: 'nearest' });
+  const { article } = drawn.get(id);
+  article.querySelector('.gs-compare').focus({ preventScroll: true });
+  article.scrollIntoView({ block: 'nearest' });
 });
 pairing.addEventListener('click', (event) => {
   if (!event.target.closest('.gs-pair')) return;
@@ -46,6 +45,7 @@ pairing.addEventListener('click', (event) => {
 function draw() {
   value = JSON.parse(props.value.packed);
   hide();
+  drawn.clear();
   root.replaceChildren(...value.cards.map(drawCard));
   chooseMode();
   drawModes();

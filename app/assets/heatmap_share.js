@@ -28,11 +28,15 @@ async function copyLink(id, button) {
 let named = canGoOn ? new URL(window.location).searchParams.get('candidate') : null;
 
 function showNamed() {
-  const card = [...root.children].find((one) => one.dataset.id === named);
+  const card = drawn.get(named)?.article;
   if (!card) return;
   named = null;
   card.classList.add('gs-named');
-  requestAnimationFrame(() => card.scrollIntoView({ block: 'center' }));
+  const bring = () => card.scrollIntoView({ block: 'center' });
+  requestAnimationFrame(() => {
+    bring();
+    requestAnimationFrame(bring); // a long card has its own height only once it is on the screen
+  });
 }
 
 // Boxes and lines of text as the browser laid them out. Texts go in as textContent here too.
@@ -76,16 +80,18 @@ class Picture {
     const look = getComputedStyle(node);
     const filled = look.backgroundColor !== 'rgba(0, 0, 0, 0)' && look.backgroundColor !== 'transparent';
     const edge = parseFloat(look.borderTopWidth) && look.borderTopStyle !== 'none';
-    const under = parseFloat(look.borderBottomWidth);
+    const isClear = look.borderBottomColor === 'rgba(0, 0, 0, 0)';
+    const under = isClear ? 0 : parseFloat(look.borderBottomWidth);
+    const below = edge ? 0 : parseFloat(look.borderBottomWidth); // has no filling
     for (const rect of node.getClientRects()) {
-      const at = { ...this.place(rect), width: rect.width, height: rect.height };
+      const at = { ...this.place(rect), width: rect.width, height: rect.height - below };
       if (filled || edge) {
         const line = edge ? { stroke: look.borderTopColor, 'stroke-width': look.borderTopWidth } : {};
         const dash = look.borderTopStyle === 'solid' ? {} : { 'stroke-dasharray': '4 3' };
         this.draw('rect', { ...at, rx: parseFloat(look.borderTopLeftRadius) || 0, fill: filled ? look.backgroundColor : 'none', ...line, ...(edge ? dash : {}) });
       }
       if (under && !edge) {
-        const y = at.y + at.height - under / 2;
+        const y = at.y + at.height + under / 2;
         this.draw('line', { x1: at.x, x2: at.x + at.width, y1: y, y2: y, stroke: look.borderBottomColor, 'stroke-width': look.borderBottomWidth });
       }
     }
@@ -158,7 +164,7 @@ function pictureOf(article) {
   article.classList.add('gs-whole');
   try {
     const picture = new Picture();
-    const legend = document.querySelector('.gs-legend');
+    const legend = [...document.querySelectorAll('.gs-legend')].find((one) => one.getClientRects().length);
     for (const part of [article, modes.querySelector('.gs-mode-hint'), legend]) {
       if (part && part.getClientRects().length) picture.add(part);
     }

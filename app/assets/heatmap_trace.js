@@ -2,6 +2,7 @@
 const linked = new WeakSet(); // how to listen to a plot; one that is drawn anew has another way
 const curveOf = () => document.querySelector('#explore-trace .js-plotly-plot');
 const ownCurve = (card, plot) => plot?.layout?.meta?.candidate_id === card.id;
+let here = null; // the line on the curve
 
 function markOnCurve(card, place) {
   const plot = curveOf();
@@ -14,19 +15,18 @@ function markOnCurve(card, place) {
   const line = make('span', 'gs-here');
   line.style.cssText = `left:${xaxis._offset + along}px;top:${yaxis._offset}px;height:${yaxis._length}px`;
   plot.querySelector('.svg-container').append(line);
+  here = line;
 }
 
 function unmarkCurve() {
-  curveOf()?.querySelector('.gs-here')?.remove();
+  here?.remove();
+  here = null;
 }
 
 function tokenUnder(plot, x) {
-  const card = value.cards.find((one) => ownCurve(one, plot));
-  if (!card) return null;
+  const one = drawn.get(plot?.layout?.meta?.candidate_id);
   let end = 0;
-  const place = card.pieces.findIndex((count) => (end += count) >= x);
-  const article = [...root.children].find((one) => one.dataset.id === card.id);
-  return article.querySelector(`.gs-token[data-place="${place}"]`);
+  return one ? one.tokens[one.card.pieces.findIndex((count) => (end += count) >= x)] : null;
 }
 
 let lit = null;
@@ -45,10 +45,9 @@ function listenTo(plot) {
   plot.on('plotly_click', ({ points }) => {
     const token = tokenUnder(plot, points[0].x);
     if (!token) return;
-    const box = token.closest('.gs-tokens');
     light(null);
-    box.focus({ preventScroll: true });
-    moveTo(box, token);
+    token.closest('.gs-tokens').focus({ preventScroll: true });
+    moveTo(token);
   });
 }
 

@@ -14,7 +14,9 @@
   const CARD = '#label-order [data-grip]'; // its keys are the board's, but Enter saves
   const ANSWERED_BY_SERVER =
     '#label-save,#label-skip,#label-undo,#label-recent ol button,#order-open,#order-save,#order-close';
-  const LONGEST_ANSWER_MS = 15000; // then a lost answer no longer keeps the keys waiting
+  // Then a lost answer no longer keeps the keys waiting. Long, because one that comes after all would
+  // show what was on its way when it was asked.
+  const LONGEST_ANSWER_MS = 60000;
 
   // A case's text and its buttons arrive one after the other, and the answer to "save" ends after
   // both; so does that to an opened tab, which would bring back a case that was judged meanwhile.
@@ -59,7 +61,7 @@
     if (!button) return;
     if (studio.isLost && button.matches(ANSWERED_BY_SERVER)) {
       event.stopImmediatePropagation(); // the line over the page says why
-    } else if (!isSettled()) {
+    } else if (!isSettled() || (event.isTrusted && waiting.length)) { // no click overtakes a key
       event.stopImmediatePropagation();
       event.preventDefault();
       if (event.isTrusted) whenSettled(() => button.click());

@@ -94,6 +94,7 @@ function restore() {
   const kept = current().case && studio.takeKept?.();
   if (!kept) return;
   props.value = { ...current(), kept };
+  studio.ask?.(); // the answer would bring a case back that was judged meanwhile
   trigger('restore');
 }
 

@@ -1,6 +1,7 @@
 """The tokens at which the answers of a run's training pairs parted, and which way was better."""
 
 from html import escape
+from urllib.parse import urlencode
 
 from app.records import Decision, Decisions
 from app.text import branches as say
@@ -15,14 +16,14 @@ def decisions_panel(decisions: Decisions) -> str:
     if not decisions.shown:
         return ""
     hint = escape(say.decisions_hint(len(decisions.shown), decisions.num_all))
-    rows = [_row(one) for one in decisions.shown]
+    rows = [_row(one, decisions.project_id) for one in decisions.shown]
     return (
         f'<h3 class="gem-title">{say.DECISIONS_TITLE}</h3><p class="gem-quiet">{hint}</p>'
         f"{table('gem-decisions', say.DECISIONS_HEAD, rows, say.DECISIONS_TITLE)}"
     )
 
 
-def _row(one: Decision) -> str:
+def _row(one: Decision, project_id: str) -> str:
     texts = (
         shortened(one.question),
         _end(one.before) or say.NOTHING_BEFORE,
@@ -30,7 +31,10 @@ def _row(one: Decision) -> str:
         _start(one.rejected),
     )
     cells = "".join(f'<td dir="auto">{escape(text)}</td>' for text in texts)
-    return f"<tr>{cells}</tr>"
+    where = {"project": project_id, "tab": "explore", "candidate": one.parent_id}
+    place = escape(say.parted_at(one.token, one.token_text, one.entropy))
+    link = f'<a href="?{escape(urlencode(where))}">{say.SHOW_ON_EXPLORE}</a>'
+    return f"<tr>{cells}<td>{place} {link}</td></tr>"
 
 
 def _start(words: str) -> str:

@@ -10,6 +10,8 @@ from html import escape
 from typing import NamedTuple, TypedDict
 
 from app import text
+from app.text import difference as say_difference
+from app.text import modes
 from app.views.passages import SENTENCE, STEP, Passages, passages
 from gem_backend.types import Candidate, Span
 
@@ -275,17 +277,58 @@ def ramp_css() -> str:
 
 
 def legend_html() -> str:
-    """Return the scale with its ticks, the same for every card."""
-    swatches = "".join(f'<i class="h{step}"></i>' for step in range(1, LEVELS + 1))
-    ticks = "".join(
-        f'<span style="left:{100 * math.log(count) / SCALE_MAX_NATS:.1f}%">'
-        f"{escape(words)}<small>{nats:.1f}</small></span>"
-        for count, words in text.LEGEND_TICKS
-        for nats in (math.log(count),)
+    """Return the scales with their ticks, the same for every card.
+
+    There is one for what the model was unsure of, one for how improbable what it wrote was, and one
+    for the difference between two models; the heatmap's script says which of them is shown.
+    """
+    levels = [f"h{step}" for step in range(1, LEVELS + 1)]
+    falls = [f"l{step}" for step in range(DIFFERENCE_LEVELS, 0, -1)]
+    rises = [f"g{step}" for step in range(1, DIFFERENCE_LEVELS + 1)]
+    signs = (
+        f'<div class="gs-signs"><span class="{falls[0]}">{escape(say_difference.SURER)}</span>'
+        f'<span class="{rises[-1]}">{escape(say_difference.LESS_SURE)}</span></div>'
     )
+    sure, written = text.legend_note(THRESHOLD_NATS), modes.surprise_note(THRESHOLD_NATS)
+    between = say_difference.legend_note(DIFFERENCE_MAX_NATS, THRESHOLD_NATS)
     return (
-        f'<figure class="gs-legend"><figcaption>{text.LEGEND}</figcaption>'
-        f'<div class="gs-ramp" aria-hidden="true">{swatches}</div>'
-        f'<div class="gs-ticks">{ticks}</div>'
-        f"<p>{text.legend_note(THRESHOLD_NATS)}</p></figure>"
+        _legend("entropy", text.LEGEND, levels, _ticks(text.LEGEND_TICKS), sure)
+        + _legend("surprise", modes.SURPRISE_LEGEND, levels, _ticks(modes.SURPRISE_TICKS), written)
+        + _legend(
+            "difference", say_difference.LEGEND, [*falls, *rises], _signed_ticks(), between, signs
+        )
     )
+
+
+def _legend(
+    shown: str, title: str, fills: Sequence[str], ticks: str, note: str, signs: str = ""
+) -> str:
+    swatches = "".join(f'<i class="{fill}"></i>' for fill in fills)
+    return (
+        f'<figure class="gs-legend gs-of-{shown}"><figcaption>{escape(title)}</figcaption>{signs}'
+        f'<div class="gs-ramp" aria-hidden="true">{swatches}</div>'
+        f'<div class="gs-ticks">{ticks}</div><p>{escape(note)}</p></figure>'
+    )
+
+
+def _ticks(choices: Sequence[tuple[int, str]]) -> str:
+    """Ticks at numbers of equally likely continuations, with their logarithms."""
+    return "".join(
+        f'<span style="left:{100 * math.log(count) / SCALE_MAX_NATS:.1f}%">'
+        f"{escape(words)}<small>{math.log(count):.1f}</small></span>"
+        for count, words in choices
+    )
+
+
+def _signed_ticks() -> str:
+    """Ticks from the largest fall to the largest rise."""
+    shares = (-1.0, -0.5, 0.0, 0.5, 1.0)
+    return "".join(
+        f'<span style="left:{50 + 50 * share:.1f}%"><small>{_signed(share * DIFFERENCE_MAX_NATS)}'
+        "</small></span>"
+        for share in shares
+    )
+
+
+def _signed(nats: float) -> str:
+    return f"{nats:+.1f}".replace("-", "\u2212") if nats else "0"

@@ -29,9 +29,17 @@ def plan_panel(plan: AlignPlan) -> str:
         ("Prompts to sample from", _strong(say.counted(plan.num_pool, "prompt"))),
         ("Model on disk", escape(say.model_size(plan.model_bytes))),
         ("Device", escape(plan.device)),
+        ("Memory", escape(_memory(plan))),
         ("Expected time", escape(say.expected_time(plan.expected_s, plan.expected_from_runs))),
     ]
+    if plan.num_ahead:
+        rows.append(("Begins", escape(say.behind(plan.num_ahead))))
     return obstacle(plan.obstacle) + facts(rows)
+
+
+def _memory(plan: AlignPlan) -> str:
+    expected = plan.memory
+    return say.expected_memory(expected.low, expected.high) if expected else say.MEMORY_NOT_KNOWN
 
 
 def said(sentence: str) -> str:
@@ -81,8 +89,8 @@ def live_panel(view: RunView | None) -> str:
         f'<h2 class="gem-title">{escape(say.STATE_TITLES[state])}</h2>',
         f'<p role="status" class="gem-state">{escape(state_sentence(view))}</p>',
     ]
-    if state != "done":
-        parts.append(_bar(view))
+    if state not in ("done", "queued"):
+        parts += [_bar(view), _memory_line(view)]
     if state == "failed" and view.log_tail:
         parts.append(fold(say.LOG_TITLE, view.log_tail))
     return f'<section class="gem-live gem-is-{state}">{"".join(parts)}</section>'
@@ -100,11 +108,17 @@ def state_sentence(view: RunView) -> str:
     if state == "done":
         return _done_sentence(view.summary.result)
     words = {
-        "queued": say.WAITING,
+        "queued": _waiting_sentence(view),
         "stopping": say.STOPPING,
         "interrupted": say.INTERRUPTED,
     }
     return words[state]
+
+
+def _waiting_sentence(view: RunView) -> str:
+    if view.num_ahead is not None:
+        return say.waits(view.num_ahead)
+    return say.WAITING if view.summary.status.host else say.WAITING_ELSEWHERE
 
 
 def _done_sentence(result: RunResult | None) -> str:
@@ -162,6 +176,15 @@ def _bar(view: RunView) -> str:
         f'<div style="width:{done}%"></div></div>'
         f'<p class="gem-bar-words"><b>{done} %</b><span>{steps}</span>{left}</p>'
     )
+
+
+def _memory_line(view: RunView) -> str:
+    """Return what the run needs of the device's memory, once it knows."""
+    tried = [event for event in view.events if event.kind == "memory"]
+    if not tried:
+        return ""
+    needed = run_facts.whole(tried[-1], "peak"), run_facts.whole(tried[-1], "available")
+    return f'<p class="gem-quiet">{escape(say.needed_memory(*needed))}</p>'
 
 
 def curves_heading(view: RunView | None) -> str:

@@ -1,4 +1,5 @@
 import math
+import re
 
 import numpy as np
 import pytest
@@ -171,8 +172,34 @@ def test_style_sheet_tints_every_level_in_light_and_dark():
     assert all(rules.count(f".h{step}{{") == 2 for step in range(1, LEVELS + 1))
 
 
+def legend(shown):
+    """The scale of one of the things that the colour can show."""
+    return re.search(f'<figure class="gs-legend gs-of-{shown}">.*?</figure>', legend_html())[0]
+
+
 def test_legend_gives_choices_and_nats():
-    assert "2 choices<small>0.7</small>" in legend_html()
+    assert "2 choices<small>0.7</small>" in legend("entropy")
+    assert "below 0.1 nothing is tinted" in legend("entropy")
+
+
+def test_legend_of_what_was_written_gives_probabilities_and_nats():
+    """A probability of 1 in 4 is ln 4 = 1.4 nats; exp(-0.1) is 90 %."""
+    assert "1 in 4<small>1.4</small>" in legend("surprise")
+    assert "1 in 8 or less<small>2.1</small>" in legend("surprise")
+    assert "below 0.1, which is over 90 %, nothing is tinted" in legend("surprise")
+    assert "choices" not in legend("surprise")
+
+
+def test_legend_of_a_difference_runs_from_surer_to_less_sure_in_nats():
+    """Its ends are ln 4 = 1.4 nats; all levels are on it, and a cue beside the colour in words."""
+    drawn = legend("difference")
+    fills = re.findall(r'<i class="(\w+)">', drawn)
+    assert fills == [f"l{step}" for step in range(8, 0, -1)] + [f"g{step}" for step in range(1, 9)]
+    assert re.findall(r"<small>(.*?)</small>", drawn) == ["−1.4", "−0.7", "0", "+0.7", "+1.4"]  # noqa: RUF001
+    assert re.findall(r"left:([\d.]+)%", drawn) == ["0.0", "25.0", "50.0", "75.0", "100.0"]
+    assert '<span class="l8">surer: dots</span>' in drawn
+    assert '<span class="g8">less sure: double line</span>' in drawn
+    assert "in nats" in drawn
 
 
 def test_cards_come_best_first_with_both_terms():

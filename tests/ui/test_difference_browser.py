@@ -2,11 +2,15 @@
 
 import json
 import re
+from xml.etree import ElementTree as ET
 
 import pytest
 from playwright.sync_api import expect
 
 from app.components.heatmap import WORDS
+from app.text import LEGEND
+from app.text import difference as say
+from app.text.modes import SURPRISE_LEGEND
 from app.views.heatmap import heat
 from tests.app.fakes import demo_studio, make_candidate
 from tests.app.serving import serving
@@ -49,6 +53,48 @@ def test_the_difference_between_two_models_is_shown_on_the_words(browser, watch,
         expect(page.locator(".gs-mode-hint")).to_have_text(WORDS["hint_token"])
         page.close()
     assert trouble == []
+
+
+def test_the_legend_is_that_of_what_the_colour_shows_on_the_page_and_in_a_picture(
+    browser, watch, trouble
+):
+    studio = demo_studio()
+    studio.groups["p0"] = [make_candidate(studio.texts[0], 0, "p0-0")]
+    page = watch(browser.new_page(viewport={"width": 1280, "height": 1000}))
+    legend = page.locator(".gs-legend:visible")
+    with serving(studio) as app:
+        page.goto(f"{app.local_url}?tab=explore")
+        page.wait_for_selector(".gs-card h3")
+        expect(legend.locator("figcaption")).to_have_text([LEGEND])
+        page.locator("#explore-read-again").click()
+        expect(legend.locator("figcaption")).to_have_text([say.LEGEND])
+        for fill, line in ((".l8", "dotted"), (".g8", "double")):
+            expect(legend.locator(f".gs-signs {fill}")).to_have_css("text-decoration-style", line)
+        drawn = picture(page)
+        assert unspaced(say.LEGEND) in drawn
+        assert unspaced(say.LESS_SURE) in drawn
+        assert unspaced(LEGEND) not in drawn
+        page.locator(".gs-modes [value=surprise]").check()
+        expect(legend.locator("figcaption")).to_have_text([SURPRISE_LEGEND])
+        assert unspaced(SURPRISE_LEGEND) in picture(page)
+        page.locator(".gs-modes [value=token]").check()
+        expect(legend.locator("figcaption")).to_have_text([LEGEND])
+        page.close()
+    assert trouble == []
+
+
+def unspaced(words):
+    """The words without the blanks at which a picture's lines may end."""
+    return re.sub(r"\s", "", words)
+
+
+def picture(page):
+    """What a saved picture of the first card says."""
+    page.locator(".gs-card summary").first.click()
+    with page.expect_download() as download:
+        page.locator(".gs-as-svg").first.click()
+    page.locator(".gs-card summary").first.click()
+    return unspaced("".join(ET.parse(download.value.path()).getroot().itertext()))
 
 
 def shown(page, key):
