@@ -71,7 +71,7 @@ class Boards:
     def keep(self, rater: str, case: Case, places: Places, sent_ms: float = math.inf) -> None:
         """Keep an order that is being made, unless a later one is there."""
         draft = self._drafts.get(rater, case)
-        self._drafts.put(rater, case, replace(draft, places=places), sent_ms)
+        self._drafts.hear(rater, case, replace(draft, places=places), sent_ms)
 
     def needs_warning(self, rater: str, case: Case, offered: Sequence[str]) -> bool:
         """Whether nothing was moved yet, the first time that this is asked."""

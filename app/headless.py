@@ -77,6 +77,12 @@ def align(file: Path, config: RunConfig, out: Path, *, resume: bool, on_progress
     return _result_json(result, time.monotonic() - started)
 
 
+def prepare(file: Path, config: RunConfig, out: Path, on_progress: Say) -> Json:
+    """Make the folder of a run on a file of pairs, for another machine to carry; see ``align``."""
+    run = RunDir.create(out, _spec_of_file(file, config, on_progress))
+    return {"run_id": run.spec().run_id, "run_dir": str(out.resolve())}
+
+
 def run_config(
     preset: Preset,
     model: str,
@@ -93,7 +99,7 @@ def run_config(
 
 
 def import_file(data_dir: Path, file: Path, project: str, mapping: Mapping[str, str]) -> Json:
-    """Import a file into the project of that name, made if it is not there.
+    """Import a file, or a run's folder, into the project of that name, made if it is not there.
 
     ``mapping`` goes from the file's column names to ours.
 
@@ -104,6 +110,8 @@ def import_file(data_dir: Path, file: Path, project: str, mapping: Mapping[str, 
     with open_database(data_dir / DATABASE_FILE) as db, db.transaction():
         ensure_demo_project(db)
         found = projects.find_project(db, project) or projects.create_project(db, project)
+        if RunDir(file).spec_file.is_file():
+            return _import_run(db, file, found.project_id)
         report = exchange.import_file(db, found.project_id, file, mapping, imported_by=COMMAND_LINE)
         if report.skipped and not report.imported and not report.already_there:
             first = report.skipped[0]
@@ -116,6 +124,25 @@ def import_file(data_dir: Path, file: Path, project: str, mapping: Mapping[str, 
         "already_there": report.already_there,
         "skipped": [asdict(row) for row in report.skipped],
         "num_skipped": report.num_skipped,
+    }
+
+
+def _import_run(db: Database, path: Path, project_id: str) -> Json:
+    """Take in a run that was carried elsewhere; its folder stays where it is."""
+    before = {run.run_id for run in runs.list_runs(db, project_id)}
+    run = runs.import_run_dir(db, path, project_id)
+    if run.project_id != project_id:
+        name = projects.get_project(db, run.project_id).name
+        raise ImportFileError(f"This run is in the project '{name}' already; it stays there.")
+    is_new = run.run_id not in before
+    return {
+        "imported": int(is_new),
+        "already_there": int(not is_new),
+        "skipped": [],
+        "num_skipped": 0,
+        "run_id": run.run_id,
+        "state": run.status.state,
+        "verdict": run.result.verdict if run.result else None,
     }
 
 

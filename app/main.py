@@ -21,7 +21,7 @@ from app.pages.raters import AccountLine
 from app.pages.results import build_results_page
 from app.records import Header
 from app.routes import News, Route, poll_routes, refresh_routes
-from app.security import DELETE_CACHE, launch_options
+from app.security import DELETE_CACHE, LaunchOptions, launch_options
 from app.studio import Studio
 from app.text.raters import LOGIN_HINT
 from app.views.frame import (
@@ -33,6 +33,7 @@ from app.views.frame import (
 )
 
 POLL_S = 1.0  # while something runs
+LAUNCHES = 3  # ours: tries
 IDLE_POLL_S = 5.0  # ours: many open pages must not keep the machine busy with nothing
 FOR_ALL = ("label",)  # the other tabs are an admin's
 _BUILDERS: dict[str, Callable[[Studio, gr.State], PageHandles]] = {
@@ -48,7 +49,7 @@ _KEEP_ADDRESS = """(project) => {
   if (!project) return;
   const address = new URL(window.location);
   const named = address.searchParams.get('project');
-  for (const its of named && named !== project ? ['prompt', 'candidate'] : []) {
+  for (const its of named && named !== project ? ['prompt', 'candidate', 'group'] : []) {
     address.searchParams.delete(its);
   }
   address.searchParams.set('project', project);
@@ -75,8 +76,21 @@ def serve(
         open_browser: show the page in the user's browser.
         wait: block until the studio is stopped; otherwise the caller closes what is returned.
     """
-    app = build_app(studio)
     options = launch_options(port=port, blocked=blocked, open_browser=open_browser)
+    for tries_left in reversed(range(LAUNCHES)):
+        app = build_app(studio)
+        try:
+            _launch(app, studio, options, wait=wait)
+            break
+        except ValueError:  # Gradio gives its first page 3 s, which a busy machine may not have
+            app.close()
+            if not tries_left:
+                raise
+    studio.access.log_out = functools.partial(_end_sessions, app)
+    return app
+
+
+def _launch(app: gr.Blocks, studio: Studio, options: LaunchOptions, *, wait: bool) -> None:
     app.launch(
         prevent_thread_lock=not wait,
         theme=theme(),
@@ -87,8 +101,6 @@ def serve(
         f"<h1>{text.NAME}</h1>{LOGIN_HINT}",
         **options,
     )
-    studio.access.log_out = functools.partial(_end_sessions, app)
-    return app
 
 
 def _end_sessions(app: gr.Blocks, name: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from gem_backend.config import RunConfig
+from gem_backend.memory import MemoryEstimate
 from gem_backend.types import (
     Calibration,
     Case,
@@ -15,6 +16,7 @@ from gem_backend.types import (
     SkippedRow,
     Verdict,
 )
+from storage.runs import RunTraits
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,9 @@ class Header:
 class TaskState:
     """A piece of background work as a page polls it; ``error`` is one sentence.
 
-    ``tokens`` counts what each candidate has so far, while candidates are sampled.
+    ``tokens`` counts what each candidate has so far, while candidates are sampled, and
+    ``most_tokens`` how many it may have at most; 0 where no candidates are sampled. ``serial``
+    counts the starts under its name: who saw one end knows the next end from it.
     """
 
     state: Literal["idle", "running", "done", "stopped", "failed"]
@@ -40,6 +44,8 @@ class TaskState:
     total: int = 0
     error: str = ""
     tokens: tuple[int, ...] = ()
+    most_tokens: int = 0
+    serial: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,11 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class AlignPlan:
-    """What a run would do; ``expected_s`` is None until a run was measured here."""
+    """What a run would do; ``expected_s`` is None until a run was measured here.
+
+    ``num_ahead`` runs have the device or wait for it. ``memory`` is None where the model's
+    sizes are not known.
+    """
 
     config: RunConfig
     num_train: int
@@ -127,35 +137,60 @@ class AlignPlan:
     expected_s: float | None = None
     expected_from_runs: int = 0
     obstacle: str = ""
+    num_ahead: int = 0
+    memory: MemoryEstimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run with everything it has said so far; ``eta_s`` is None before it can be known."""
+    """A run with everything it has said so far; ``eta_s`` is None before it can be known.
+
+    ``num_ahead`` runs are before it in line; None for one that is in none.
+    """
 
     summary: RunSummary
     config: RunConfig
     events: tuple[RunEvent, ...]
     eta_s: float | None = None
     log_tail: str = ""
+    num_ahead: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRun:
+    """A run that waits for the device, behind ``num_ahead`` runs of all projects."""
+
+    run: RunSummary
+    traits: RunTraits
+    num_ahead: int
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A token at which two answers parted: what both say before it, and how each goes on."""
+    """A token at which two answers parted: what both say before it, and how each goes on.
+
+    ``parent_id`` is the candidate that was left, ``token`` the token's number in it from 1,
+    ``token_text`` what stands there and ``entropy`` how sure the model was of it, in nats; None
+    where the parent ends there.
+    """
 
     question: str
     before: str
     preferred: str
     rejected: str
+    parent_id: str
+    token: int
+    token_text: str
+    entropy: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """Some of a run's decisions, and how many it has in all."""
+    """Some of a run's decisions, how many it has in all, and the project they are of."""
 
     shown: tuple[Decision, ...] = ()
     num_all: int = 0
+    project_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

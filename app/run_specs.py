@@ -52,14 +52,14 @@ def new_run_spec(
     )
 
 
+def is_gpu(device: str) -> bool:
+    """Whether a run would compute on a GPU, without loading torch."""
+    return device == "cuda" or (device == "auto" and shutil.which("nvidia-smi") is not None)
+
+
 def device_words(device: str) -> str:
-    """Name where a run would compute, without loading torch."""
-    has_gpu = shutil.which("nvidia-smi") is not None
-    return (
-        "graphics processor (GPU)"
-        if device == "cuda" or (device == "auto" and has_gpu)
-        else "processor (CPU)"
-    )
+    """Name where a run would compute."""
+    return "graphics processor (GPU)" if is_gpu(device) else "processor (CPU)"
 
 
 def _commit() -> str:

@@ -6,37 +6,23 @@ from pathlib import Path
 from typing import Literal
 
 from app.access import for_admins
-from app.desks import audit
-from app.desks.agreement import AgreementView
-from app.desks.disputes import Said
 from app.desks.imports import look
 from app.records import (
-    AlignPlan,
-    Decisions,
-    DisputedCase,
     FilePreview,
     Header,
     ImportState,
-    LogAsked,
-    LogPart,
-    RunView,
     TaskState,
 )
 from app.studio_explore import ExploreUseCases
+from app.studio_raters import RaterUseCases
+from app.studio_runs import RunUseCases
 from app.text import imports as text_import
 from app.text import local_time
 from app.text.priority import ACTIVITY as ORDERING
-from gem_backend.automation_bias import AutomationBias
-from gem_backend.config import RunConfig
 from gem_backend.types import (
-    BeforeAfter,
     Case,
     LabelProgress,
-    Preset,
     Project,
-    Rater,
-    Role,
-    RunSummary,
 )
 from storage import (
     export,
@@ -50,10 +36,9 @@ from storage import (
 from storage.orders import AnswerOrder
 from storage.pairs import Judgement
 from storage.recent import StoredLabel
-from storage.runs import RunTraits
 
 
-class Studio(ExploreUseCases):
+class Studio(ExploreUseCases, RunUseCases, RaterUseCases):
     """Everything a page can ask for. Thread-safe; no method waits for a model.
 
     Its arguments and errors are those of ``StudioBase``.
@@ -111,9 +96,8 @@ class Studio(ExploreUseCases):
         )
 
     def _activity(self) -> str:
-        active = self._supervisor.active_runs()
-        if active:
-            return self._supervisor.run_dir(active[0]).status().message or "A run is starting"
+        if at_work := self._supervisor.at_work():
+            return self._supervisor.run_dir(at_work[0]).status().message or "A run is starting"
         if self._tasks.is_any_running("import "):
             return text_import.ACTIVITY
         if self._tasks.is_any_running("learn "):
@@ -204,59 +188,6 @@ class Studio(ExploreUseCases):
         """Return how that sampling stands."""
         return self._sampling.case_state(project_id)
 
-    # --- align and results ---
-
-    def preset(self, preset: Preset, seed: int = 0) -> RunConfig:
-        """Return a preset's settings for the studio's model."""
-        return self._runs.preset(preset, seed)
-
-    @for_admins
-    def plan(self, project_id: str, config: RunConfig) -> AlignPlan:
-        """Return in numbers what a run with these settings would do."""
-        return self._runs.plan(project_id, config)
-
-    @for_admins
-    def start_run(self, project_id: str, config: RunConfig) -> str:
-        """Start a detached run and return its id; raises if one is active or pairs are too few."""
-        return self._runs.start(project_id, config)
-
-    @for_admins
-    def stop_run(self, run_id: str) -> None:
-        """Ask a run to save and stop."""
-        self._runs.stop(run_id)
-
-    @for_admins
-    def resume_run(self, run_id: str) -> None:
-        """Continue a stopped or interrupted run from its last checkpoint."""
-        self._runs.resume(run_id)
-
-    def active_run(self, project_id: str) -> str | None:
-        """Return the id of the project's run that is queued, running or stopping, else None."""
-        return self._runs.active(project_id)
-
-    def runs(self, project_id: str) -> list[RunSummary]:
-        """Return the history, newest first, with dead workers shown as interrupted."""
-        return self._runs.history(project_id)
-
-    def run_traits(self, project_id: str) -> dict[str, RunTraits]:
-        """Return the method, the ranking and the labels of each run of the history, by run id."""
-        return self._runs.traits(project_id)
-
-    @for_admins
-    def run(self, run_id: str) -> RunView:
-        """Return a run with its events so far."""
-        return self._runs.view(run_id)
-
-    @for_admins
-    def examples(self, run_id: str) -> list[BeforeAfter]:
-        """Return one before/after example per held-out prompt, empty until the run has ended."""
-        return self._runs.examples(run_id)
-
-    @for_admins
-    def decisions(self, run_id: str) -> Decisions:
-        """Return the tokens at which answers of the run's training pairs parted."""
-        return self._runs.decisions(run_id)
-
     # --- data ---
 
     @for_admins
@@ -300,77 +231,3 @@ class Studio(ExploreUseCases):
             path = folder / f"{name}.{file_format}"
             export.export_pairs(self._db, project_id, path, file_format, contents)
         return path
-
-    # --- raters ---
-
-    @for_admins
-    def agreement(self, project_id: str) -> AgreementView | None:
-        """Return what the raters agree on, and what the labels give away.
-
-        Of many labels it is worked out in the background: meanwhile what is known, None at first.
-        """
-        return self._agreement.view(project_id)
-
-    @for_admins
-    def known_agreement(self, project_id: str) -> AgreementView | None:
-        """Return the figures that were worked out last."""
-        return self._agreement.known(project_id)
-
-    @for_admins
-    def is_agreement_busy(self, project_id: str) -> bool:
-        """Whether they are being worked out now."""
-        return self._agreement.is_busy(project_id)
-
-    @for_admins
-    def automation_bias(self, project_id: str) -> tuple[AutomationBias, ...]:
-        """Return what raters did to their orders once they had seen the machine's."""
-        return self._reveals.automation_bias(project_id)
-
-    @for_admins
-    def disputes(self, project_id: str) -> list[DisputedCase]:
-        """Return some cases on which raters differ, those that nobody settled first."""
-        return self._disputes.cases(project_id)
-
-    @for_admins
-    def count_disputes(self, project_id: str) -> tuple[int, int]:
-        """Return how many of all such cases are settled, and how many there are."""
-        return self._disputes.counts(project_id)
-
-    @for_admins
-    def settle(self, case: Case, choice: str, strength: int, said: Said) -> None:
-        """Store a final label: a side or word, how much, and what else was said."""
-        self._disputes.settle(case, choice, strength, said)
-
-    @for_admins
-    def reopen_dispute(self, case: Case) -> bool:
-        """Withdraw the final label of whoever is there; return whether there was one."""
-        return self._disputes.reopen(case)
-
-    @for_admins
-    def read_log(self, project_id: str, asked: LogAsked, place: int = 0) -> LogPart:
-        """Return a page of the label log, 0 for the newest. Raises DataError on a wrong day."""
-        return audit.read_log(self._db, project_id, asked, place)
-
-    @for_admins
-    def raters(self) -> list[Rater]:
-        """Return all accounts, the oldest first."""
-        return self._raters.all()
-
-    @for_admins
-    def num_left_over_labels(self) -> int:
-        """Return how many labels of the studio's one person nobody's account can reopen."""
-        return self._raters.num_left_over()
-
-    @for_admins
-    def invite_rater(self, name: str, role: Role) -> tuple[Rater, str]:
-        """Make or renew an account; its one-time password is returned once."""
-        return self._raters.invite(name, role)
-
-    @for_admins
-    def remove_rater(self, name: str) -> Rater:
-        """Close an account; what its owner said stays."""
-        return self._raters.remove(name)
-
-    def set_password(self, old: str, new: str) -> Rater:
-        """Change the password of who is logged in."""
-        return self._raters.set_password(old, new)

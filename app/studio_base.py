@@ -78,7 +78,7 @@ class StudioBase:
         self._engine = Engine(EngineConfig(self._model, device, trust_remote_code, sentence_model))
         self._tasks = Tasks()
         self._agreement = AgreementDesk(self._db, self._tasks)
-        self._supervisor = Supervisor(self._db, on_idle=self._take_device_back)
+        self._supervisor = Supervisor(self._db, on_free=self._hand_device_on)
         self._runs = RunsDesk(
             self._db,
             self._engine,
@@ -95,7 +95,7 @@ class StudioBase:
         self._imports = ImportDesk(self._db, self._tasks)
         self._priority = PriorityDesk(self._db, self._engine, self._tasks, self._calibration)
         self._supervisor.start()
-        if self._supervisor.active_runs():
+        if self._supervisor.at_work():
             self._engine.hold()
 
     def __enter__(self) -> Self:
@@ -124,15 +124,18 @@ class StudioBase:
 
     def warm_up(self) -> None:
         """Load the model in the background, unless a run has the device."""
-        if not self._supervisor.active_runs():
+        if not self._supervisor.at_work():
             self._tasks.start("engine", lambda _: self._engine.warm_up())
+
+    def _hand_device_on(self) -> None:
+        self._runs.hand_on(self._take_device_back)
 
     def _take_device_back(self) -> None:
         self._engine.let_go()
         self.warm_up()
 
     def _refuse_during_run(self) -> None:
-        if self._supervisor.active_runs():
+        if self._supervisor.at_work():
             raise EngineError(BUSY, "Busy")
 
     def _shown(self, comparison: Comparison) -> Case:

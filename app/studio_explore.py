@@ -32,6 +32,7 @@ from storage import (
     runs,
 )
 from storage.branches import Origin
+from storage.candidates import CandidateGroup, GroupSummary
 from storage.errors import EntryError, NotFoundError
 from storage.projects import FoundPrompts
 
@@ -76,21 +77,27 @@ class ExploreUseCases(StudioBase):
 
     @for_admins
     def start_branch(
-        self, point: Branch, alternative: int | None, config: SamplingConfig
+        self,
+        point: Branch,
+        alternative: int | None,
+        config: SamplingConfig,
+        group_id: str | None = None,
     ) -> TaskState:
         """Begin to sample other ways to go on from a token, by the model that drew the candidate.
+
+        They join its group: ``group_id``, or the newest that has it.
 
         Raises:
             EngineError: a run has the model now, or another model drew the candidate.
             NotFoundError: there is no such candidate, or its adapter is gone.
         """
         self._refuse_during_run()
-        _, group = branches.group_of(self._db, point.parent_id)
+        _, group = branches.group_of(self._db, point.parent_id, group_id)
         drawn_by = group.candidates[0].provenance
         if drawn_by.model != self._model:
             raise EngineError("Another model wrote this answer; start the studio with that one.")
         adapter_dir = self._adapter_dir(drawn_by.adapter)
-        return self._sampling.start_branch(point, alternative, config, adapter_dir)
+        return self._sampling.start_branch(point, alternative, config, adapter_dir, group_id)
 
     @for_admins
     def stop_sampling(self, prompt_id: str) -> None:
@@ -160,6 +167,20 @@ class ExploreUseCases(StudioBase):
         return list(group.candidates) if group else []
 
     @for_admins
+    def sampled_groups(self, prompt_id: str) -> list[GroupSummary]:
+        """Return the groups of candidates of a prompt in a few facts each, the newest first."""
+        return candidates.list_groups(self._db, prompt_id)
+
+    @for_admins
+    def sampled_group(self, group_id: str) -> list[Candidate]:
+        """Return the candidates of a group.
+
+        Raises:
+            NotFoundError: there is no such group.
+        """
+        return list(candidates.get_group(self._db, group_id).candidates)
+
+    @for_admins
     def is_withheld(self, project_id: str, group: Sequence[Candidate]) -> bool:
         """Whether the machine's order of a group waits until who is there has put it in order."""
         return self._reveals.is_withheld(project_id, self._rater, group)
@@ -192,14 +213,14 @@ class ExploreUseCases(StudioBase):
     @for_admins
     def group_with(
         self, project_id: str, candidate_id: str
-    ) -> tuple[Prompt, list[Candidate]] | None:
-        """Return the prompt and the whole group of a candidate; None where the project has none."""
+    ) -> tuple[Prompt, CandidateGroup] | None:
+        """Return the prompt of a candidate and its newest group; None if the project has none."""
         try:
             prompt_id, group = branches.group_of(self._db, candidate_id)
         except NotFoundError:
             return None
         prompt = self.prompt(project_id, prompt_id)
-        return (prompt, list(group.candidates)) if prompt else None
+        return (prompt, group) if prompt else None
 
     @for_admins
     def start_rereading(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from gem_backend import runner
 from gem_backend.errors import GemError
 from gem_backend.run_dir import RunDir
+from gem_backend.types import RunStatus
 from storage import runs
 from storage.database import Database
 from storage.errors import StorageError
@@ -16,23 +17,23 @@ logger = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """One thread that follows every active run until its last word.
+    """One thread that follows every run until its last word, and hands the device on.
 
     Args:
         db: the open database.
-        on_idle: called when the last active run has ended.
+        on_free: called when no run is at work any more, or one waits that could begin.
     """
 
-    def __init__(self, db: Database, on_idle: Callable[[], None]) -> None:
+    def __init__(self, db: Database, on_free: Callable[[], None]) -> None:
         self._db = db
-        self._on_idle = on_idle
+        self._on_free = on_free
         self._closed = threading.Event()
         self._has_run = False
         self._thread = threading.Thread(target=self._watch, name="run-supervisor", daemon=True)
 
     def start(self) -> None:
         """Catch up with what happened while the studio was closed, then keep watching."""
-        self._has_run = self._follow()
+        self._has_run = any(map(runner.is_at_work_here, self._follow()))
         self._thread.start()
 
     def expect_run(self) -> None:
@@ -45,13 +46,25 @@ class Supervisor:
         if self._thread.is_alive():
             self._thread.join(timeout=5)
 
-    def active_runs(self) -> list[str]:
-        """Return the runs, of all projects, whose workers are at work."""
-        return [
-            run_id
-            for run_id in self._unfinished()
-            if runner.observe(self.run_dir(run_id)).state in runner.ACTIVE
-        ]
+    def active(self) -> dict[str, RunStatus]:
+        """Return how the runs stand, of all projects, that wait or are at work, here or not."""
+        observed = {run_id: runner.observe(self.run_dir(run_id)) for run_id in self._unfinished()}
+        return {
+            run_id: status for run_id, status in observed.items() if status.state in runner.ACTIVE
+        }
+
+    def at_work(self) -> list[str]:
+        """Return the runs, of all projects, whose workers have this machine's device."""
+        return [run for run, status in self.active().items() if runner.is_at_work_here(status)]
+
+    def waiting(self) -> list[str]:
+        """Return the runs, of all projects, that wait for the device, the next one first."""
+        line = {
+            run: status.queued_at
+            for run, status in self.active().items()
+            if runner.is_waiting(status)
+        }
+        return sorted(line, key=lambda run: (line[run], run))
 
     def run_dir(self, run_id: str) -> RunDir:
         """Return a run's directory.
@@ -65,30 +78,36 @@ class Supervisor:
         """Runs whose last word has not been read yet."""
         return runs.unfinished_runs(self._db, runner.ACTIVE)
 
-    def _follow(self) -> bool:
-        """Bring the news of every unfinished run in; return whether one is at work."""
-        is_any_active = False
+    def _follow(self) -> list[RunStatus]:
+        """Bring the news of every unfinished run in; return how they stand."""
+        found = []
         for run_id in self._unfinished():
             try:
-                is_any_active |= self._ingest(run_id)
+                found.append(self._ingest(run_id))
             except (StorageError, GemError, OSError):
                 logger.exception("The news of run %s could not be stored", run_id)
-        return is_any_active
+        return found
 
-    def _ingest(self, run_id: str) -> bool:
+    def _ingest(self, run_id: str) -> RunStatus:
         run = self.run_dir(run_id)
         status = runner.observe(run)
         if run.spec_file.exists():
             runs.ingest(self._db, run_id, run)
         else:
             runs.save_lost(self._db, run_id, status)
-        return status.state in runner.ACTIVE
+        return status
+
+    def _look(self) -> None:
+        found = self._follow()
+        if any(map(runner.is_at_work_here, found)):
+            self._has_run = True
+        elif self._has_run or any(map(runner.is_waiting, found)):
+            self._has_run = False
+            self._on_free()
 
     def _watch(self) -> None:
         while not self._closed.wait(POLL_S):
             try:
-                if not self._follow() and self._has_run:
-                    self._has_run = False
-                    self._on_idle()
+                self._look()
             except Exception:
                 logger.exception("Runs could not be followed; trying again")

@@ -25,6 +25,7 @@ ROW_KEYS = {
         (("method", "--seeds", "1,-2"), "'-2' is not a whole number"),
         (("method", "--learning-rates", "0"), "'0' is not a number above 0 and below 1"),
         (("speed", "--candidates", "0"), "'0' is not a whole number from 1 up"),
+        (("speed", "--engine", "fast"), "neither transformers nor vllm"),
         (("speed", "--threads", "0"), "'0' is not a whole number from 1 up"),
         ((), "required"),
     ],

@@ -18,8 +18,11 @@ import pytest
 from app import cli
 from app.cli import types as cli_types
 from app.studio_base import DATABASE_FILE
+from gem_backend import demo
 from gem_backend.errors import ConfigError, TrainingError
+from gem_backend.run_dir import RunDir
 from storage.errors import StorageError
+from tests.gem_backend.test_adapter_export import make_run
 
 PAIR = {"prompt": "Age 70, fever?", "chosen": "Final Answer: yes", "rejected": "Final Answer: no"}
 
@@ -240,6 +243,7 @@ def test_what_the_system_refuses_is_one_sentence_and_code_2(capsys, number, part
         (["export", "--project", "x"], "--out"),
         (["export", "--project", "x", "--out", "y", "--format", "pdf"], "pdf"),
         (["align", __file__, "--out", "x", "--preset", "best"], "best"),
+        (["align", __file__, "--out", "x", "--set", "sega.rounds"], "sega.rounds"),
         (["studio", "--device", "abacus"], "abacus"),
         (["doctor", "--nonsense"], "--nonsense"),
     ],
@@ -496,6 +500,56 @@ def test_align_refuses_too_few_pairs_and_a_missing_model(command, pairs_file, tm
     _assert_refused(command("align", pairs_file, "--out", tmp_path / "run"))
     missing = ["--model", "./no/such/folder", "--out", tmp_path / "run2"]
     _assert_refused(command("align", pairs_file, *missing), "no/such/folder")
+
+
+@pytest.mark.parametrize(
+    ("setting", "part"),
+    [
+        ("sega.wheels=2", "sega.wheels"),
+        ("sega.rounds.more=2", "sega.rounds.more"),
+        ("sega.rounds=many", "rounds"),
+        ("sampling.temperature=0", "temperature"),
+        ("=2", "=2"),
+    ],
+)
+def test_a_setting_that_is_none_is_refused(capsys, pairs_file, tmp_path, setting, part):
+    out = tmp_path / "run"
+    assert cli.main(["align", str(pairs_file), "--out", str(out), "--set", setting]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert part in told
+    assert not out.exists()
+
+
+@pytest.mark.slow
+def test_settings_from_the_command_line_are_those_of_the_run(command, tmp_path):
+    out = tmp_path / "run"
+    words = ["--set", "sega.rounds=2", "--set", "gradient_checkpointing=true"]
+    words += ["--set", 'calibration.features=["mean_logprob"]', "--set", "sega.anchor=sft"]
+    done = command("align", demo.PROJECT_FILE, "--out", out, "--prepare", *words)
+    assert done.returncode == 0, done.stderr
+    config = RunDir(out).spec().config
+    assert (config.sega.rounds, config.sega.anchor) == (2, "sft")
+    assert config.gradient_checkpointing
+    assert config.calibration.features == ("mean_logprob",)
+
+
+@pytest.mark.slow
+def test_an_adapter_is_exported_alone_or_merged(command, tmp_path):
+    run = make_run(tmp_path / "run").path
+    for words, file in (([], "adapter_model.safetensors"), (["--merged"], "model.safetensors")):
+        out = tmp_path / f"out{len(words)}"
+        done = command("adapter", run, "--out", out, *words, "--json")
+        assert done.returncode == 0, done.stderr
+        result = json.loads(done.stdout.splitlines()[-1])
+        assert (out / file).is_file() and (out / "README.md").is_file()
+        assert (result["path"], result["base_model"]) == (str(out), "demo")
+    _assert_refused(command("adapter", run, "--out", tmp_path / "out0"), "not empty")
+    _assert_refused(command("adapter", tmp_path, "--out", tmp_path / "x"), "holds no run")
+    scored = command(
+        "score", "--model", tmp_path / "out1", "--prompt", "x", "--completion", "y", "--json"
+    )
+    assert scored.returncode == 0, scored.stderr
 
 
 @pytest.mark.slow

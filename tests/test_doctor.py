@@ -81,3 +81,30 @@ def test_devices_are_those_the_driver_names(tmp_path, monkeypatch):
 
 def test_version_is_that_of_the_project():
     assert doctor.studio_version().count(".") == 2
+
+
+# --- vLLM: a package of that name which is installed, as far as one can see ---------------------
+@pytest.mark.parametrize(
+    ("code", "device", "state", "part"),
+    [
+        ("print('hello')", "'cpu'", "ok", "draw answers on the processor"),
+        ("", "'cuda'", "ok", "draw answers on cuda"),
+        ("", "''", "note", "it finds no device"),
+        ("raise ImportError('libcudart.so.13: no such file')", "''", "note", "libcudart.so.13"),
+    ],
+)
+def test_vllm_is_loaded_to_know_whether_it_can_be_used(
+    tmp_path, monkeypatch, code, device, state, part
+):
+    package = tmp_path / "vllm"
+    (package / "platforms").mkdir(parents=True)
+    (package / "__init__.py").write_text(code)
+    platform = f"class current_platform:\n    device_type = {device}\n"
+    (package / "platforms" / "__init__.py").write_text(platform)
+    (tmp_path / "vllm-9.9.dist-info").mkdir()
+    (tmp_path / "vllm-9.9.dist-info" / "METADATA").write_text("Name: vllm\nVersion: 9.9\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    finding = _by_topic(tmp_path)["vllm"]
+    assert (finding.state, finding.value) == (state, "9.9")
+    assert part in finding.text

@@ -1,17 +1,19 @@
 """What the Align page shows and starts, without Gradio."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import plotly.graph_objects as go
 
 from app import run_facts
-from app.records import AlignPlan, RunView
+from app.records import AlignPlan, RunView, WaitingRun
 from app.run_options import Value, with_options
 from app.studio import Studio
 from app.text import runs as say
 from app.views import charts, runs
 from app.views.calibration import run_calibration
+from app.views.line import line_panel
 from gem_backend.config import RunConfig
 from gem_backend.errors import ConfigError
 from gem_backend.runner import ACTIVE, RESUMABLE
@@ -27,6 +29,7 @@ class Seen(NamedTuple):
     state: str = ""
     step: int = 0
     eta: str = ""
+    line: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +42,21 @@ class AlignScreen:
     accuracy: go.Figure | None
     curves: go.Figure | None
     lesson: str
+    line: str
     is_active: bool
+    is_waiting: bool
     is_stopping: bool
     is_resumable: bool
 
 
 @dataclass(frozen=True, slots=True)
 class PlanScreen:
-    """The plan in words, the example, and whether the button may be pressed."""
+    """The plan in words, the example, whether the button may be pressed and begins at once."""
 
     panel: str
     example: str
     can_start: bool
+    is_free: bool = True
 
 
 def current_run(studio: Studio, project_id: str) -> RunView | None:
@@ -64,10 +70,18 @@ def current_run(studio: Studio, project_id: str) -> RunView | None:
     return studio.run(history[0].run_id) if history else None
 
 
-def seen_of(project_id: str, view: RunView | None) -> Seen:
+def line_behind(studio: Studio, project_id: str, view: RunView | None) -> tuple[WaitingRun, ...]:
+    """Return the project's runs that wait, but for the one that is shown."""
+    shown = view.summary.run_id if view else ""
+    waiting = studio.line(project_id) if project_id else ()
+    return tuple(one for one in waiting if one.run.run_id != shown)
+
+
+def seen_of(project_id: str, view: RunView | None, line: Sequence[WaitingRun] = ()) -> Seen:
     """Return the mark of what would be shown now."""
+    marks = tuple((one.run.run_id, one.num_ahead) for one in line)
     if view is None:
-        return Seen(project_id)
+        return Seen(project_id, line=marks)
     status = view.summary.status
     return Seen(
         project_id,
@@ -75,22 +89,27 @@ def seen_of(project_id: str, view: RunView | None) -> Seen:
         run_facts.last_seq(view),
         status.state,
         status.step,
-        say.time_left(view.eta_s),
+        say.time_left(view.eta_s) + str(view.num_ahead),
+        marks,
     )
 
 
-def align_screen(project_id: str, view: RunView | None) -> AlignScreen:
-    """Return what the page shows of this run."""
+def align_screen(
+    project_id: str, view: RunView | None, line: Sequence[WaitingRun] = ()
+) -> AlignScreen:
+    """Return what the page shows of this run and of those that wait."""
     events = view.events if view else ()
     state = view.summary.status.state if view else "done"
     return AlignScreen(
-        seen=seen_of(project_id, view),
+        seen=seen_of(project_id, view, line),
         live=runs.live_panel(view),
         heading=runs.curves_heading(view),
         accuracy=charts.accuracy_figure(events),
         curves=charts.curves_figure(events),
         lesson=run_calibration(run_facts.calibration(events)),
+        line=line_panel(line),
         is_active=state in ACTIVE,
+        is_waiting=view is not None and view.num_ahead is not None,
         is_stopping=state == "stopping",
         is_resumable=state in RESUMABLE,
     )
@@ -100,7 +119,8 @@ def plan_screen(studio: Studio, project_id: str, config: RunConfig) -> PlanScree
     """Return the plan of a run with these settings."""
     plan: AlignPlan = studio.plan(project_id, config)
     can_start = not plan.obstacle
-    return PlanScreen(runs.plan_panel(plan), runs.example_text(plan.example), can_start)
+    panel, example = runs.plan_panel(plan), runs.example_text(plan.example)
+    return PlanScreen(panel, example, can_start, is_free=not plan.num_ahead)
 
 
 def run_config(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from app import text
 from app.actions.label import LabelActions, read_strength
@@ -9,13 +10,13 @@ from app.actions.label_records import Choice, Draft, LabelScreen, Words
 from app.drafts import DraftStore
 from app.studio import Studio
 from gem_backend.errors import DataError
-from gem_backend.types import Answer, Case
+from gem_backend.types import Case, Verdict
 from storage.pairs import Judgement
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What stands in the form; all but the three texts counts where A or B is preferred."""
+    """What stands in the form; strength and what follows it are asked where A or B is preferred."""
 
     prompt: str = ""
     answer_a: str = ""
@@ -27,9 +28,9 @@ class Entry:
     rationale: str = ""
 
     @property
-    def answer(self) -> Answer | None:
-        """Which of the form's answers is better, None for later."""
-        return "a" if self.preferred == "a" else "b" if self.preferred == "b" else None
+    def verdict(self) -> Verdict | None:
+        """What is said of the form's answers, None for later."""
+        return next((said for said in get_args(Verdict) if said == self.preferred), None)
 
 
 def read_entry(said: Sequence[object]) -> Entry:
@@ -84,19 +85,20 @@ class EntryActions:
             StorageError: a text is empty, or the answers are the same.
         """
         self.keep(project_id, entry)
-        chosen, reasons = entry.answer, self._known(project_id, entry.reasons)
-        if chosen and self._labels.lacks_reason(project_id, Draft(chosen, reasons=reasons)):
+        verdict, reasons = entry.verdict, self._known(project_id, entry.reasons)
+        if verdict and self._labels.lacks_reason(project_id, Draft(verdict, reasons=reasons)):
             raise DataError(text.REASON_FIRST)
         case = self._studio.enter_pair(project_id, entry.prompt, entry.answer_a, entry.answer_b)
         if self._studio.is_judged(case):
             screen = self._open(project_id, case)
-        elif chosen is None:
+        elif verdict is None:
             screen = self._labels.next(project_id, text.PAIR_ADDED)
         else:
+            is_sided = verdict in ("a", "b")  # what was set before another choice does not count
             said = Judgement(
-                _stored_answer(case, entry.answer_a, chosen),
-                entry.strength,
-                entry.is_acceptable,
+                _stored_verdict(case, entry.answer_a, verdict),
+                entry.strength if is_sided else 1,
+                entry.is_acceptable or not is_sided,
                 entry.rationale.strip(),
                 reasons=reasons,
             )
@@ -119,8 +121,8 @@ class EntryActions:
         return self._labels.screen(project_id, screen.case, text.ENTERED_BEFORE)
 
 
-def _stored_answer(case: Case, answer_a: str, chosen: Answer) -> Answer:
-    """Return which stored answer was chosen: the pair may be there the other way round."""
-    if case.comparison.answer_a == answer_a:
-        return chosen
-    return "b" if chosen == "a" else "a"
+def _stored_verdict(case: Case, answer_a: str, verdict: Verdict) -> Verdict:
+    """Return what was said of the stored answers: the pair may be there the other way round."""
+    if verdict not in ("a", "b") or case.comparison.answer_a == answer_a:
+        return verdict
+    return "b" if verdict == "a" else "a"

@@ -1,6 +1,7 @@
 """What the Explore page does, without the page: use cases in, screens out."""
 
 from app import text
+from app.actions.explore_groups import first_of, group_choices
 from app.actions.explore_records import (
     Asked,
     Choices,
@@ -67,11 +68,17 @@ class ExploreActions:
         return [(text.BASE_MODEL, ""), *adapters]
 
     def screen(
-        self, project_id: str, prompt_id: str | None, model: str | None, candidate_id: str = ""
+        self,
+        project_id: str,
+        prompt_id: str | None,
+        model: str | None,
+        candidate_id: str = "",
+        group_id: str | None = None,
     ) -> ExploreScreen:
         """Show a prompt with its newest candidates; the project's first one if it is not known.
 
-        A candidate of the project that is named comes with its prompt and its own group.
+        A candidate of the project that is named comes with its prompt and its own group. Another
+        group of the prompt that is named comes in place of these.
         """
         named = self._studio.group_with(project_id, candidate_id) if candidate_id else None
         if named is not None:
@@ -82,7 +89,10 @@ class ExploreActions:
         # The state first: a group that comes in between is then drawn, or fetched by the next poll.
         sampling = self._studio.sampling_state(prompt.prompt_id)
         batch = self._studio.batch_state(project_id)
-        sampled = tuple(named[1] if named else self._studio.candidates(prompt.prompt_id))
+        groups = self._studio.sampled_groups(prompt.prompt_id)
+        wanted = (group_id, named[1].group_id if named else None)
+        shown = first_of(groups, wanted)
+        sampled = tuple(self._studio.sampled_group(shown.group_id)) if shown else ()
         is_withheld = self._studio.is_withheld(project_id, sampled)
         group = () if is_withheld else sampled
         tasks = Watched(
@@ -92,8 +102,18 @@ class ExploreActions:
             self._studio.rereading_state(group),
             self._studio.grouping_state(group),
             batch,
+            shown.group_id if shown and shown != groups[0] else "",
         )
-        return ExploreScreen(prompt.prompt_id, prompt.prompt, group, tasks, is_withheld)
+        return ExploreScreen(
+            prompt.prompt_id,
+            prompt.prompt,
+            group,
+            tasks,
+            is_withheld,
+            shown.group_id if shown else None,
+            group_choices(groups, self._studio.model, self.model_choices(project_id)),
+            groups[0].num_candidates if groups else 0,
+        )
 
     def _prompt(self, project_id: str, prompt_id: str | None) -> Prompt | None:
         known = self._studio.prompt(project_id, prompt_id) if prompt_id else None
@@ -109,8 +129,12 @@ class ExploreActions:
             raise ConfigError(text.CHOOSE_PROMPT, text.NO_PROMPT_TITLE)
         return self._studio.start_sampling(prompt_id, config, adapter or None)
 
-    def branch(self, group: Group, point: GoOn, config: SamplingConfig) -> TaskState:
+    def branch(
+        self, group: Group, point: GoOn, config: SamplingConfig, opened: str = ""
+    ) -> TaskState:
         """Begin to sample other ways to go on from a token of a candidate that is shown.
+
+        ``opened`` is the id of the group that is shown, empty for the newest.
 
         Raises:
             ConfigError: it is not among those that are shown, or has no such token.
@@ -119,7 +143,11 @@ class ExploreActions:
         if not 0 <= point.token < known.get(point.candidate_id, 0):
             raise ConfigError(say_branches.NOTHING_CHOSEN)
         start = Branch(point.candidate_id, point.token)
-        return self._studio.start_branch(start, point.alternative, config)
+        return self._studio.start_branch(start, point.alternative, config, opened or None)
+
+    def sampling_state(self, prompt_id: str) -> TaskState:
+        """Return how sampling for a prompt stands."""
+        return self._studio.sampling_state(prompt_id)
 
     def stop(self, prompt_id: str | None) -> None:
         """End sampling for a prompt."""
@@ -131,15 +159,18 @@ class ExploreActions:
         case = self._studio.pair_candidates(first_id, second_id)
         return say_branches.paired_words(case.comparison.split, self._studio.is_judged(case))
 
-    def put_in_order(self, prompt_id: str | None, group: Group = ()) -> str:
-        """Call a group to Label, without one the newest; return where it waits, in words.
+    def put_in_order(self, prompt_id: str | None, group: Group = (), opened: str = "") -> str:
+        """Call a group to Label and return where it waits, in words.
+
+        Without one it is the earlier group that is ``opened``, by its id, or else the newest.
 
         Raises:
             ConfigError: no prompt is chosen.
         """
         if not prompt_id:
             raise ConfigError(text.CHOOSE_PROMPT, text.NO_PROMPT_TITLE)
-        self._studio.call_group(group or self._studio.candidates(prompt_id))
+        waiting = self._studio.sampled_group(opened) if opened else self.group(prompt_id)
+        self._studio.call_group(group or waiting)
         return say_blind.CALLED
 
     def reveal(self, project_id: str, group: Group, weighing: Weighing) -> Tau | None:
@@ -170,6 +201,7 @@ class ExploreActions:
             self._studio.rereading_state(group),
             self._studio.grouping_state(group),
             self._studio.batch_state(project_id),
+            last.opened if last else "",
         )
         return None if now == (last or Watched()) else now
 

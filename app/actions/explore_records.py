@@ -1,7 +1,7 @@
 """What the Explore page asks with and shows, as records."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pydantic import TypeAdapter
@@ -50,7 +50,10 @@ class GoOn(NamedTuple):
 
 
 class Watched(NamedTuple):
-    """The background work that the page follows."""
+    """The background work that the page follows, and which answers of its prompt are shown.
+
+    ``opened`` is the earlier group that somebody opened; empty where the newest one is shown.
+    """
 
     sampling: TaskState = _IDLE
     learning: TaskState = _IDLE
@@ -58,6 +61,7 @@ class Watched(NamedTuple):
     rereading: TaskState = _IDLE
     grouping: TaskState = _IDLE
     batch: BatchState = _NO_BATCH
+    opened: str = ""
 
 
 _AT_REST = Watched()
@@ -68,6 +72,9 @@ class ExploreScreen:
     """Everything the page shows of one prompt; ``prompt_id`` is None where there is no prompt.
 
     ``is_withheld``: there is a group, which its viewer has to put in order first; it is not here.
+    ``group_id`` is that of the group that is shown or withheld, None without one. ``groups`` are
+    all of the prompt, the newest first, as labels with their ids, and empty where there is no
+    choice; the newest has ``num_newest`` candidates.
     """
 
     prompt_id: str | None
@@ -75,6 +82,9 @@ class ExploreScreen:
     group: Group = ()
     tasks: Watched = _AT_REST
     is_withheld: bool = False
+    group_id: str | None = None
+    groups: Choices = field(default_factory=list)
+    num_newest: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ _LONGEST_CASE_S = 24 * 3600.0
 class Drafts(DraftStore[Draft]):
     """Unsaved words and the last verdicts.
 
-    The browser keeps them in its tab while the studio does not answer, and gives them back after.
+    The browser keeps in its tab what may not have arrived here, and gives it back after a reload.
     """
 
     def __init__(self, shelf: Shelf | None = None) -> None:
@@ -46,12 +46,15 @@ class LabelActions:
     def show(self, project_id: str, case: Case | None) -> LabelScreen:
         """Show the case at hand as it stood, or the next one when there is none of this project.
 
-        One that the rater asked for comes before both; what was said of the other is kept.
+        One that the rater asked for comes before both; what was said of the other is kept. One that
+        was judged meanwhile is not at hand any more: a page that draws itself anew may have asked
+        before its own last press was answered.
         """
         called = self._studio.called_case(project_id)
         if called is not None:
             return self.screen(project_id, called, "")
-        if case is None or case.comparison.project_id != project_id:
+        is_other = case is None or case.comparison.project_id != project_id
+        if case is None or is_other or self._studio.is_judged(case):
             return self.next(project_id, "")
         return self.screen(project_id, case, "")
 
@@ -60,7 +63,7 @@ class LabelActions:
         if case is None:
             return self.next(project_id, "")
         draft = self.read(case, choice, words)
-        self._drafts.put(self._rater, case, draft)
+        self._drafts.put(self._rater, case, draft, choice.get("sent_ms", math.inf))
         if choice.get("case") != case.comparison.pair_id:
             return self.screen(project_id, case, text.CASE_CHANGED)
         if draft.verdict is None:
@@ -111,7 +114,7 @@ class LabelActions:
         """
         if case is not None and choice.get("case") == case.comparison.pair_id:
             draft = self.read(case, choice, words)
-            self._drafts.put(self._rater, case, draft, choice.get("sent_ms", math.inf))
+            self._drafts.hear(self._rater, case, draft, choice.get("sent_ms", math.inf))
 
     def forget(self, case: Case) -> None:
         """Drop what was said about a case: it is a label now."""
@@ -119,7 +122,7 @@ class LabelActions:
         self.boards.drop(self._rater, case)
 
     def restore(self, project_id: str, case: Case | None, kept: Kept) -> LabelScreen:
-        """Take back what was said while the studio did not answer, unless it was saved before.
+        """Take back what may not have reached the studio, unless it was saved before.
 
         It is shown with its case, also where the page has got another one meanwhile. Somebody else
         may have logged in at that browser: they do not get it.
@@ -127,11 +130,12 @@ class LabelActions:
         said = kept.get("choice", Choice())
         if kept.get("rater") != self._rater:
             return self.show(project_id, case)
-        key = said.get("case", "")
+        key, was_lost = said.get("case", ""), kept.get("was_lost") is True
         is_at_hand = case is not None and case.comparison.pair_id == key
         spoken_of = case if case is not None and is_at_hand else self._studio.case(key)
         if self._studio.is_judged(spoken_of):
-            return replace(self.show(project_id, case), receipt=text.SAVED_BEFORE)
+            receipt = text.SAVED_BEFORE if was_lost else ""
+            return replace(self.show(project_id, case), receipt=receipt)
         words = Words(str(kept.get("rationale", "")), str(kept.get("written", "")))
         self.keep_draft(spoken_of, said, words)
         if spoken_of.comparison.project_id != project_id:
@@ -142,7 +146,7 @@ class LabelActions:
             self.boards.keep(self._rater, spoken_of, places)
             self.boards.open(self._rater, spoken_of, offered)
         self._studio.hold(spoken_of)
-        return self.screen(project_id, spoken_of, text.RESTORED)
+        return self.screen(project_id, spoken_of, text.RESTORED if was_lost else "")
 
     def ask_model(self, project_id: str, num_answers: int) -> TaskState:
         """Begin sampling some answers to the next question without a label."""
@@ -266,7 +270,7 @@ def _line(label: StoredLabel) -> RecentLine:
 def _source(label: StoredLabel) -> str:
     """Say where the answers come from, as nobody is told before the label is saved."""
     source = label.case.comparison.source
-    a, b = (text.source_words(source, Path(model).name) for model in label.models)
+    a, b = (text.source_words(source, Path(by.model).name, by.adapter) for by in label.models)
     return text.sources_line(*((a, b) if label.case.left == "a" else (b, a)))
 
 

@@ -31,12 +31,14 @@ class Choice(TypedDict, total=False):
 
 
 class Kept(TypedDict, total=False):
-    """What was said of a case while the studio did not answer, and by whom.
+    """What was said of a case and may not have reached the studio, and by whom.
 
+    ``was_lost``: the studio did not answer; else the page was left a moment after it was said.
     ``order`` is there where its answers were being put in order: ids of cards, by place.
     """
 
     rater: str
+    was_lost: bool
     choice: Choice
     rationale: str
     written: str

@@ -12,9 +12,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from app.cli import adapter as cli_adapter
 from app.cli import bench as cli_bench
+from app.cli import cluster as cli_cluster
 from app.cli import raters as cli_raters
 from app.cli import types as cli_types
+from app.cli.commands import Result
 from app.cli.telling import BAD_INPUT, forget_unwritten, report, say, write_any_character
 from app.cli.words import findings_in_words, in_words
 
@@ -24,7 +27,6 @@ FORMATS = ("jsonl", "csv", "parquet", "hf", "log")
 CONTENTS = ("trains", "labels", "unjudged")
 DEVICES = ("auto", "cpu", "cuda")
 
-Result = dict[str, object]
 Command = Callable[[argparse.Namespace], Result | int]
 
 
@@ -100,7 +102,8 @@ def _score(options: argparse.Namespace) -> Result:
 
 
 def _align(options: argparse.Namespace) -> Result:
-    from app.headless import align, run_config
+    from app.headless import align, prepare, run_config
+    from gem_backend.config import with_values
 
     config = run_config(
         options.preset,
@@ -110,6 +113,9 @@ def _align(options: argparse.Namespace) -> Result:
         options.trust_remote_code,
         options.engine,
     )
+    config = with_values(config, dict(options.set))
+    if options.prepare:
+        return prepare(options.file, config, options.out, say)
     return align(options.file, config, options.out, resume=options.resume, on_progress=say)
 
 
@@ -166,6 +172,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_score(commands)
     _add_data(commands)
     cli_raters.add(commands, _add_command)
+    cli_cluster.add(commands, _add_command)
+    cli_adapter.add(commands, _add_command)
     cli_bench.add(commands, _add_command, say)
     doctor = _add_command(commands, "doctor", _doctor, "what this machine has, what is missing")
     doctor.set_defaults(in_words=findings_in_words)
@@ -239,7 +247,20 @@ def _add_runs(commands: "_Commands[_Parser]") -> None:
     align.add_argument(
         "--out", type=cli_types.path, required=True, metavar="DIR", help="the run's folder"
     )
-    align.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    align.add_argument(
+        "--set",
+        type=cli_types.setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one setting of the run, such as sega.rounds=2 or gradient_checkpointing=true; the "
+        "names are those of spec.json",
+    )
+    how = align.add_mutually_exclusive_group()
+    how.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    how.add_argument(
+        "--prepare", action="store_true", help="make the run's folder, and carry it elsewhere"
+    )
     align.add_argument("--seed", type=cli_types.seed, default=0, help="same seed, same result")
 
 
@@ -258,7 +279,7 @@ def _add_data(commands: "_Commands[_Parser]") -> None:
     in_.add_argument(
         "file",
         type=cli_types.existing_path,
-        help="JSONL, JSON, CSV, parquet, a folder of them, or an exported log",
+        help="JSONL, JSON, CSV, parquet, a folder of them, an exported log, or a run's folder",
     )
     in_.add_argument(
         "--map",

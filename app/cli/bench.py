@@ -4,19 +4,14 @@ import argparse
 import itertools
 import json
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from app.cli import types as cli_types
+from app.cli.commands import AddCommand, Commands, Parser, Result, Say
 
-Result = dict[str, object]
-Say = Callable[[str], None]
 Rows = list[dict[str, object]]
-Commands = argparse._SubParsersAction  # argparse gives the type of what it returns no public name
-Parser = TypeVar("Parser", bound=argparse.ArgumentParser)
-AddCommand = Callable[..., argparse.ArgumentParser]
 SOURCES = ("expert", "sampled")
 MAIN_METHODS = ("base", "warm_start", "sft", "rm_ppo", "dpo", "ipo", "gem")
 ABLATIONS = ("gem_no_terminal", "gem_no_branching", "filter_dpo", "none")
@@ -96,6 +91,10 @@ def _add_speed(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--seed", type=cli_types.seed, default=0)
     parser.add_argument("--threads", type=cli_types.count, help="of torch; else its own choice")
+    parser.add_argument(
+        "--engine", type=cli_types.engine, default={}, metavar="ENGINE",
+        help="what else samples: vllm (has to be installed), or the address of a vLLM server",
+    )  # fmt: skip
 
 
 def _method(options: argparse.Namespace, say: Say) -> Result:
@@ -140,6 +139,7 @@ def _speed(options: argparse.Namespace, say: Say) -> Result:
         naive_prompts=options.naive_prompts,
         micro_batch_tokens=options.micro_batch_tokens,
         seed=options.seed,
+        engine=options.engine,
         on_repeat=lambda done, total: say(f"Repeat {done} of {total}"),
     )
     return {"rows": list(rows)}

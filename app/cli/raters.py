@@ -1,18 +1,14 @@
 """The command ``raters``: accounts, kept while the studio is closed."""
 
 import argparse
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
+
+from app.cli.commands import AddCommand, Commands, Parser, Result
 
 if TYPE_CHECKING:
     from storage.database import Database
-
-Result = dict[str, object]
-Commands = argparse._SubParsersAction  # argparse gives the type of what it returns no public name
-Parser = TypeVar("Parser", bound=argparse.ArgumentParser)
-AddCommand = Callable[..., argparse.ArgumentParser]
 
 
 def add(commands: "Commands[Parser]", add_command: AddCommand) -> None:

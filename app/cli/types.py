@@ -4,6 +4,7 @@ Each raises ``argparse.ArgumentTypeError`` with the reason, for argparse to say.
 """
 
 import argparse
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar, get_args
@@ -26,6 +27,17 @@ def engine(word: str) -> dict[str, object]:
     raise argparse.ArgumentTypeError(
         f"'{word}' is neither transformers nor vllm, nor the address of a vLLM server"
     )
+
+
+def setting(word: str) -> tuple[str, object]:
+    """Take a setting of a run, name=value; the value as JSON or, where it is none, as a word."""
+    name, is_there, value = word.partition("=")
+    if not (name.strip() and is_there):
+        raise argparse.ArgumentTypeError(f"'{word}' is not a setting, such as sega.rounds=2")
+    try:
+        return name.strip(), json.loads(value)
+    except json.JSONDecodeError:
+        return name.strip(), value
 
 
 def port(word: str) -> int:

@@ -34,13 +34,19 @@ class RevealsDesk:
     def is_withheld(self, project_id: str, rater: str, group: Sequence[Candidate]) -> bool:
         """Whether a rater has to put a group in order first.
 
-        That is so where the project asks for it and no label of theirs is on two of its answers. A
+        That is so where the project asks for it, until there is a label of theirs on every two of
+        the answers that ``pair_answers`` makes cases of, or they were shown the group before. A
         group of which no two answers differ has no order to withhold.
         """
         if not projects.get_project(self._db, project_id).is_blind_first:
             return False
-        can_order = len(distinct_answers(group, 2)) == 2
-        return can_order and not self._said(project_id, rater, group)
+        pairs = itertools.combinations(distinct_answers(group, MAX_CASE_ANSWERS), 2)
+        said = {frozenset(one[:2]) for one in self._said(project_id, rater, group)}
+        if said.issuperset(map(frozenset, pairs)):
+            return False
+        ids = [one.candidate_id for one in group]
+        prompt = prompt_id(project_id, group[0].prompt)
+        return not reveals.was_shown(self._db, prompt, rater, ids)
 
     def pair_answers(self, group: Sequence[Candidate]) -> list[Comparison]:
         """Make a case of every two answers of a group, as many as can be read."""

@@ -1,30 +1,35 @@
 """The studio's use cases around runs: plan one, start and stop it, and read what came of it."""
 
 import dataclasses
+import shutil
 import statistics
+import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from app import run_facts
-from app.records import AlignPlan, Decision, Decisions, LeftOut, RunView
-from app.run_specs import device_words, new_run_spec, snapshot
+from app.desks.decisions import decisions_of
+from app.records import AlignPlan, Decisions, LeftOut, RunView, WaitingRun
+from app.run_specs import device_words, is_gpu, new_run_spec, snapshot
 from app.supervision import Supervisor
 from gem_backend import runner
+from gem_backend.adapter_export import export_adapter
 from gem_backend.config import RunConfig, preset_config
 from gem_backend.engine import Device, Engine
 from gem_backend.errors import RunDirError, TrainingError
+from gem_backend.memory import MemoryEstimate, estimate, read_shape
 from gem_backend.model_folder import has_chat_template, weight_bytes
 from gem_backend.run_dir import RunDir
 from gem_backend.training_data import TrainingData, split_training_data
-from gem_backend.types import BeforeAfter, PreferencePair, Preset, RunSummary
-from storage import branches, judgements, projects, runs
+from gem_backend.types import BeforeAfter, Preset, RunStatus, RunSummary
+from storage import judgements, projects, runs
 from storage.database import Database
 from storage.training_counts import CountedTraining, count_training
 
 LOG_TAIL_BYTES = 8000
 MOST_MEASURED_RUNS = 9
-MOST_DECISIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +82,15 @@ class RunsDesk:
             example=self._example(found.example),
             expected_s=statistics.median(walls) if walls else None,
             expected_from_runs=len(walls),
-            obstacle=counts.obstacle or self._busy_sentence(),
+            obstacle=counts.obstacle,
+            num_ahead=self._num_in_use(),
+            memory=self._memory(config),
         )
+
+    def _memory(self, config: RunConfig) -> MemoryEstimate | None:
+        source = self.model.source
+        shape = read_shape(source) if isinstance(source, Path) else None
+        return estimate(shape, config, on_gpu=is_gpu(config.device)) if shape else None
 
     def _counted(self, project_id: str) -> CountedTraining:
         """The parts of a run in numbers, worked out once for each state of the labels."""
@@ -103,40 +115,88 @@ class RunsDesk:
             return f"(inside the model's own chat format)\n\n{text}"
         return text
 
-    def _busy_sentence(self) -> str:
-        if self.supervisor.active_runs():
-            return "A run is going on; wait for it or stop it first."
-        return ""
+    def _num_in_use(self) -> int:
+        """Runs that have the device or wait for it."""
+        statuses = self.supervisor.active().values()
+        return sum(runner.is_at_work_here(one) or runner.is_waiting(one) for one in statuses)
 
     # --- a run ---
 
     def start(self, project_id: str, config: RunConfig) -> str:
-        """Start a detached run and return its id."""
+        """Put a new run in line, begin with it if the device is free, and return its id."""
         with self._start_lock:
-            if obstacle := self._training_data(project_id).obstacle or self._busy_sentence():
+            if obstacle := self._training_data(project_id).obstacle:
                 raise TrainingError(obstacle, "Run not started")
             run = self._create(project_id, config)
-            self._start_worker(run, resume=False)
+            self._line_up(run)
             return run.spec().run_id
 
     def stop(self, run_id: str) -> None:
-        """Ask a run to save and stop."""
-        self.supervisor.run_dir(run_id).request_stop()
+        """Ask a run to save and stop; one that waits is taken out of the line."""
+        with self._start_lock:
+            run = self.supervisor.run_dir(run_id)
+            if runner.is_waiting(run.status()):
+                runner.leave_line(run)
+                runs.ingest(self.db, run_id, run)
+            else:
+                run.request_stop()
 
     def resume(self, run_id: str) -> None:
-        """Continue a stopped or interrupted run from its last checkpoint."""
+        """Put a run in line again; it goes on from its last checkpoint."""
         with self._start_lock:
-            if busy := self._busy_sentence():
-                raise TrainingError(busy, "Run not resumed")
-            run = self.supervisor.run_dir(run_id)
-            self._start_worker(run, resume=True)
-            runs.ingest(self.db, run_id, run)
+            self._line_up(self.supervisor.run_dir(run_id))
+
+    def hand_on(self, take_back: Callable[[], None]) -> None:
+        """Give the free device to the run that waits longest; where none waits, to ``take_back``.
+
+        Does nothing if a run has the device.
+        """
+        with self._start_lock:
+            self._begin_next()
+            if not self._num_in_use():
+                take_back()
 
     def active(self, project_id: str) -> str | None:
-        """Return the id of the project's run that is queued, running or stopping, else None."""
-        active = set(self.supervisor.active_runs())
+        """Return the id of the project's run that is at work, else of one that waits, else None."""
+        active = self.supervisor.active()
         history = runs.list_runs(self.db, project_id) if active else []
-        return next((run.run_id for run in history if run.run_id in active), None)
+        mine = [run.run_id for run in history if run.run_id in active]
+        line = [run_id for run_id in self.supervisor.waiting() if run_id in mine]
+        at_work = [run_id for run_id in mine if run_id not in line]
+        return next(iter([*at_work, *line]), None)
+
+    def line(self, project_id: str) -> tuple[WaitingRun, ...]:
+        """Return the project's runs that wait for the device, the next one first."""
+        waiting = self.supervisor.waiting()
+        if not waiting:
+            return ()
+        first = len(self.supervisor.at_work())
+        places = {run_id: place for place, run_id in enumerate(waiting, start=first)}
+        traits = runs.run_traits(self.db, project_id)
+        found = [
+            WaitingRun(run, traits[run.run_id], places[run.run_id])
+            for run in runs.list_runs(self.db, project_id)
+            if run.run_id in places
+        ]
+        return tuple(sorted(found, key=lambda waiting: waiting.num_ahead))
+
+    def _line_up(self, run: RunDir) -> None:
+        runner.line_up(run)
+        runs.ingest(self.db, run.spec().run_id, run)
+        self._begin_next()
+
+    def _begin_next(self) -> None:
+        """Begin with the run that waits longest, unless one has the device."""
+        if self.supervisor.at_work():
+            return
+        for run_id in self.supervisor.waiting():
+            run = self.supervisor.run_dir(run_id)
+            try:
+                self._start_worker(run)
+            except RunDirError as error:  # the next one may have better luck
+                runs.save_lost(self.db, run_id, RunStatus("failed", message=error.message))
+            else:
+                return
 
     def _create(self, project_id: str, config: RunConfig) -> RunDir:
         project = projects.get_project(self.db, project_id)
@@ -145,11 +205,11 @@ class RunsDesk:
         runs.register_run(self.db, spec, run.path)
         return run
 
-    def _start_worker(self, run: RunDir, *, resume: bool) -> None:
+    def _start_worker(self, run: RunDir) -> None:
         """Start a worker on the device that the engine gives up for it."""
         self.engine.hold()
         try:
-            runner.start_worker(run, resume=resume)
+            runner.start_worker(run, resume=True)  # a new one has no checkpoint to go on from
         except RunDirError:
             self.engine.let_go()
             raise
@@ -176,30 +236,30 @@ class RunsDesk:
             events=events,
             eta_s=run_facts.eta_s(summary.status, events, self._expected_s(run_id)),
             log_tail=_tail(run.log_file) if summary.status.state in runner.RESUMABLE else "",
+            num_ahead=self._num_ahead(summary),
         )
+
+    def _num_ahead(self, summary: RunSummary) -> int | None:
+        waiting = self.supervisor.waiting() if runner.is_waiting(summary.status) else []
+        if summary.run_id not in waiting:
+            return None
+        return len(self.supervisor.at_work()) + waiting.index(summary.run_id)
 
     def examples(self, run_id: str) -> list[BeforeAfter]:
         """Return one before/after example per held-out prompt, empty until the run has ended."""
         return runs.examples(self.db, run_id)
 
+    def export_adapter(self, run_id: str, folder: Path) -> Path:
+        """Make a zip file of a run's adapter, its card and its manifest, and return it."""
+        name = f"adapter-{run_id}"
+        with tempfile.TemporaryDirectory() as made:
+            export_adapter(self.supervisor.run_dir(run_id), Path(made) / name)
+            folder.mkdir(parents=True, exist_ok=True)
+            return Path(shutil.make_archive(str(folder / name), "zip", made, name))
+
     def decisions(self, run_id: str) -> Decisions:
         """Return the tokens at which answers of the run's training pairs parted."""
-        spec = runs.get_spec(self.db, run_id)
-        branched = branches.branched_pairs(self.db, spec.project_id)
-        if not branched:
-            return Decisions()
-        train = split_training_data(spec.pairs, spec.pool).train
-        found = [pair for pair in train if pair.pair_id in branched]
-        shown = tuple(self._decision(pair) for pair in found[:MOST_DECISIONS])
-        return Decisions(shown, len(found))
-
-    def _decision(self, pair: PreferencePair) -> Decision:
-        answers = (pair.chosen, pair.rejected)
-        texts = [one.text_before for one in branches.origins(self.db, pair.pair_id) if one.branch]
-        common = [text for text in texts if all(answer.startswith(text) for answer in answers)]
-        before = max(common, key=len, default="")
-        preferred, rejected = (answer[len(before) :] for answer in answers)
-        return Decision(pair.prompt, before, preferred, rejected)
+        return decisions_of(self.db, runs.get_spec(self.db, run_id))
 
     def _observed(self, run: RunSummary) -> RunSummary:
         if run.status.state not in runner.ACTIVE:

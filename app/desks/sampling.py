@@ -36,7 +36,8 @@ class SamplingDesk:
         def work(on_progress: OnProgress) -> None:
             self.sample_group(prompt, config, adapter_dir, on_progress)
 
-        return self.tasks.start(f"sample {prompt.prompt_id}", work, config.num_candidates)
+        name = f"sample {prompt.prompt_id}"
+        return self.tasks.start(name, work, config.num_candidates, config.max_new_tokens)
 
     def start_branch(
         self,
@@ -44,6 +45,7 @@ class SamplingDesk:
         alternative: int | None,
         config: SamplingConfig,
         adapter_dir: str | None,
+        group_id: str | None = None,
     ) -> TaskState:
         """Begin to sample other ways to go on from a token; they join the candidate's group.
 
@@ -52,11 +54,12 @@ class SamplingDesk:
             alternative: place, 0 to 4, among the likely tokens there; None draws that one too.
             config: number, temperature and seed; the new parts are as long as answers may be.
             adapter_dir: of the adapter that sampled the candidate, None for the base model.
+            group_id: which of the groups that have the candidate; None is the newest.
 
         Raises:
             NotFoundError: there is no such candidate.
         """
-        prompt_id, group = branches.group_of(self.db, point.parent_id)
+        prompt_id, group = branches.group_of(self.db, point.parent_id, group_id)
         parent = next(one for one in group.candidates if one.candidate_id == point.parent_id)
         prompt = projects.get_prompt(self.db, prompt_id)
         marker = projects.get_project(self.db, prompt.project_id).answer_marker
@@ -78,7 +81,8 @@ class SamplingDesk:
                     raise EntryError(say_branches.SAME_SEED)
                 self._rank(group.group_id, whole.candidates)
 
-        return self.tasks.start(f"sample {prompt_id}", work, config.num_candidates)
+        name = f"sample {prompt_id}"
+        return self.tasks.start(name, work, config.num_candidates, config.max_new_tokens)
 
     def stop(self, prompt_id: str) -> None:
         """End sampling for a prompt; what it drew is not kept."""

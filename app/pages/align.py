@@ -7,6 +7,7 @@ the page survives a reload, a closed tab and a restarted studio.
 import time
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
@@ -17,6 +18,7 @@ from app.actions.align import (
     Seen,
     align_screen,
     current_run,
+    line_behind,
     plan_screen,
     run_config,
     seen_of,
@@ -30,13 +32,21 @@ from app.studio import Studio
 from app.text import runs as say
 from app.views import runs
 from app.views.agreement import health_paragraph, state_html
-from gem_backend.errors import ConfigError, GemError
+from gem_backend.errors import ConfigError, DataError, GemError
 from gem_backend.runner import RESUMABLE
 from gem_backend.types import Preset
 
 _PLOTS = (5, 6)  # places of the figures among the outputs; they change with events alone
 _AS_DRAWN = 3  # project, run and last event of a Seen: what the figures were drawn from
 _METHOD = place_of("run", "method")
+
+# The table is plain HTML; a press sends the row's place and nothing else.
+_TAKE_OUT = """
+element.addEventListener('click', event => {
+  const button = event.target.closest('button[data-place]');
+  if (button) trigger('take_out', {place: Number(button.dataset.place)});
+});
+"""
 
 
 @dataclass(frozen=True)
@@ -46,34 +56,52 @@ class AlignHandlers:
     studio: Studio
 
     def refresh(
-        self, project_id: str, preset: Preset, seed: float | None, *values: Value | None
+        self,
+        project_id: str,
+        is_planning: bool,
+        preset: Preset,
+        seed: float | None,
+        *values: Value | None,
     ) -> tuple[object, ...]:
-        """Draw the whole page."""
-        view = current_run(self.studio, project_id)
-        screen = align_screen(project_id, view)
-        if screen.is_active:
+        """Draw the whole page; ``is_planning`` opens the form beside a run that is going on."""
+        screen = self._screen(project_id)
+        if screen.is_active and not is_planning:
             plan: tuple[object, ...] = (gr.skip(), gr.skip(), gr.skip())
         else:
             plan = self.replan(project_id, preset, seed, *values)
-        return (*_run_updates(screen), *plan, time.monotonic())
+        return (*_run_updates(screen, is_planning), *plan, time.monotonic())
+
+    def _screen(self, project_id: str) -> AlignScreen:
+        view = current_run(self.studio, project_id)
+        return align_screen(project_id, view, line_behind(self.studio, project_id, view))
+
+    def _now(self, project_id: str) -> Seen:
+        view = current_run(self.studio, project_id)
+        return seen_of(project_id, view, line_behind(self.studio, project_id, view))
 
     def poll(
-        self, project_id: str, seen: Seen, preset: Preset, seed: float | None, *values: Value | None
+        self,
+        project_id: str,
+        seen: Seen,
+        is_planning: bool,
+        preset: Preset,
+        seed: float | None,
+        *values: Value | None,
     ) -> object:
         """Draw the page again if the run has moved."""
-        view = current_run(self.studio, project_id)
-        now = seen_of(project_id, view)
+        now = self._now(project_id)
         if now == seen:
             return gr.skip()
-        drawn = self.refresh(project_id, preset, seed, *values)
+        drawn = self.refresh(project_id, is_planning, preset, seed, *values)
         if now[:_AS_DRAWN] != seen[:_AS_DRAWN]:
             return drawn
         return tuple(gr.skip() if place in _PLOTS else part for place, part in enumerate(drawn))
 
     def has_news(self, project_id: str, is_waiting: bool, seen: Seen) -> bool:
         """Whether the run has moved, or the health of the labels has been worked out."""
-        now = seen_of(project_id, current_run(self.studio, project_id))
-        return now != seen or self.poll_health(project_id, is_waiting) != gr.skip()
+        return (
+            self._now(project_id) != seen or self.poll_health(project_id, is_waiting) != gr.skip()
+        )
 
     def health(self, project_id: str, drawn_at: float) -> tuple[str, bool]:
         """Say what the labels give away, and whether that is still being worked out.
@@ -115,25 +143,48 @@ class AlignHandlers:
     def start(
         self, project_id: str, preset: Preset, seed: float | None, *values: Value | None
     ) -> tuple[object, ...]:
-        """Start the run and show it."""
+        """Start the run, or put it in line, and show what is going on."""
         if not project_id:
             raise ConfigError(say.NO_PROJECT)
         self.studio.start_run(project_id, run_config(self.studio, preset, seed, values))
-        return self.refresh(project_id, preset, seed, *values)
+        return (*self.refresh(project_id, False, preset, seed, *values), False)
 
-    def stop(self, project_id: str) -> tuple[object, ...]:
+    def plan_another(
+        self, project_id: str, preset: Preset, seed: float | None, *values: Value | None
+    ) -> tuple[object, ...]:
+        """Open the form beside the run that is going on."""
+        return (*self.refresh(project_id, True, preset, seed, *values), True)
+
+    def stop(self, project_id: str, is_planning: bool) -> tuple[object, ...]:
         """Ask the active run to save and stop; nothing is asked back, for nothing is lost."""
         active = self.studio.active_run(project_id)
         if active is not None:
             self.studio.stop_run(active)
-        return _run_updates(align_screen(project_id, current_run(self.studio, project_id)))
+        return _run_updates(self._screen(project_id), is_planning)
 
-    def resume(self, project_id: str) -> tuple[object, ...]:
+    def take_out(
+        self, project_id: str, is_planning: bool, seen: Seen, event: gr.EventData
+    ) -> tuple[object, ...]:
+        """Take a run out of the line that was on screen."""
+        return self.take_place_out(project_id, is_planning, seen, event.place)
+
+    def take_place_out(
+        self, project_id: str, is_planning: bool, seen: Seen, place: object
+    ) -> tuple[object, ...]:
+        """Take the run at a place of that line out of it."""
+        if not isinstance(place, int) or not 0 <= place < len(seen.line):
+            raise DataError(say.CHOOSE_WAITING)
+        run_id = seen.line[place][0]
+        if any(one.run.run_id == run_id for one in self.studio.line(project_id)):
+            self.studio.stop_run(run_id)
+        return _run_updates(self._screen(project_id), is_planning)
+
+    def resume(self, project_id: str, is_planning: bool) -> tuple[object, ...]:
         """Go on with the newest run if it was stopped or interrupted."""
         view = current_run(self.studio, project_id)
         if view is not None and view.summary.status.state in RESUMABLE:
             self.studio.resume_run(view.summary.run_id)
-        return _run_updates(align_screen(project_id, current_run(self.studio, project_id)))
+        return _run_updates(self._screen(project_id), is_planning)
 
 
 def _health(project_id: str, view: AgreementView | None, is_busy: bool) -> tuple[str, bool]:
@@ -143,8 +194,10 @@ def _health(project_id: str, view: AgreementView | None, is_busy: bool) -> tuple
     return health_paragraph(project_id, view.health.project) + state, view.is_outdated
 
 
-def _run_updates(screen: AlignScreen) -> tuple[object, ...]:
-    stop = say.STOPPING_BUTTON if screen.is_stopping else say.STOP_BUTTON
+def _run_updates(screen: AlignScreen, is_planning: bool) -> tuple[object, ...]:
+    stop = say.TAKE_OUT_BUTTON if screen.is_waiting else say.STOP_BUTTON
+    stop = say.STOPPING_BUTTON if screen.is_stopping else stop
+    is_form_open = is_planning or not screen.is_active
     return (
         screen.seen,
         screen.live,
@@ -155,12 +208,15 @@ def _run_updates(screen: AlignScreen) -> tuple[object, ...]:
         gr.Plot(screen.curves, visible=screen.curves is not None),
         gr.Column(visible=screen.accuracy is not None or screen.curves is not None),
         screen.lesson,
-        gr.Column(visible=not screen.is_active),
+        gr.Column(visible=is_form_open),
+        screen.line,
+        gr.Button(visible=not is_form_open),
     )
 
 
 def _plan_updates(screen: PlanScreen) -> tuple[object, ...]:
-    return screen.panel, screen.example, gr.Button(interactive=screen.can_start)
+    button = say.ALIGN_BUTTON if screen.is_free else say.LINE_UP_BUTTON
+    return screen.panel, screen.example, gr.Button(button, interactive=screen.can_start)
 
 
 # --- layout ----------------------------------------------------------------------------------
@@ -174,6 +230,9 @@ class _RunParts:
     live: gr.HTML
     stop: gr.Button
     resume: gr.Button
+    another: gr.Button
+    line: gr.HTML
+    planning: gr.State
 
 
 def build_align_page(studio: Studio, project_id: gr.State) -> PageHandles:
@@ -185,7 +244,7 @@ def build_align_page(studio: Studio, project_id: gr.State) -> PageHandles:
         plots = _build_plots()
         lesson = gr.HTML("", elem_classes="gem-card gem-bare")
     now: list[Block] = [parts.seen, parts.live, parts.stop, parts.resume]
-    shown: list[Block] = [*now, *plots, lesson, form.column]
+    shown: list[Block] = [*now, *plots, lesson, form.column, parts.line, parts.another]
     drawn = gr.State(0.0)  # when the page was; the labels are looked through after that
     outputs = [*shown, *form.plan, drawn]
     _wire(handlers, project_id, shown, outputs, parts, form)
@@ -198,11 +257,10 @@ def build_align_page(studio: Studio, project_id: gr.State) -> PageHandles:
         project_id: str,
         is_waiting: bool,
         seen: Seen,
-        preset: Preset,
-        seed: float | None,
-        *values: Value | None,
+        is_planning: bool,
+        *settings: Any,  # noqa: ANN401 - as the form has them
     ) -> object:
-        page = handlers.poll(project_id, seen, preset, seed, *values)
+        page = handlers.poll(project_id, seen, is_planning, *settings)
         turn = handlers.poll_health(project_id, is_waiting)
         if isinstance(page, tuple):
             return *page, turn
@@ -211,9 +269,9 @@ def build_align_page(studio: Studio, project_id: gr.State) -> PageHandles:
     return PageHandles(
         refresh=handlers.refresh,
         outputs=outputs,
-        refresh_inputs=form.settings,
+        refresh_inputs=[parts.planning, *form.settings],
         poll=poll,
-        poll_inputs=[is_waiting, parts.seen, *form.settings],
+        poll_inputs=[is_waiting, parts.seen, parts.planning, *form.settings],
         poll_outputs=[*outputs, worked_out],
         has_news=handlers.has_news,
         news_inputs=[is_waiting, parts.seen],
@@ -226,7 +284,9 @@ def _build_run() -> _RunParts:
     with gr.Row(elem_classes="gem-actions"):
         stop = gr.Button(say.STOP_BUTTON, visible=False, scale=0, min_width=160)
         resume = gr.Button(say.RESUME_BUTTON, visible=False, scale=0, min_width=160)
-    return _RunParts(seen, live, stop, resume)
+        another = gr.Button(say.ANOTHER_BUTTON, visible=False, scale=0, min_width=160)
+    line = gr.HTML("", elem_classes="gem-card gem-bare", js_on_load=_TAKE_OUT)
+    return _RunParts(seen, live, stop, resume, another, line, gr.State(False))
 
 
 def _build_plots() -> list[Block]:
@@ -253,6 +313,10 @@ def _wire(
     # ``change`` also fires when a preset fills the form; the last of a burst is what counts.
     changed = partial(gr.on, [setting.change for setting in form.settings])
     listen(changed, handlers.replan, everything, form.plan, mode="always_last")
-    listen(form.align.click, handlers.start, everything, outputs)
-    listen(parts.stop.click, handlers.stop, [project_id], shown)
-    listen(parts.resume.click, handlers.resume, [project_id], shown)
+    begun = [*outputs, parts.planning]
+    listen(form.align.click, handlers.start, everything, begun)
+    listen(parts.another.click, handlers.plan_another, everything, begun)
+    now = [project_id, parts.planning]
+    listen(parts.stop.click, handlers.stop, now, shown)
+    listen(parts.resume.click, handlers.resume, now, shown)
+    listen(parts.line.take_out, handlers.take_out, [*now, parts.seen], shown)

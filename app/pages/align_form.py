@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.components import Component
 
-from app.run_options import OPTIONS, Option, Place, Value
+from app.run_option_table import OPTIONS, Option, Place
+from app.run_options import Value
 from app.text import calibration as words
 from app.text import runs as say
 

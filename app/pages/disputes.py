@@ -132,7 +132,7 @@ class DisputesCard:
     def keep(self, case: Case | None, shown: str | None, *typed: object) -> None:
         """Keep what is being said of the case at hand; what comes late is of the one before."""
         if case is not None and shown == _key(case):
-            self._drafts.put(self.access.current().rater, case, _said(typed))
+            self._drafts.hear(self.access.current().rater, case, _said(typed))
 
     def _draft(self, case: Case) -> Settlement:
         return self._drafts.get(self.access.current().rater, case)
@@ -156,6 +156,7 @@ class DisputesCard:
         right = _said(answer)
         why = (right.is_acceptable, right.reasons, right.rationale)
         self._studio.settle(case, right.choice or "", right.strength, why)
+        self._drafts.put(self.access.current().rater, case, right)
         self._drafts.drop(self.access.current().rater, case)
         return self.values(project_id, receipt=say.SETTLED)
 

@@ -25,7 +25,20 @@ _OPEN_LABEL = "() => document.getElementById('page-label-button').click()"
 _KEEP_ADDRESS = """(prompt) => {
   const address = new URL(window.location);
   address.searchParams.set('prompt', prompt);
+  for (const its of ['candidate', 'group']) address.searchParams.delete(its);
+  window.history.replaceState(null, '', address);
+}"""
+# A link to the group that was opened.
+_KEEP_GROUP = """(group) => {
+  const address = new URL(window.location);
+  address.searchParams.set('group', group);
   address.searchParams.delete('candidate');
+  window.history.replaceState(null, '', address);
+}"""
+# What was just sampled is the newest, which needs no name.
+_NAME_NO_GROUP = """() => {
+  const address = new URL(window.location);
+  for (const its of ['candidate', 'group']) address.searchParams.delete(its);
   window.history.replaceState(null, '', address);
 }"""
 
@@ -54,13 +67,15 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
         lesson.learn,
         results.paired,
         results.saved,
+        results.groups,
         *results.blind,
     ]
     queue_parts: list[Block] = [lesson.ask_first, lesson.ordered]
     watched: list[Block] = [*batch.outputs, *queue_parts, results.reread, results.meant]
     shown: list[Block] = [seen, *controls.progress, lesson.status, *watched, *drawn]
     chosen = [project_id, controls.prompt, *asked]
-    listen(arrived.change, handlers.load, chosen, drawn)
+    loaded = listen(arrived.change, handlers.load, chosen, drawn)
+    run_in_browser(loaded.then, [], _NAME_NO_GROUP)
     listen(
         controls.search.input,
         handlers.find,
@@ -70,6 +85,9 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
     )
     chose = listen(controls.prompt.input, handlers.choose, chosen, [controls.shown_prompt, *shown])
     run_in_browser(chose.then, [controls.prompt], _KEEP_ADDRESS)
+    in_group = [project_id, controls.prompt, results.groups, *asked]
+    opened = listen(results.groups.input, handlers.open_group, in_group, shown, mode="always_last")
+    run_in_browser(opened.then, [results.groups], _KEEP_GROUP)
     ordered = [project_id, results.group, *asked]
     fitted = [results.order, lesson.card, lesson.learn]
     relearned = listen(learned.change, handlers.learned, ordered, fitted)
@@ -79,7 +97,7 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
     listen(controls.sample.click, handlers.sample, asked_of_sampling, begun)
     listen(controls.stop.click, handlers.stop, [controls.prompt], [controls.stop])
     _connect_cards(handlers, [results.group, seen, *controls.how], begun, results)
-    _connect_blind(handlers, controls, results)
+    _connect_blind(handlers, controls, results, seen)
     listen(
         lesson.learn.click,
         handlers.learn,
@@ -110,7 +128,7 @@ def build_explore_page(studio: Studio, project_id: gr.State) -> PageHandles:
     listen(controls.model.input, handlers.relearn, ordered, [lesson.card, lesson.learn])
     return PageHandles(
         refresh=handlers.refresh,
-        refresh_inputs=[controls.prompt, *asked],
+        refresh_inputs=[controls.prompt, seen, *asked],
         outputs=[
             controls.search,
             controls.prompt,
@@ -144,11 +162,13 @@ def _connect_cards(
     listen(results.cards.pair, pair, [], [results.paired])
 
 
-def _connect_blind(handlers: ExploreHandlers, controls: Controls, results: Results) -> None:
+def _connect_blind(
+    handlers: ExploreHandlers, controls: Controls, results: Results, seen: gr.State
+) -> None:
     """Call the answers to Label and go there, withheld ones and others."""
     buttons = (results.put_in_order, results.called), (results.rank, results.paired)
     for button, said in buttons:
-        asked = [controls.prompt, results.group]
+        asked = [controls.prompt, results.group, seen]
         called = listen(button.click, handlers.put_in_order, asked, [said])
         run_in_browser(called.success, [], _OPEN_LABEL)
 

@@ -40,7 +40,7 @@ class BatchHandlers:
     def sample_all(
         self, project_id: str, model: str | None, seen: Watched | None, *how: float | None
     ) -> tuple[object, ...]:
-        """Begin to sample groups: so many candidates, at this temperature, from this seed."""
+        """Begin to sample groups; ``how`` are the values of ``Controls.how``."""
         batch = self.actions.sample_all(project_id, sampling_config(how), model or "")
         return (seen or Watched())._replace(batch=batch), *self.values(project_id, batch, model)
 

@@ -18,6 +18,7 @@ from app.pages.explore_batch import BatchHandlers
 from app.pages.explore_values import (
     blind_values,
     group_values,
+    groups_value,
     learning_words,
     lesson_values,
     meaning_words,
@@ -49,15 +50,24 @@ class ExploreHandlers:
         """What the panel of all questions calls."""
         return BatchHandlers(self.actions)
 
-    def refresh(self, project_id: str, prompt_id: str | None, *asked: object) -> tuple[object, ...]:
-        """Draw the whole page; the first time with what the address names."""
+    def refresh(
+        self, project_id: str, prompt_id: str | None, seen: Watched | None, *asked: object
+    ) -> tuple[object, ...]:
+        """Draw the whole page; the first time with what the address names.
+
+        An earlier group that was opened stays, unless another was sampled since.
+        """
         wish = Asked.of(asked)
-        named = {} if prompt_id else address()
+        named = {"group": self._still_opened(prompt_id, seen)} if prompt_id else address()
         models = self.actions.model_choices(project_id)
         if wish.model not in [run_id for _, run_id in models]:
             wish = wish._replace(model="")
         screen = self.actions.screen(
-            project_id, prompt_id or named.get("prompt"), wish.model, named.get("candidate", "")
+            project_id,
+            prompt_id or named.get("prompt"),
+            wish.model,
+            named.get("candidate", ""),
+            named.get("group"),
         )
         listed = self.actions.prompt_list(project_id, "", screen.prompt_id)
         return (
@@ -84,6 +94,14 @@ class ExploreHandlers:
         screen = self.actions.screen(project_id, prompt_id, wish.model)
         return prompt_html(screen.prompt), *self._values(project_id, screen, wish)
 
+    def open_group(
+        self, project_id: str, prompt_id: str | None, group_id: str | None, *asked: object
+    ) -> tuple[object, ...]:
+        """Show another group of the prompt."""
+        wish = Asked.of(asked)
+        screen = self.actions.screen(project_id, prompt_id, wish.model, group_id=group_id)
+        return self._values(project_id, screen, wish)
+
     def load(self, project_id: str, prompt_id: str | None, *asked: object) -> tuple[object, ...]:
         """Show the group that has just come, and what the labels say to the model behind it."""
         wish = Asked.of(asked)
@@ -97,14 +115,15 @@ class ExploreHandlers:
         seen: Watched | None,
         *how: float | None,
     ) -> tuple[object, ...]:
-        """Begin to sample a group: so many candidates, at this temperature, from this seed."""
+        """Begin to sample a group; ``how`` are the values of ``Controls.how``."""
         return _begun(seen, self.actions.sample(prompt_id, sampling_config(how), model or ""))
 
     def go_on(
         self, point: GoOn, group: Group, seen: Watched | None, *how: float | None
     ) -> tuple[object, ...]:
         """Begin to sample other ways to go on from a token."""
-        return _begun(seen, self.actions.branch(group, point, sampling_config(how)))
+        opened = (seen or Watched()).opened
+        return _begun(seen, self.actions.branch(group, point, sampling_config(how), opened))
 
     def stop(self, prompt_id: str | None) -> object:
         """End sampling; the next poll says that it has."""
@@ -115,9 +134,12 @@ class ExploreHandlers:
         """Make a pair of two candidates and say where it waits."""
         return said(self.actions.pair(first_id, second_id))
 
-    def put_in_order(self, prompt_id: str | None, group: Group) -> dict[str, str]:
+    def put_in_order(
+        self, prompt_id: str | None, group: Group, seen: Watched | None = None
+    ) -> dict[str, str]:
         """Call the answers on screen, or those that are withheld, to Label and say so."""
-        return said(self.actions.put_in_order(prompt_id, group))
+        opened = (seen or Watched()).opened
+        return said(self.actions.put_in_order(prompt_id, group, opened))
 
     def compare(self, project_id: str, group: Group, *asked: object) -> str:
         """Say how far the viewer's order and the one on the cards agree."""
@@ -198,7 +220,7 @@ class ExploreHandlers:
         before = last or Watched()
         count = len(self.actions.group(prompt_id)) if now.sampling.state == "done" else 0
         return (
-            now,
+            now._replace(opened="") if _is_sampled(before, now) else now,
             *progress_values(now.sampling, count),
             self._arrival(prompt_id, before, now, group),
             learning_words(now.learning),
@@ -214,25 +236,29 @@ class ExploreHandlers:
         self, prompt_id: str | None, before: Watched, now: Watched, group: Group
     ) -> object:
         """A new value when there is a group to draw; a batch draws none in place of another."""
-        if now.batch != before.batch and not group and self.actions.group(prompt_id):
+        is_empty = not group and not before.opened
+        if now.batch != before.batch and is_empty and self.actions.group(prompt_id):
             return time.monotonic()
-        return _turn(before.sampling, now.sampling)
+        return time.monotonic() if _is_sampled(before, now) else gr.skip()
+
+    def _still_opened(self, prompt_id: str, seen: Watched | None) -> str:
+        """The earlier group that was opened; none where sampling has ended since."""
+        before = seen or Watched()
+        now = before._replace(sampling=self.actions.sampling_state(prompt_id))
+        return "" if _is_sampled(before, now) else before.opened
 
     def _batch_news(
         self, project_id: str, before: Watched, now: Watched, model: str | None
     ) -> tuple[object, ...]:
         """The panel of all questions, where it or what it counts has changed."""
-        is_sampled = now.sampling != before.sampling and now.sampling.state == "done"
-        if now.batch == before.batch and not is_sampled:
+        if now.batch == before.batch and not _is_sampled(before, now):
             return gr.skip(), gr.skip(), gr.skip()
         return self.batch.values(project_id, now.batch, model)
 
     def _values(self, project_id: str, screen: ExploreScreen, wish: Asked) -> tuple[object, ...]:
-        # Those that are withheld were sampled too.
-        sampled = self.actions.group(screen.prompt_id) if screen.is_withheld else screen.group
         return (
             screen.tasks,
-            *progress_values(screen.tasks.sampling, len(sampled)),
+            *progress_values(screen.tasks.sampling, screen.num_newest),
             learning_words(screen.tasks.learning),
             *self.batch.values(project_id, screen.tasks.batch, wish.model),
             *self._ordering(project_id, screen.tasks.ordering),
@@ -258,12 +284,19 @@ class ExploreHandlers:
         tau = self.actions.reveal(project_id, group, weighing)
         shown = group_values(group, weighing, against, screen.is_withheld)
         blind = blind_values(screen.is_withheld, tau)
-        return *shown, *lesson_values(lesson), said(""), gr.File(None, visible=False), *blind
+        groups = groups_value(screen.groups, screen.group_id)
+        rest = (said(""), gr.File(None, visible=False), groups, *blind)
+        return *shown, *lesson_values(lesson), *rest
 
 
 def _begun(seen: Watched | None, task: TaskState) -> tuple[object, ...]:
     """What was seen is put back to the start, or work that ends before the next poll is missed."""
     return (seen or Watched())._replace(sampling=task), *progress_values(task)
+
+
+def _is_sampled(before: Watched, now: Watched) -> bool:
+    """Whether sampling for the prompt has come to its end with something to show."""
+    return now.sampling != before.sampling and now.sampling.state == "done"
 
 
 def _other(models: Choices, group: Group) -> str:

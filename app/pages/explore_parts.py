@@ -18,6 +18,7 @@ from app.text import meaning as say_meaning
 from app.text import offline as say_offline
 from app.text import priority as text_priority
 from app.text import prompts as say_prompts
+from app.text import sampling as say_sampling
 from app.text import trace as say_trace
 from app.views.cases import empty_html
 from app.views.heatmap import legend_html
@@ -27,6 +28,17 @@ _HEATMAP = "explore-heatmap"
 _DEFAULT_SAMPLING = SamplingConfig()
 _DEFAULT_SCORING = ScoringConfig()
 _MOST_CANDIDATES = 16
+_HALF = 400  # pixels: two controls with their hints side by side
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How answers are drawn, behind a fold."""
+
+    temperature: gr.Slider
+    top_p: gr.Slider
+    longest: gr.Number
+    seed: gr.Number
 
 
 @dataclass(frozen=True)
@@ -38,8 +50,7 @@ class Controls:
     listed: gr.HTML
     model: gr.Dropdown
     count: gr.Slider
-    temperature: gr.Slider
-    seed: gr.Number
+    drawing: Drawing
     sample: gr.Button
     stop: gr.Button
     status: gr.HTML
@@ -53,8 +64,10 @@ class Controls:
 
     @property
     def how(self) -> list[Block]:
-        """Number, temperature and seed."""
-        return [self.count, self.temperature, self.seed]
+        """Number, temperature, seed, top-p and the longest answer."""
+        drawing = self.drawing
+        more = (drawing.temperature, drawing.seed, drawing.top_p, drawing.longest)
+        return [self.count, *more]
 
 
 @dataclass(frozen=True)
@@ -85,8 +98,9 @@ class LessonParts:
 
 @dataclass(frozen=True)
 class Results:
-    """The parts that show a group; ``group`` holds it."""
+    """The parts that show a group; ``group`` holds it, ``groups`` lists those of the prompt."""
 
+    groups: gr.Dropdown
     group: gr.State
     empty: gr.HTML
     column: gr.Column
@@ -138,22 +152,7 @@ def build_controls() -> Controls:
                 label=text.NUM_CANDIDATES,
                 min_width=200,
             )
-            temperature = gr.Slider(
-                0.1,
-                2.0,
-                value=_DEFAULT_SAMPLING.temperature,
-                step=0.1,
-                label=text.TEMPERATURE,
-                min_width=200,
-            )
-            seed = gr.Number(
-                _DEFAULT_SAMPLING.seed,
-                label=text.SEED,
-                precision=0,
-                minimum=0,
-                maximum=2**32 - 1,
-                min_width=120,
-            )
+        drawing = _build_drawing()
         with gr.Row(elem_classes="gs-actions"):
             # Inert until the first refresh has chosen a prompt, so that none is asked for in vain.
             sample = gr.Button(
@@ -167,10 +166,50 @@ def build_controls() -> Controls:
                 say_branches.STOP, elem_id="explore-stop", scale=0, min_width=120, visible=False
             )
             status = live_text("explore-status")
-        drawing = meters("explore-meters")
-    how = (count, temperature, seed)
-    lines = (status, drawing, shown_prompt)
-    return Controls(search, prompt, listed, model, *how, sample, stop, *lines)
+        lines = (status, meters("explore-meters"), shown_prompt)
+    return Controls(search, prompt, listed, model, count, drawing, sample, stop, *lines)
+
+
+def _build_drawing() -> Drawing:
+    with (
+        gr.Accordion(say_sampling.FOLD, open=False, elem_id="explore-drawing"),
+        gr.Row(),
+    ):
+        temperature = gr.Slider(
+            0.1,
+            2.0,
+            value=_DEFAULT_SAMPLING.temperature,
+            step=0.1,
+            label=text.TEMPERATURE,
+            info=say_sampling.TEMPERATURE_HINT,
+            min_width=_HALF,
+        )
+        top_p = gr.Slider(
+            0.05,
+            1.0,
+            value=_DEFAULT_SAMPLING.top_p,
+            step=0.05,
+            label=say_sampling.TOP_P,
+            info=say_sampling.TOP_P_HINT,
+            min_width=_HALF,
+        )
+        # Its range is ours to tell: Gradio's own sentence would not name the field.
+        longest = gr.Number(
+            _DEFAULT_SAMPLING.max_new_tokens,
+            label=say_sampling.LONGEST,
+            info=say_sampling.LONGEST_HINT,
+            min_width=_HALF,
+        )
+        seed = gr.Number(
+            _DEFAULT_SAMPLING.seed,
+            label=text.SEED,
+            info=say_sampling.SEED_HINT,
+            precision=0,
+            minimum=0,
+            maximum=2**32 - 1,
+            min_width=_HALF,
+        )
+    return Drawing(temperature, top_p, longest, seed)
 
 
 def build_order_and_lesson() -> tuple[OrderControls, LessonParts]:
@@ -228,6 +267,13 @@ def _build_ask_first() -> tuple[gr.Button, gr.HTML]:
 
 def build_results(can_group: bool) -> Results:
     """Lay out the cards and the curve; ``can_group``: answers can be grouped by meaning."""
+    groups = gr.Dropdown(
+        label=say_sampling.GROUPS,
+        info=say_sampling.GROUPS_HINT,
+        filterable=False,
+        visible=False,
+        elem_id="explore-groups",
+    )
     group = gr.State(())
     empty = gr.HTML(visible=False, apply_default_css=False)
     withheld, put_in_order, called = _build_withheld()
@@ -266,7 +312,7 @@ def build_results(can_group: bool) -> Results:
     blind = (rank, withheld, put_in_order, called, tau)
     other = (difference, against, read_again, reread)
     alike = (agreed, by_meaning, meant)
-    shown = (group, empty, column, *alike, *other, cards, order, paired, trace, save, saved)
+    shown = (groups, group, empty, column, *alike, *other, cards, order, paired, trace, save, saved)
     return Results(*shown, *blind)
 
 

@@ -6,7 +6,7 @@ import gradio as gr
 import plotly.graph_objects as go
 
 from app import text
-from app.actions.explore_records import Group, Lesson
+from app.actions.explore_records import Choices, Group, Lesson
 from app.components.heatmap import Against, Packed, heatmap_value, ranking_value
 from app.components.meters import meters_value
 from app.desks.priority import QueueOrder
@@ -17,21 +17,48 @@ from app.text import calibration as say
 from app.text import difference as say_difference
 from app.text import meaning as say_meaning
 from app.text import priority as text_priority
+from app.text import sampling as say_sampling
 from app.views.blind import tau_html
 from app.views.calibration import calibration_card
 from app.views.cases import empty_html, task_line
 from app.views.rankings import agreement_html, ranking
 from app.views.trace import entropy_trace
 from gem_backend.automation_bias import Tau
-from gem_backend.config import SamplingConfig
+from gem_backend.config import MOST_NEW_TOKENS, SamplingConfig
+from gem_backend.errors import ConfigError
+
+_DEFAULT_SAMPLING = SamplingConfig()
 
 
-def sampling_config(how: tuple[float | None, ...]) -> SamplingConfig:
-    """Return settings of the controls: number, temperature, seed; empty fields are 0."""
-    count, temperature, seed = how
+def sampling_config(how: Sequence[float | None]) -> SamplingConfig:
+    """Return settings of the controls, in the order of ``Controls.how``.
+
+    Empty fields are 0; those at the end that are not given are as by default.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+    count, temperature, seed, *more = how
+    defaults = (_DEFAULT_SAMPLING.top_p, _DEFAULT_SAMPLING.max_new_tokens)
+    top_p, longest = (one or 0.0 for one in (*more, *defaults[len(more) :]))
+    if not 0 < top_p <= 1:
+        raise ConfigError(say_sampling.TOP_P_REFUSED, say_sampling.OUT_OF_RANGE)
+    if not (1 <= longest <= MOST_NEW_TOKENS and longest == int(longest)):
+        refused = say_sampling.longest_refused(MOST_NEW_TOKENS)
+        raise ConfigError(refused, say_sampling.OUT_OF_RANGE)
     return SamplingConfig(
-        num_candidates=int(count or 0), temperature=temperature or 0.0, seed=int(seed or 0)
+        num_candidates=int(count or 0),
+        temperature=temperature or 0.0,
+        top_p=top_p,
+        max_new_tokens=int(longest),
+        seed=int(seed or 0),
     )
+
+
+def groups_value(choices: Choices, group_id: str | None) -> gr.Dropdown:
+    """Return the list of a prompt's groups, which is seen where there are several."""
+    chosen = group_id if choices else None
+    return gr.Dropdown(choices=choices, value=chosen, visible=bool(choices))
 
 
 def rerank(group: Group, weighing: Weighing) -> Packed:
@@ -90,7 +117,8 @@ def progress_values(task: TaskState, count: int = 0) -> tuple[object, ...]:
     """Return how sampling stands as the values of its line, its meters and "Stop"."""
     is_running = task.state == "running"
     stop = gr.Button(visible=True) if is_running else gr.Button(visible=False, interactive=True)
-    return status_words(task, count), meters_value(task, SamplingConfig().max_new_tokens), stop
+    most = task.most_tokens or _DEFAULT_SAMPLING.max_new_tokens
+    return status_words(task, count), meters_value(task, most), stop
 
 
 def learning_words(task: TaskState) -> dict[str, str]:

@@ -28,7 +28,8 @@ from gem_backend.types import Case
 
 # The time from the case's appearance to the press, measured where it is seen.
 _WITH_ELAPSED = """(project, held, choice, ...words) => [project, held,
-  {...choice, elapsed_s: (performance.now() - window.gemStudio.shownAt) / 1000}, ...words]"""
+  {...choice, sent_ms: Date.now(),
+    elapsed_s: (performance.now() - window.gemStudio.shownAt) / 1000}, ...words]"""
 _WITH_SENT = "(held, choice, ...words) => [held, {...choice, sent_ms: Date.now()}, ...words]"
 
 _Act = Callable[[str, Case | None, Choice, Words], LabelScreen]
@@ -172,7 +173,7 @@ def build_label_page(studio: Studio, project_id: gr.State) -> PageHandles:
             changed, _keeper(actions), said_so_far, [], mode="multiple", js=_WITH_SENT, is_raw=True
         )
     listen(board.input, orders.keep, [case, board], [], mode="multiple", js=_WITH_SENT)
-    listen(choice.restore, _restorer(actions), [project_id, case, choice], outputs)
+    settle_after(listen(choice.restore, _restorer(actions), [project_id, case, choice], outputs))
     form, poll, poll_outputs = _more_cases(
         EntryActions(studio, actions), actions, project_id, case, outputs
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
+from gradio.processing_utils import save_file_to_cache
 
 from app import run_facts
 from app.comparison import compare_methods, method_names
@@ -101,6 +102,7 @@ class ResultsHandlers:
     """What the components call; each returns one value for each of its outputs."""
 
     studio: Studio
+    cache_dir: str = ""
 
     def refresh(self, project_id: str, selected: str | None) -> tuple[object, ...]:
         """Draw the whole page."""
@@ -129,6 +131,13 @@ class ResultsHandlers:
             raise DataError(say.CHOOSE_RUN)
         return self.refresh(project_id, run_ids[place])
 
+    def export_adapter(self, selected: str | None) -> gr.File:
+        """Make a file of the run's adapter and offer a copy in Gradio's own folder."""
+        if selected is None:
+            raise DataError(say.CHOOSE_RUN)
+        path = self.studio.export_adapter(selected)
+        return gr.File(save_file_to_cache(path, self.cache_dir), visible=True)
+
     def pick_example(self, selected: str | None, place: int | None) -> tuple[object, ...]:
         """Show another held-out prompt."""
         examples = self.studio.examples(selected) if selected else []
@@ -155,7 +164,14 @@ def _updates(screen: ResultsScreen) -> tuple[object, ...]:
             choices=example_choices(screen.examples), value=first, visible=first is not None
         ),
         *_example_updates(example_screen(screen.examples, first)),
+        gr.Row(visible=_has_adapter(screen.view)),
+        gr.File(None, visible=False),
     )
+
+
+def _has_adapter(view: RunView | None) -> bool:
+    result = view.summary.result if view else None
+    return result is not None and result.adapter_dir is not None and result.verdict != "worse"
 
 
 def _example_updates(screen: ExampleScreen) -> tuple[object, ...]:
@@ -185,10 +201,16 @@ class _ExampleParts:
 
 def build_results_page(studio: Studio, project_id: gr.State) -> PageHandles:
     """Lay the page out and wire it."""
-    handlers = ResultsHandlers(studio)
     mark, run_ids, selected = gr.State(""), gr.State(()), gr.State(None)
     with gr.Column(elem_classes="gem-page"):
-        verdict = gr.HTML("", elem_classes="gem-card")
+        with gr.Column(elem_classes="gem-card"):
+            verdict = gr.HTML("")
+            with gr.Row(visible=False, elem_classes="gs-actions") as offered:
+                take = gr.Button(say.TAKE_ADAPTER_BUTTON, elem_id="take-adapter", scale=0)
+            file = gr.File(
+                label=say.ADAPTER_FILE, visible=False, interactive=False, elem_id="adapter-file"
+            )
+        handlers = ResultsHandlers(studio, file.GRADIO_CACHE)
         with gr.Column(elem_classes="gem-card"):
             gr.HTML(f'<h2 class="gem-title">{say.HISTORY_TITLE}</h2>')
             history = gr.HTML("", js_on_load=_PICK)
@@ -203,7 +225,8 @@ def build_results_page(studio: Studio, project_id: gr.State) -> PageHandles:
         told = gr.HTML("", elem_classes="gem-card")
     shown: list[Component] = [verdict, figures, accuracy, methods, lesson, told]
     outputs: list[Block] = [mark, run_ids, selected, history, *shown, examples.chooser]
-    outputs += examples.shown
+    outputs += [*examples.shown, offered, file]
+    listen(take.click, handlers.export_adapter, [selected], [file])
     listen(history.pick_run, handlers.pick_run, [project_id, run_ids], outputs)
     listen(
         examples.chooser.input, handlers.pick_example, [selected, examples.chooser], examples.shown

@@ -149,7 +149,14 @@ ENTER_PROMPT: Final = "Question"
 ENTER_A: Final = "Answer A"
 ENTER_B: Final = "Answer B"
 ENTER_WHICH: Final = "Which is better?"
-ENTER_CHOICES: Final = (("A", "a"), ("B", "b"), ("Decide later", "later"))
+ENTER_CHOICES: Final = (
+    ("A", "a"),
+    ("B", "b"),
+    ("Equally good", "tie"),
+    ("Both bad", "both_bad"),
+    ("Cannot judge", "cannot_judge"),
+    ("Decide later", "later"),
+)
 ENTER_ACCEPTABLE: Final = "The better one is acceptable to use"
 ADD_PAIR: Final = "Add this pair"
 ANSWER_COUNT: Final = "Answers"
@@ -183,10 +190,17 @@ def verdict_words(choice: str, strength: int, is_acceptable: bool) -> str:
     return words
 
 
-def source_words(source: CaseSource, model: str) -> str:
-    """Return where an answer comes from; ``model`` is empty where it is not known."""
+def source_words(source: CaseSource, model: str, run_id: str = "") -> str:
+    """Return where an answer comes from.
+
+    Args:
+        source: of the case.
+        model: empty where it is not known.
+        run_id: of the run whose adapter was on the model, empty without one.
+    """
     if source == "sampled":
-        return f"sampled by {model or 'a model'}"
+        aligned = f" with the adapter of run {run_id[:8]}" if run_id else ""
+        return f"sampled by {model or 'a model'}{aligned}"
     return {"imported": "from a file", "entered": "entered by hand"}[source]
 
 

@@ -7,8 +7,8 @@ from app.text.runs import counted
 
 TITLE: Final = "All questions"
 HINT: Final = (
-    "The model answers one question after the other, as many times and with the variety and seed "
-    "that are chosen above. Each question's answers are kept as they come. Held-out questions are "
+    "The model answers one question after the other, as many times and in the way that is chosen "
+    "above. Each question's answers are kept as they come. Held-out questions are "
     "left alone, but for those that somebody has explored by hand."
 )
 SAMPLE_ALL: Final = "Sample every question that has no answers yet"

@@ -73,7 +73,20 @@ DECISIONS_HEAD: Final[Sequence[str]] = (
     "Text before",
     "Went on, preferred",
     "Went on, rejected",
+    "The word they parted at",
 )
+LEFT_AT_END: Final = "the end"
+SHOW_ON_EXPLORE: Final = "Show on Explore"
+
+
+def parted_at(number: int, words: str, entropy: float | None) -> str:
+    """Return at which token of an answer another one left it; ``entropy`` is in nats."""
+    if entropy is None:
+        return f"token {number}: {LEFT_AT_END}"
+    said = f"“{words.strip()}”"
+    return f"token {number}, {said}, entropy {entropy:.2f} nats"
+
+
 NOTHING_BEFORE: Final = "(nothing)"
 
 

@@ -167,10 +167,11 @@ METHOD_NAMES: Final[dict[Method, str]] = {
 
 
 # Parts of the advanced fold, in the order of the form.
-PLACES: Final[tuple[tuple[Literal["rounds", "score", "update", "without"], str], ...]] = (
+PLACES: Final[tuple[tuple[Literal["rounds", "score", "update", "memory", "without"], str], ...]] = (
     ("rounds", "Sampling and rounds"),
     ("score", "Score and ranking"),
     ("update", "What the rounds learn"),
+    ("memory", "Length and memory"),
     ("without", "Leave a part of the method out, to see what it does"),
 )
 

@@ -55,12 +55,18 @@ ALIGN_BUTTON = "Align the model"
 STOP_BUTTON = "Stop and save"
 STOPPING_BUTTON = "Stopping…"
 RESUME_BUTTON = "Resume"
+ANOTHER_BUTTON = "Plan another run"
+LINE_UP_BUTTON = "Put it in line"
+TAKE_OUT_BUTTON = "Take it out of the line"
+CHOOSE_WAITING = "Choose a run in the table to take it out of the line."
+LINE_TITLE = "Waiting for the device"
 PLAN_TITLE = "Before you start"
 SETTINGS_TITLE = "How thorough"
 ADVANCED_TITLE = "Advanced settings"
 EXAMPLE_TITLE = "One example, exactly as the model will see it"
 EXAMPLE_EMPTY = "No pair trains yet, so there is no example to show."
 NOTHING_LEFT_OUT = "None. Every judged pair is used."
+MEMORY_NOT_KNOWN = "Not known. The run tries its largest step first."
 NOT_MEASURED = "Not yet measured on this machine. The first run will tell."
 CANNOT_START = "The run cannot start yet"
 SEED_LABEL = "Seed"
@@ -75,11 +81,54 @@ PRESETS: tuple[tuple[str, Preset], ...] = (
 )
 
 
+def gigabytes(size_bytes: int) -> str:
+    """Return an amount of memory: "0.4 GB", "43 GB"."""
+    size = size_bytes / 1e9
+    return f"{size:.1f} GB" if size < 10 else f"{size:,.0f} GB"
+
+
+def expected_memory(low_bytes: int, high_bytes: int) -> str:
+    """Return what a run should need of the device's memory."""
+    expected = f"{gigabytes(low_bytes)} to {gigabytes(high_bytes)}, going by the model's sizes."
+    return f"{expected} The run tries its largest step first, and takes smaller ones if need be."
+
+
+def needed_memory(peak_bytes: int, available_bytes: int) -> str:
+    """Return what a run's largest step needs of what there is."""
+    return f"Memory: {gigabytes(peak_bytes)} of the {gigabytes(available_bytes)} there are."
+
+
 def expected_time(expected_s: float | None, runs: int) -> str:
     """Return how long a run should take and how that is known."""
     if expected_s is None or runs == 0:
         return NOT_MEASURED
     return f"About {duration(expected_s)}, going by {counted(runs, 'earlier run')} on this machine."
+
+
+def behind(num_ahead: int) -> str:
+    """Return what happens to a run that is started now, empty where it begins at once."""
+    if not num_ahead:
+        return ""
+    return f"When {_those_before(num_ahead)} over; it waits in line and begins by itself."
+
+
+def begins(num_ahead: int) -> str:
+    """Return when a waiting run begins, as a cell of a table."""
+    return "now" if not num_ahead else f"when {_those_before(num_ahead)} over"
+
+
+def waits(num_ahead: int) -> str:
+    """Return what a waiting run waits for, in one sentence."""
+    if not num_ahead:
+        return "It begins in a moment."
+    return (
+        f"It begins by itself when {_those_before(num_ahead)} over. The studio must be open then; "
+        "if it is closed, the run begins when it is opened again."
+    )
+
+
+def _those_before(num_ahead: int) -> str:
+    return "the run before it is" if num_ahead == 1 else f"the {num_ahead} runs before it are"
 
 
 # --- Align: during and after the run --------------------------------------------------------------
@@ -104,6 +153,7 @@ STATE_WORDS: dict[RunState, str] = {
     "interrupted": "interrupted",
 }
 WAITING = "The model is being loaded."
+WAITING_ELSEWHERE = "This run was prepared for another machine, where it has not begun yet."
 STOPPING = "The run ends after the current step."
 STOPPED = "Resume goes on from the last saved version."
 INTERRUPTED = (
@@ -173,6 +223,8 @@ GOLD_TITLE = "Reference answer"
 NO_GOLD = "No reference answer was given for this prompt."
 WARNINGS_TITLE = "Warnings"
 ADAPTER_TITLE = "Adapter folder"
+TAKE_ADAPTER_BUTTON = "Make a file of the adapter"
+ADAPTER_FILE = "The adapter, with a card that says what it is and a list of the labels behind it"
 NO_ADAPTER = "No adapter was kept."
 NOT_OFFERED = "The adapter of this run is not offered for use."
 CONFIDENT_BUT_WORSE_TITLE = "More confident but worse"

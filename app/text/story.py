@@ -1,6 +1,6 @@
 """What is told of a run, sentence by sentence."""
 
-from app.text.runs import STATE_WORDS, counted, duration, with_interval
+from app.text.runs import STATE_WORDS, counted, duration, gigabytes, with_interval
 from gem_backend.types import Estimate
 
 TITLE = "What happened"
@@ -28,6 +28,15 @@ def canary(gap_nats: float, change_nats: float, num_tokens: int) -> str:
         "vLLM draws the answers. It sees the adapter that is trained: the log-probabilities of "
         f"{num_tokens} tokens differ from ours by {gap_nats:.3f} nats in the mean, under an "
         f"adapter that changes them by {change_nats:.2f}."
+    )
+
+
+def memory(peak_bytes: int, low_bytes: int, high_bytes: int) -> str:
+    """Return what the largest step needed, beside what was expected; 0 for nothing expected."""
+    expected = f"; {gigabytes(low_bytes)} to {gigabytes(high_bytes)} were expected"
+    return (
+        f"Tried the largest step: it needs {gigabytes(peak_bytes)} of memory"
+        f"{expected if high_bytes else ''}."
     )
 
 

@@ -68,6 +68,7 @@ from gem_backend.types import (
     Split,
 )
 from storage.calibrations import Evidence
+from storage.candidates import CandidateGroup, GroupSummary
 from storage.drafts import DraftKey
 from storage.errors import NotFoundError
 from storage.orders import AnswerOrder
@@ -212,12 +213,15 @@ class FakeStudio(Studio):
     cases: deque[Case] = field(default_factory=deque)
     saved: list[StoredLabel] = field(default_factory=list)
     skipped: list[Case] = field(default_factory=list)
-    groups: dict[str, list[Candidate]] = field(default_factory=dict)
+    groups: dict[str, list[Candidate]] = field(default_factory=dict)  # the newest of each prompt
+    earlier: dict[str, list[list[Candidate]]] = field(default_factory=dict)  # the oldest first
     task: TaskState = field(default_factory=lambda: TaskState("idle"))
     case_task: TaskState = field(default_factory=lambda: TaskState("idle"))
     all_projects: list[Project] = field(default_factory=lambda: [PROJECT])
     sampled_with: tuple[str, SamplingConfig, str | None] | None = None
     branched: tuple[Branch, int | None] | None = None
+    branched_with: SamplingConfig | None = None
+    branched_in: str | None = None
     refuses: Exception | None = None
     activity: str = ""
     disputed: list[DisputedCase] = field(default_factory=list)
@@ -436,17 +440,25 @@ class FakeStudio(Studio):
         self, prompt_id: str, config: SamplingConfig, adapter: str | None
     ) -> TaskState:
         self.sampled_with = (prompt_id, config, adapter)
+        if prompt_id in self.groups:
+            self.earlier.setdefault(prompt_id, []).append(self.groups[prompt_id])
         self.groups[prompt_id] = [
             make_candidate(self.texts[i % len(self.texts)], config.seed + i, f"{prompt_id}-{i}")
             for i in range(config.num_candidates)
         ]
-        self.task = TaskState("running", 0, config.num_candidates)
+        most = config.max_new_tokens
+        self.task = TaskState("running", 0, config.num_candidates, most_tokens=most)
         return self.task
 
     def start_branch(
-        self, point: Branch, alternative: int | None, config: SamplingConfig
+        self,
+        point: Branch,
+        alternative: int | None,
+        config: SamplingConfig,
+        group_id: str | None = None,
     ) -> TaskState:
         self.branched = (point, alternative)
+        self.branched_with, self.branched_in = config, group_id
         return TaskState("idle")
 
     def stop_sampling(self, prompt_id: str) -> None:
@@ -494,6 +506,31 @@ class FakeStudio(Studio):
     def candidates(self, prompt_id: str) -> list[Candidate]:
         return list(self.groups.get(prompt_id, ()))
 
+    def sampled_groups(self, prompt_id: str) -> list[GroupSummary]:
+        """Ids are the prompt's and a number, 0 for the oldest; one was drawn each minute."""
+        return [
+            GroupSummary(
+                f"{prompt_id}.{number}",
+                f"2026-11-20T10:{number:02d}:00+00:00",
+                len(group),
+                made.model,
+                made.adapter,
+                made.seed,
+                made.temperature,
+                made.top_p,
+            )
+            for number, group in reversed(list(enumerate(self._groups_of(prompt_id))))
+            for made in [group[0].provenance]
+        ]
+
+    def sampled_group(self, group_id: str) -> list[Candidate]:
+        prompt_id, number = group_id.rsplit(".", 1)
+        return self._groups_of(prompt_id)[int(number)]
+
+    def _groups_of(self, prompt_id: str) -> list[list[Candidate]]:
+        newest = self.groups.get(prompt_id)
+        return [*self.earlier.get(prompt_id, ()), *([newest] if newest else [])]
+
     def is_withheld(self, project_id: str, group: Sequence[Candidate]) -> bool:
         return self.is_blind and bool(group)
 
@@ -514,11 +551,12 @@ class FakeStudio(Studio):
 
     def group_with(
         self, project_id: str, candidate_id: str
-    ) -> tuple[Prompt, list[Candidate]] | None:
+    ) -> tuple[Prompt, CandidateGroup] | None:
         for prompt in self.prompts(project_id):
-            group = self.candidates(prompt.prompt_id)
-            if any(one.candidate_id == candidate_id for one in group):
-                return prompt, group
+            for summary in self.sampled_groups(prompt.prompt_id):
+                group = self.sampled_group(summary.group_id)
+                if any(one.candidate_id == candidate_id for one in group):
+                    return prompt, CandidateGroup(summary.group_id, tuple(group))
         return None
 
     def start_rereading(

@@ -7,9 +7,10 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from app.records import AlignPlan, LeftOut, RunView
+from app.records import AlignPlan, LeftOut, RunView, WaitingRun
 from gem_backend.config import RunConfig, SegaConfig
 from gem_backend.errors import ConfigError, DataError
+from gem_backend.memory import MemoryEstimate
 from gem_backend.types import (
     BeforeAfter,
     Calibration,
@@ -95,6 +96,7 @@ def whole_run(after: Evaluation = AFTER, verdict: str = "better") -> tuple[RunEv
         device="the processor",
         total_steps=36,
     )
+    script.say("memory", peak=410e6, available=16e9, low=300e6, high=900e6, tokens=2048)
     script.say("phase", name="before", round=0)
     script.check("base", evaluation(4 / 16, 7 / 16, 0.41, 0.0, 16))
     script.check("before", BEFORE)
@@ -227,6 +229,11 @@ def ended_view(state: str, events: tuple[RunEvent, ...], message: str = "") -> R
     return RunView(summary(f"run-{state}", status), RunConfig(), events, log_tail=log)
 
 
+def waiting_run(run_id: str, num_ahead: int) -> WaitingRun:
+    status = RunStatus("queued", queued_at=1.0)
+    return WaitingRun(summary(run_id, status), RunTraits("gem", "paper", "abc"), num_ahead)
+
+
 def rival_view(
     method: str = "dpo",
     run_id: str = "run-3",
@@ -258,6 +265,7 @@ class RunsStudio(FakeStudio):
     asked: list[tuple[str, str]] = field(default_factory=list)
     obstacle: str = ""
     plan_calls: int = 0
+    waiting: tuple[WaitingRun, ...] = ()
     import_report: ImportReport = field(
         default_factory=lambda: ImportReport(
             18, 4, (SkippedRow(7, "no chosen answer"), SkippedRow(12, HOSTILE))
@@ -291,6 +299,8 @@ class RunsStudio(FakeStudio):
             expected_s=52.0 if self.views else None,
             expected_from_runs=len(self.views),
             obstacle=self.obstacle,
+            num_ahead=bool(self.active) + len(self.waiting),
+            memory=MemoryEstimate(300_000_000, 900_000_000, {}),
         )
 
     def preset(self, preset: Preset, seed: int = 0) -> RunConfig:
@@ -305,8 +315,14 @@ class RunsStudio(FakeStudio):
         self.views = {"run-9": running_view(whole_run()[:1]), **self.views}
         return "run-9"
 
+    def line(self, project_id: str) -> tuple[WaitingRun, ...]:
+        return self.waiting if project_id == "demo" else ()
+
     def stop_run(self, run_id: str) -> None:
         self.asked.append(("stop", run_id))
+        if any(one.run.run_id == run_id for one in self.waiting):
+            self.waiting = tuple(one for one in self.waiting if one.run.run_id != run_id)
+            return
         self._set(run_id, "stopping")
 
     def resume_run(self, run_id: str) -> None:

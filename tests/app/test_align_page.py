@@ -10,13 +10,14 @@ from app.actions.align import Seen, align_screen, current_run, run_config, seen_
 from app.desks.agreement import agreement_view
 from app.pages.align import AlignHandlers, build_align_page
 from app.pages.align_form import build_form
-from app.run_options import OPTIONS, option_values, place_of, with_options
+from app.run_option_table import OPTIONS
+from app.run_options import option_values, place_of, with_options
 from app.text import agreement as words_agreement
 from app.text import calibration as words
 from app.text import runs as say
 from app.views.agreement import state_html
 from gem_backend.config import RunConfig, SegaConfig
-from gem_backend.errors import ConfigError
+from gem_backend.errors import ConfigError, DataError
 from gem_backend.judged import JudgedCase
 from gem_backend.types import Feature
 from tests.app.fakes_runs import (
@@ -26,6 +27,7 @@ from tests.app.fakes_runs import (
     ended_view,
     running_view,
     until,
+    waiting_run,
     whole_run,
 )
 
@@ -71,32 +73,34 @@ def test_project_without_runs_shows_none():
 
 def test_running_page_offers_stop_and_hides_the_form(running, settings):
     handlers = AlignHandlers(running)
-    seen, live, stop, resume, *_, form, plan, example, align, _ = handlers.refresh(
-        "demo", *settings
+    seen, live, stop, resume, *_, form, line, another, plan, example, align, _ = handlers.refresh(
+        "demo", False, *settings
     )
     assert seen.run_id == "run-9"
     assert "learning from 40 ranked answers" in live
     assert stop.visible and stop.interactive
     assert not resume.visible
     assert not form.visible
+    assert another.visible
+    assert line == ""
     assert plan == example == align == gr.skip()
     assert running.plan_calls == 0
 
 
 def test_poll_skips_when_the_run_has_not_moved(running, settings):
     handlers = AlignHandlers(running)
-    seen = handlers.refresh("demo", *settings)[0]
-    assert handlers.poll("demo", seen, *settings) == gr.skip()
+    seen = handlers.refresh("demo", False, *settings)[0]
+    assert handlers.poll("demo", seen, False, *settings) == gr.skip()
 
 
 def test_figures_are_not_sent_again_while_no_event_is_new(running, settings):
     handlers = AlignHandlers(running)
-    seen = handlers.refresh("demo", *settings)[0]
+    seen = handlers.refresh("demo", False, *settings)[0]
     running.views["run-9"] = replace(running.views["run-9"], eta_s=7.0)
-    drawn = handlers.poll("demo", seen, *settings)
+    drawn = handlers.poll("demo", seen, False, *settings)
     assert drawn[5] == drawn[6] == gr.skip()
     running.views["run-9"] = running_view(until("sega_step", 12, EVENTS))
-    drawn = handlers.poll("demo", seen, *settings)
+    drawn = handlers.poll("demo", seen, False, *settings)
     assert isinstance(drawn[5], gr.Plot) and isinstance(drawn[6], gr.Plot)
 
 
@@ -111,13 +115,13 @@ def test_figures_are_not_sent_again_while_no_event_is_new(running, settings):
 )
 def test_poll_draws_when_the_run_moves(running, settings, moved):
     handlers = AlignHandlers(running)
-    seen = handlers.refresh("demo", *settings)[0]
+    seen = handlers.refresh("demo", False, *settings)[0]
     running.views["run-9"] = moved(running.views["run-9"])
-    assert handlers.poll("demo", seen, *settings)[0] != seen
+    assert handlers.poll("demo", seen, False, *settings)[0] != seen
 
 
 def test_new_browser_sees_the_same_as_the_old_one(running, settings):
-    drawn = AlignHandlers(running).poll("demo", Seen(), *settings)
+    drawn = AlignHandlers(running).poll("demo", Seen(), False, *settings)
     assert drawn[0] == seen_of("demo", running.views["run-9"])
     assert "Round 2 of 3" in drawn[1]
 
@@ -130,6 +134,46 @@ def test_start_passes_the_form_to_the_studio_and_shows_the_run(studio, settings)
     assert studio.started[0].sega.rounds == 2
     assert drawn[0].run_id == "run-9"
     assert drawn[2].visible
+
+
+def test_another_run_is_planned_beside_the_one_at_work_and_put_in_line(running, settings):
+    handlers = AlignHandlers(running)
+    *_, form, _, another, plan, _, align, _, is_planning = handlers.plan_another("demo", *settings)
+    assert (form.visible, another.visible, is_planning) == (True, False, True)
+    assert align.value == say.LINE_UP_BUTTON and align.interactive
+    assert "When the run before it is over" in plan
+    running.waiting = (waiting_run("run-8", 1),)
+    *_, form, line, another, _, _, _, _, is_planning = handlers.start("demo", *settings)
+    assert (form.visible, another.visible, is_planning) == (False, True, False)
+    assert "when the run before it is over" in line
+    assert "run-8" not in line
+
+
+def test_a_waiting_run_is_taken_out_by_its_place_in_the_line_on_screen(running, settings):
+    handlers = AlignHandlers(running)
+    running.waiting = (waiting_run("run-8", 1), waiting_run("run-7", 2))
+    seen = handlers.refresh("demo", False, *settings)[0]
+    assert handlers.poll("demo", seen, False, *settings) == gr.skip()
+    drawn = handlers.take_place_out("demo", False, seen, 0)
+    assert running.asked == [("stop", "run-8")]
+    assert drawn[-2].count("<button") == 1
+    assert handlers.poll("demo", seen, False, *settings) != gr.skip()
+    handlers.take_place_out("demo", False, seen, 0)  # it has begun, or somebody was quicker
+    assert running.asked == [("stop", "run-8")]
+    for place in (2, -1, "0", None):
+        with pytest.raises(DataError, match="Choose a run"):
+            handlers.take_place_out("demo", False, seen, place)
+
+
+def test_a_run_that_waits_says_for_what_and_can_be_taken_out(settings):
+    one = waiting_run("run-8", 2)
+    view = replace(done_view(), summary=one.run, events=(), num_ahead=2)
+    studio = RunsStudio(views={"run-8": view}, active="run-8", waiting=(one,))
+    _, live, stop, *_, line, _, _, _, _, _ = AlignHandlers(studio).refresh("demo", False, *settings)
+    assert "when the 2 runs before it are over" in live
+    assert "progressbar" not in live
+    assert stop.value == say.TAKE_OUT_BUTTON
+    assert line == ""  # it is above already
 
 
 def test_start_without_project_is_refused(studio, settings):
@@ -146,14 +190,14 @@ def test_obstacle_is_said_and_closes_the_button(studio, settings):
 
 
 def test_stop_asks_the_active_run_and_says_that_it_saves(running):
-    drawn = AlignHandlers(running).stop("demo")
+    drawn = AlignHandlers(running).stop("demo", False)
     assert running.asked == [("stop", "run-9")]
     assert "Saving and stopping" in drawn[1]
     assert drawn[2].value == say.STOPPING_BUTTON and not drawn[2].interactive
 
 
 def test_stop_without_active_run_asks_nothing(studio):
-    AlignHandlers(studio).stop("demo")
+    AlignHandlers(studio).stop("demo", False)
     assert studio.asked == []
 
 
@@ -162,13 +206,13 @@ def test_run_that_ended_early_can_be_resumed(state):
     view = ended_view(state, MIDDLE)
     studio = RunsStudio(views={view.summary.run_id: view})
     assert align_screen("demo", view).is_resumable
-    drawn = AlignHandlers(studio).resume("demo")
+    drawn = AlignHandlers(studio).resume("demo", False)
     assert studio.asked == [("resume", view.summary.run_id)]
     assert not drawn[3].visible
 
 
 def test_finished_run_is_never_resumed(studio):
-    AlignHandlers(studio).resume("demo")
+    AlignHandlers(studio).resume("demo", False)
     assert studio.asked == []
     assert not align_screen("demo", studio.views["run-1"]).is_resumable
 
@@ -247,9 +291,9 @@ def test_setting_whose_package_is_missing_is_not_offered(monkeypatch):
         return {row.label for row, part in zip(OPTIONS, form.options, strict=True) if part.visible}
 
     everything = {row.label for row in OPTIONS}
-    monkeypatch.setattr("app.run_options.find_spec", lambda name: None)
+    monkeypatch.setattr("app.run_option_table.find_spec", lambda name: None)
     assert everything - shown() == {"Answers drawn by"}
-    monkeypatch.setattr("app.run_options.find_spec", lambda name: name == "vllm" or None)
+    monkeypatch.setattr("app.run_option_table.find_spec", lambda name: name == "vllm" or None)
     assert shown() == everything
 
 
@@ -274,9 +318,9 @@ def test_plan_names_the_method_and_the_ranking(studio, settings):
 
 def test_what_the_labels_said_is_shown_once_the_run_knows_it(studio, settings):
     lesson = 8
-    assert AlignHandlers(studio).refresh("demo", *settings)[lesson] == ""
+    assert AlignHandlers(studio).refresh("demo", False, *settings)[lesson] == ""
     studio.views = {"run-1": calibrated(done_view())}
-    shown = AlignHandlers(studio).refresh("demo", *settings)[lesson]
+    shown = AlignHandlers(studio).refresh("demo", False, *settings)[lesson]
     assert words.RUN_TITLE in shown
     assert "weight 0.8 (95 % interval 0.3 to 1.4, n&nbsp;=&nbsp;32 comparisons)" in shown
 
@@ -326,10 +370,10 @@ def test_label_health_of_many_labels_follows_when_it_has_been_worked_out(studio,
     assert handlers.health("demo", 1.0) == (state_html(None, True), True)
     with gr.Blocks():
         page = build_align_page(studio, gr.State("demo"))
-    seen = handlers.refresh("demo", *settings)[0]
-    assert page.poll("demo", True, seen, *settings) == gr.skip()
+    seen = handlers.refresh("demo", False, *settings)[0]
+    assert page.poll("demo", True, seen, False, *settings) == gr.skip()
     figures[0], busy[0] = agreement_view([]), False
-    *drawn, worked_out = page.poll("demo", True, seen, *settings)
+    *drawn, worked_out = page.poll("demo", True, seen, False, *settings)
     assert drawn == [gr.skip()] * (len(page.poll_outputs) - 1)
     assert isinstance(worked_out, float)
     assert page.poll("demo", False, seen, *settings) == gr.skip()
@@ -345,12 +389,12 @@ def test_label_health_of_many_labels_follows_when_it_has_been_worked_out(studio,
 def test_page_is_wired_private_with_matching_outputs(studio, settings):
     with gr.Blocks() as demo:
         handles = build_align_page(studio, gr.State("demo"))
-    assert len(handles.refresh("demo", *settings)) == len(handles.outputs)
-    assert len(handles.poll("demo", False, Seen(), *settings)) == len(handles.poll_outputs)
-    assert len(handles.refresh_inputs) == len(settings)
+    assert len(handles.refresh("demo", False, *settings)) == len(handles.outputs)
+    assert len(handles.poll("demo", False, Seen(), False, *settings)) == len(handles.poll_outputs)
+    assert len(handles.refresh_inputs) == 1 + len(settings)
     assert {event.api_visibility for event in demo.fns.values()} == {"private"}
     assert all(event.concurrency_limit is None for event in demo.fns.values())
-    assert len(demo.fns) == 7
+    assert len(demo.fns) == 9
 
 
 def test_page_has_one_primary_button(studio):

@@ -18,7 +18,7 @@ from gem_backend.config import SamplingConfig
 from gem_backend.errors import ConfigError, DataError, EngineError
 from tests.app.serving import call
 
-HOW = (3, 1.2, 7)
+HOW = (3, 1.2, 7, 0.8, 64)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_without_questions_or_without_a_project_the_button_is_inert(handlers):
 
 def test_settings_are_those_of_the_controls(handlers, studio):
     handlers.batch.sample_all("demo", "run-1", None, *HOW)
-    config = SamplingConfig(num_candidates=3, temperature=1.2, seed=7)
+    config = SamplingConfig(num_candidates=3, temperature=1.2, top_p=0.8, max_new_tokens=64, seed=7)
     assert studio.batched_with == ("demo", config, "run-1")
     handlers.batch.sample_all("demo", "", None, *HOW)
     assert studio.batched_with[2] is None
@@ -95,7 +95,7 @@ def test_an_empty_page_draws_what_the_batch_brought_and_a_full_one_stays(handler
 
 
 def test_polls_at_rest_count_nothing(handlers, studio, page):
-    page.refresh("demo", None, None, 1.0, 0.1, "paper")
+    page.refresh("demo", None, None, None, 1.0, 0.1, "paper")
     counted = studio.num_counted
     for _ in range(5):
         assert page.poll("demo", "p0", Watched(), (), "") == gr.skip()
@@ -199,7 +199,7 @@ def wait_until(condition):
 
 def test_during_a_run_it_does_not_begin(tmp_path, monkeypatch):
     with Studio(tmp_path / "data", device="cpu") as studio:
-        monkeypatch.setattr(studio._supervisor, "active_runs", lambda: ["run-1"])
+        monkeypatch.setattr(studio._supervisor, "at_work", lambda: ["run-1"])
         with pytest.raises(EngineError, match="run has the model"):
             studio.start_batch("demo", SamplingConfig(), None)
         assert studio.batch_state("demo") == BatchState()

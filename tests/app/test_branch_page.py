@@ -130,7 +130,8 @@ def test_stopping_keeps_nothing_and_says_so(handlers, studio):
     assert handlers.stop(prompt_id).interactive is False
     assert until_over(handlers, prompt_id, seen) == text.STOPPED
     assert studio.candidates(prompt_id) == []
-    assert handlers.actions.poll("demo", prompt_id, Watched(TaskState("stopped")), (), "") is None
+    ended = Watched(TaskState("stopped", serial=1))
+    assert handlers.actions.poll("demo", prompt_id, ended, (), "") is None
 
 
 # --- what is shown ----------------------------------------------------------------------------
@@ -229,13 +230,24 @@ def test_a_run_is_traced_back_to_the_token(handlers, studio):
     assert found.num_all == 1
     before = "".join(group[0].token_texts[:4])
     rest = sibling.text[len(before) :], group[0].text[len(before) :]
-    assert found.shown == (Decision(group[0].prompt, before, *rest),)
+    left = group[0].candidate_id, 5, group[0].token_texts[4], group[0].token_entropy[4]
+    [shown] = found.shown
+    assert dataclasses.replace(shown, entropy=None) == Decision(
+        group[0].prompt, before, *rest, *left[:3], None
+    )
+    assert shown.entropy == pytest.approx(left[3])
 
 
 def test_decisions_are_escaped_and_bounded_and_absent_without_any():
     assert decisions_panel(Decisions()) == ""
-    hostile = Decision("<img src=x>", "<b>" * 200, "<i>" * 200, "")
-    panel = decisions_panel(Decisions((hostile,) * 20, 31))
+    hostile = Decision("<img src=x>", "<b>" * 200, "<i>" * 200, "", '"><b>', 7, "<i>", None)
+    panel = decisions_panel(Decisions((hostile,) * 20, 31, "&<p>"))
     assert panel.count("<tr>") == 21
     assert "31 training pairs" in panel and "The first 20 are listed." in panel
     assert "<img" not in panel and "<b>" not in panel and "<i>" not in panel
+    link = "?project=%26%3Cp%3E&amp;tab=explore&amp;candidate=%22%3E%3Cb%3E"
+    assert f'token 7: the end <a href="{link}">' in panel
+
+
+def test_a_decision_names_its_word_and_how_sure_the_model_was():
+    assert say.parted_at(5, " pneumonia", 1.234) == "token 5, “pneumonia”, entropy 1.23 nats"

@@ -118,6 +118,9 @@ def test_card_keeps_what_is_said_of_a_case_until_it_is_settled(card, studio):
     assert shown[5:10] == (gr.skip(),) * 5
     again.settle("demo", second, "c1", "left", 3, False, [reason], "half a sentence")
     assert fields(again.choose("demo", "c1")) == (None, 1, True, [], "")
+    # what was typed last comes after the press that settled it
+    again.keep(second, "c1", "left", 3, False, [reason], "half a sentence")
+    assert fields(again.choose("demo", "c1")) == (None, 1, True, [], "")
     assert studio.drafts.rows == {}
 
 

@@ -106,3 +106,26 @@ def test_a_full_disk_loses_no_draft(db, monkeypatch):
         desk.write()
     desk.close()
     assert stored(db) == {key: "older"}
+
+
+def test_what_a_save_has_overtaken_is_no_draft_any_more():
+    """It was sent before the save; what is said of the case later is kept again."""
+    drafts, case = DraftStore(Draft()), make_case("1")
+    drafts.hear("ann", case, SAID, sent_ms=10.0)
+    drafts.put("ann", case, SAID, sent_ms=20.0)
+    drafts.drop("ann", case)
+    drafts.hear("ann", case, Draft("b"), sent_ms=15.0)
+    assert drafts.get("ann", case) == Draft()
+    drafts.hear("ann", case, Draft("b"), sent_ms=30.0)
+    assert drafts.get("ann", case) == Draft("b")
+
+
+def test_without_a_time_it_is_known_by_what_it_says():
+    drafts, case = DraftStore(Draft()), make_case("1")
+    drafts.put("ann", case, SAID)
+    drafts.drop("ann", case)
+    drafts.hear("ann", case, SAID)
+    assert drafts.get("ann", case) == Draft()
+    drafts.put("ann", case, SAID)  # reopened, by the studio itself
+    drafts.hear("ann", case, SAID)
+    assert drafts.get("ann", case) == SAID

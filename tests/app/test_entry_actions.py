@@ -36,6 +36,15 @@ def test_typed_pair_is_stored_with_its_choice(actions, studio):
     assert screen.receipt == text.PAIR_LABELLED
 
 
+@pytest.mark.parametrize("verdict", ["tie", "both_bad", "cannot_judge"])
+def test_typed_pair_takes_the_verdicts_that_prefer_neither(actions, studio, verdict):
+    """What was set while A was preferred does not count; required reasons are for preferences."""
+    studio.update_project("demo", reasons=["dose"], is_reason_required=True)
+    screen = actions.enter("demo", Entry(*PAIR, verdict, 3, False, (), " why "))
+    assert studio.saved[0].judgement == Judgement(verdict, 1, True, "why")
+    assert screen.receipt == text.PAIR_LABELLED
+
+
 def test_typed_texts_are_kept_as_they_were_typed(actions, studio):
     actions.enter("demo", Entry("  Q\n", "A ", "\tB\n\n", "later"))
     kept = studio.cases[-1].comparison

@@ -67,7 +67,7 @@ def test_search_lists_other_prompts_and_keeps_the_chosen_one(handlers, studio):
     chosen, line = handlers.find("demo", words, "p0")
     assert ("p1" in [key for _, key in chosen.choices], chosen.value) == (True, "p0")
     assert "with these words" in line
-    assert handlers.refresh("demo", "p0", None, 1.0, 0.1, "paper")[0].visible
+    assert handlers.refresh("demo", "p0", None, None, 1.0, 0.1, "paper")[0].visible
 
 
 def test_models_are_the_base_and_the_adapters_that_fit_it(actions, studio):
@@ -131,16 +131,13 @@ def test_the_address_names_a_prompt_or_a_candidate_and_its_group_until_one_is_ch
     handlers, studio, monkeypatch
 ):
     older = [make_candidate(GOOD, 1, "older")]
+    studio.groups["p1"] = [make_candidate(GOOD, 2, "newer")]
+    studio.earlier["p1"] = [older]
     named = {"candidate": "older", "prompt": "p0"}
     monkeypatch.setattr("app.pages.explore_handlers.address", lambda: named)
-    monkeypatch.setattr(
-        studio,
-        "group_with",
-        lambda _, key: (studio.prompts("demo")[1], older) if key == "older" else None,
-    )
 
     def shown(prompt_id, project_id="demo"):
-        values = handlers.refresh(project_id, prompt_id, None, 1.0, 0.1, "paper")
+        values = handlers.refresh(project_id, prompt_id, None, None, 1.0, 0.1, "paper")
         groups = [one for one in values if isinstance(one, tuple) and not isinstance(one, Watched)]
         return values[1].value, groups[0]
 
@@ -174,7 +171,7 @@ def test_the_same_answers_are_read_by_another_model(handlers, studio):
         assert max(card["other"]) == pytest.approx(max(candidate.token_entropy) / 2, abs=1e-3)
     assert "Adapter of 2026-11-20" in shown["words"]["other_entropy"]
     studio.groups["p0"] = list(sampled)
-    again = handlers.refresh("demo", "p0", None, 1.0, 0.1, "paper")
+    again = handlers.refresh("demo", "p0", None, None, 1.0, 0.1, "paper")
     assert any(
         isinstance(one, dict)
         and one.get("packed") == json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
@@ -198,7 +195,7 @@ def test_answers_are_grouped_by_what_they_say(handlers, studio):
     assert {"text": words + say_meaning.CAUTION} in values
     studio.groups["p0"] = list(sampled)
     assert {"text": words + say_meaning.CAUTION} in handlers.refresh(
-        "demo", "p0", None, 1.0, 0.1, "paper"
+        "demo", "p0", None, None, 1.0, 0.1, "paper"
     )
 
 
@@ -213,7 +210,7 @@ def test_there_is_a_difference_to_ask_for_where_there_is_another_model(
     handlers, studio, monkeypatch
 ):
     def row():
-        values = handlers.refresh("demo", "p0", None, 1.0, 0.1, "paper")
+        values = handlers.refresh("demo", "p0", None, None, 1.0, 0.1, "paper")
         return next(one for one in values if isinstance(one, gr.Row)).visible
 
     assert row()
@@ -222,8 +219,8 @@ def test_there_is_a_difference_to_ask_for_where_there_is_another_model(
 
 
 def test_every_handler_fills_its_outputs(page):
-    assert len(page.refresh("demo", None, None, 1.0, 0.1, "paper")) == len(page.outputs)
-    assert len(page.refresh("", None, None, 1.0, 0.1, "calibrated")) == len(page.outputs)
+    assert len(page.refresh("demo", None, None, None, 1.0, 0.1, "paper")) == len(page.outputs)
+    assert len(page.refresh("", None, None, None, 1.0, 0.1, "calibrated")) == len(page.outputs)
     running = Watched(TaskState("running", 1, 5))
     assert len(page.poll("demo", "p0", running, (), "")) == len(page.poll_outputs)
 

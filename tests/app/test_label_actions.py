@@ -13,7 +13,7 @@ from app.views.cases import guidelines_markdown
 from gem_backend.types import Rater
 from storage.errors import StorageError
 from storage.pairs import Judgement
-from storage.recent import StoredLabel
+from storage.recent import SampledBy, StoredLabel
 from tests.app.fakes import make_case
 from tests.app.test_label_page import chose
 
@@ -112,15 +112,25 @@ def test_last_ten_say_question_verdict_and_time(actions, studio):
 @pytest.mark.parametrize(
     ("source", "models", "words"),
     [
-        ("entered", ("", ""), "Both answers: entered by hand"),
-        ("sampled", ("", ""), "Both answers: sampled by a model"),
-        ("sampled", ("demo", "/models/large"), "Left: sampled by large · right: sampled by demo"),
+        ("entered", ((), ()), "Both answers: entered by hand"),
+        ("sampled", ((), ()), "Both answers: sampled by a model"),
+        (
+            "sampled",
+            (("demo",), ("/models/large",)),
+            "Left: sampled by large · right: sampled by demo",
+        ),
+        (
+            "sampled",
+            (("demo",), ("demo", "1a2b3c4d5e6f")),
+            "Left: sampled by demo with the adapter of run 1a2b3c4d · right: sampled by demo",
+        ),
     ],
 )
 def test_last_ten_say_where_the_answers_come_from(actions, studio, source, models, words):
     given = make_case("1", left="b")
     case = replace(given, comparison=replace(given.comparison, source=source))
-    studio.saved.append(StoredLabel(case, Judgement("a"), "", models=models))
+    by = tuple(SampledBy(*named) for named in models)
+    studio.saved.append(StoredLabel(case, Judgement("a"), "", models=by))
     assert actions.show("demo", None).recent[0].source == words
 
 
@@ -158,6 +168,12 @@ def test_case_labelled_in_another_window_is_not_labelled_twice(actions, studio):
     assert screen.case != case
 
 
+def test_a_page_that_asked_before_its_press_was_answered_gets_the_next_case(actions, studio):
+    case = studio.next_turn("demo").case
+    after = actions.save("demo", case, chose(case, "left"), Words())
+    assert actions.show("demo", case).case == after.case != case
+
+
 def test_skipping_keeps_what_was_said(actions, studio):
     case = studio.next_turn("demo").case
     actions.skip("demo", case, chose(case, "tie"), Words("half"))
@@ -166,6 +182,7 @@ def test_skipping_keeps_what_was_said(actions, studio):
 
 # --- after the studio did not answer ----------------------------------------------------------
 def kept(case, rater="expert", **said):
+    said = {"was_lost": True} | said
     return Kept(rater=rater, choice=chose(case, "right", 2, sent_ms=5.0), **said)
 
 
@@ -180,6 +197,15 @@ def test_what_was_said_meanwhile_comes_back_to_its_case(actions, studio):
     assert studio.held == second
     assert actions.show("demo", first).draft == expected
     assert studio.saved == []
+
+
+def test_what_was_said_a_moment_before_a_reload_comes_back_without_a_word(actions, studio):
+    first, second = studio.cases[0], studio.cases[1]
+    screen = actions.restore("demo", first, kept(first, rationale="quick", was_lost=False))
+    assert (screen.draft.words, screen.receipt) == (Words("quick"), "")
+    actions.save("demo", second, chose(second, "left"), Words())
+    screen = actions.restore("demo", first, kept(second, was_lost=False))
+    assert (screen.case, screen.receipt) == (first, "")
 
 
 def test_what_was_said_of_a_repeat_comes_back_though_its_first_label_holds(actions, studio):

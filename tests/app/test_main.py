@@ -4,6 +4,7 @@ import logging
 import gradio as gr
 import httpx
 import pytest
+from gradio import networking
 
 from app import text
 from app.errors import polled, told
@@ -12,7 +13,7 @@ from app.pages import PageHandles
 from app.routes import News, poll_routes, refresh_routes
 from gem_backend.errors import DataError
 from tests.app.fakes import FakeStudio
-from tests.app.serving import call
+from tests.app.serving import call, serving
 
 
 # --- errors -----------------------------------------------------------------------------------
@@ -194,3 +195,18 @@ def test_the_timer_ticks_less_often_while_nothing_runs(studio):
 
 def test_studio_without_projects_builds():
     assert build_app(FakeStudio(all_projects=[]))
+
+
+# --- launching --------------------------------------------------------------------------------
+def test_a_machine_that_is_too_busy_for_gradios_own_look_is_tried_again(monkeypatch):
+    look, answers = networking.url_ok, [False, False]
+    monkeypatch.setattr(networking, "url_ok", lambda url: answers.pop() if answers else look(url))
+    with serving(FakeStudio()) as app:
+        assert httpx.get(app.local_url, trust_env=False).status_code == 200
+    assert answers == []
+
+
+def test_a_machine_that_cannot_show_its_own_page_says_so(monkeypatch):
+    monkeypatch.setattr(networking, "url_ok", lambda url: False)
+    with pytest.raises(ValueError, match="localhost"), serving(FakeStudio()):
+        pass

@@ -312,7 +312,7 @@ def test_an_order_that_was_being_made_comes_back_after_an_outage(labels, case, b
     """As a restart does it: the studio knows of no board, the tab has kept the cards' places."""
     order = sent(case, board)["order"]
     labels.boards.drop("expert", case)
-    kept = Kept(rater="expert", choice=chose(case, None), order=order)
+    kept = Kept(rater="expert", was_lost=True, choice=chose(case, None), order=order)
     screen = labels.restore("demo", case, kept)
     assert (texts(screen.board), screen.receipt) == (SAID, text.RESTORED)
     labels.boards.drop("expert", case)

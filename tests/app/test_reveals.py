@@ -1,5 +1,8 @@
 """Ranking first and seeing the machine's order second: the desk, Explore, and the raters' view."""
 
+import dataclasses
+import itertools
+
 import gradio as gr
 import pytest
 
@@ -74,12 +77,14 @@ def handlers_of(studio):
 # --- what is withheld, and until when ---------------------------------------------------------
 
 
-def test_a_group_is_withheld_until_two_of_its_answers_are_judged_by_who_looks(blind):
+def test_a_group_is_withheld_until_every_two_answers_are_judged_by_who_looks(blind):
     studio, project_id, prompt_id, group = blind
     assert studio.is_withheld(project_id, group)
     desk = RevealsDesk(studio._db)
-    comparison = add_comparison(studio._db, project_id, "Q", ANSWERS[1], ANSWERS[3])
-    save_label(studio._db, show_case(comparison, "ann"), "ann", Judgement("cannot_judge"))
+    for pair in itertools.combinations(ANSWERS, 2):
+        assert desk.is_withheld(project_id, "ann", group)
+        comparison = add_comparison(studio._db, project_id, "Q", *pair)
+        save_label(studio._db, show_case(comparison, "ann"), "ann", Judgement("cannot_judge"))
     assert studio.is_withheld(project_id, group)
     assert not desk.is_withheld(project_id, "ann", group)
     other = add_comparison(studio._db, project_id, "Q", ANSWERS[1], "not of this group")
@@ -87,6 +92,19 @@ def test_a_group_is_withheld_until_two_of_its_answers_are_judged_by_who_looks(bl
     assert desk.is_withheld(project_id, "bob", group)
     order_as(studio, prompt_id, ANSWERS[:1], ANSWERS[1:3], ANSWERS[3:])
     assert not studio.is_withheld(project_id, group)
+
+
+def test_what_was_shown_stays_shown(blind):
+    """Another way on from a token is one more answer, and a label can be taken back."""
+    studio, project_id, prompt_id, group = blind
+    order_as(studio, prompt_id, *((one,) for one in ANSWERS))
+    new = dataclasses.replace(group[0], candidate_id="new", text="Another.\nFinal Answer: 9")
+    assert studio.is_withheld(project_id, [*group, new])
+    studio.reveal(project_id, rank_candidates(group), False)
+    assert not studio.is_withheld(project_id, [*group, new])
+    studio.undo(project_id)
+    assert not studio.is_withheld(project_id, group)
+    assert RevealsDesk(studio._db).is_withheld(project_id, "ann", group)
 
 
 def test_what_nobody_asks_for_or_can_order_is_not_withheld(blind):

@@ -11,6 +11,7 @@ from app.text import local_time
 from app.text import runs as say
 from app.views import runs, story, tables
 from gem_backend.config import RunConfig, preset_config
+from gem_backend.memory import MemoryEstimate
 from gem_backend.types import Estimate, RunEvent
 from tests.app.fakes import GOOD, make_candidate
 from tests.app.fakes_runs import (
@@ -50,6 +51,22 @@ def test_plan_says_each_count_in_words():
     assert "<dt>Model on disk</dt><dd>4.6 MB</dd>" in panel
     assert say.NOT_MEASURED in panel
     assert say.CANNOT_START not in panel
+
+
+def test_plan_says_how_much_memory_is_expected_and_what_is_before_it():
+    memory = MemoryEstimate(420_000_000, 1_300_000_000, {})
+    panel = runs.plan_panel(plan(memory=memory, num_ahead=2))
+    assert "<dt>Memory</dt><dd>0.4 GB to 1.3 GB, going by the model&#x27;s sizes." in panel
+    assert "<dt>Begins</dt><dd>When the 2 runs before it are over;" in panel
+    panel = runs.plan_panel(plan())
+    assert f"<dt>Memory</dt><dd>{say.MEMORY_NOT_KNOWN}</dd>" in panel
+    assert "Begins" not in panel
+
+
+def test_live_panel_says_what_the_largest_step_needs_of_the_memory_there_is():
+    panel = runs.live_panel(running_view(until("memory", 1, EVENTS)))
+    assert "Memory: 0.4 GB of the 16 GB there are." in panel
+    assert "Memory" not in runs.live_panel(running_view(EVENTS[:1]))
 
 
 def test_model_that_is_a_name_only_has_no_size():
@@ -233,12 +250,15 @@ def test_story_tells_the_run_in_order():
         "Started on the processor with 32 pairs to learn from, 24 held-out pairs and "
         "40 further prompts."
     )
-    assert sentences[2] == (
+    assert sentences[1] == (
+        "Tried the largest step: it needs 0.4 GB of memory; 0.3 GB to 0.9 GB were expected."
+    )
+    assert sentences[3] == (
         "Final check before training: held-out preference accuracy 21 % "
         "(95 % interval 9 to 40 %, n = 24)."
     )
-    assert sentences[3].startswith("Learned from your preferred answers in 12 steps: loss 2.2")
-    assert sentences[4].startswith(
+    assert sentences[4].startswith("Learned from your preferred answers in 12 steps: loss 2.2")
+    assert sentences[5].startswith(
         "Round check after your pairs: held-out preference accuracy 62 %"
     )
     assert "Round 1: sampled 40 answers, all with a final answer." in sentences

@@ -12,7 +12,7 @@ from app.desks.sampling import distinct_answers
 from app.run_facts import eta_s
 from app.studio import Studio
 from gem_backend.config import RunConfig, SamplingConfig, ScoringConfig, SegaConfig, SftConfig
-from gem_backend.errors import EngineError, ModelLoadError, TrainingError
+from gem_backend.errors import EngineError, ModelLoadError
 from gem_backend.run_dir import RunDir
 from gem_backend.types import RunEvent, RunStatus
 from storage.audit import label_log
@@ -137,7 +137,7 @@ def test_a_candidate_brings_its_own_group_within_its_project_only(studio):
     found = studio.group_with("demo", "one-1")
     assert found is not None
     assert found[0] == prompt
-    assert [one.candidate_id for one in found[1]] == ["one-1"]
+    assert [one.candidate_id for one in found[1].candidates] == ["one-1"]
     assert studio.group_with("demo", "none") is None
     assert studio.group_with(studio.create_project("Other").project_id, "one-1") is None
 
@@ -223,8 +223,6 @@ def test_a_run_takes_the_device_gives_it_back_and_offers_its_adapter(studio, mon
         studio.start_ordering("demo", None)
     with pytest.raises(EngineError, match="run has the model"):
         studio.start_rereading("demo", [make_candidate(GOOD)], None)
-    with pytest.raises(TrainingError, match="run is going on"):
-        studio.start_run("demo", QUICK)
     wait_until(lambda: studio.active_run("demo") is None)
     wait_until(lambda: studio.runs("demo")[0].result is not None)
     view = studio.run(run_id)
@@ -266,6 +264,59 @@ def check_readings(studio, group, run_id):
             for before, after in zip(one.token_entropy, other.token_entropy, strict=True)
         ]
         assert (max(changes) < 1e-4) is (adapter == run_id)
+
+
+@pytest.mark.slow
+def test_runs_wait_for_the_device_and_begin_one_after_the_other(tmp_path):
+    """Also when the studio is closed meanwhile; one that is taken out of the line can come back."""
+    folder = tmp_path / "data"
+
+    def state(studio, run_id):
+        return studio.run(run_id).summary.status.state
+
+    def kill(studio, run_id):
+        wait_until(lambda: state(studio, run_id) == "running")
+        os.kill(studio.run(run_id).summary.status.pid, signal.SIGKILL)
+
+    with Studio(folder, device="cpu") as studio:
+        first, second, third = (studio.start_run("demo", QUICK) for _ in range(3))
+        assert [(one.run.run_id, one.num_ahead) for one in studio.line("demo")] == [
+            (second, 1), (third, 2),
+        ]  # fmt: skip
+        assert studio.plan("demo", QUICK).num_ahead == 3
+        assert studio.active_run("demo") == first
+        assert [studio.run(one).num_ahead for one in (first, second, third)] == [None, 1, 2]
+        studio.stop_run(second)
+        assert (state(studio, second), studio.run(third).num_ahead) == ("stopped", 1)
+        studio.resume_run(second)
+        assert studio.run(second).num_ahead == 2
+    with Studio(folder, device="cpu") as studio:
+        kill(studio, first)
+        wait_until(lambda: state(studio, third) == "running")
+        assert state(studio, second) == "queued"
+        assert studio.active_run("demo") == third
+        with pytest.raises(EngineError, match="run has the model"):
+            studio.start_calibration("demo", None)
+        studio.stop_run(third)
+        wait_until(lambda: state(studio, second) == "running")
+        kill(studio, second)
+        wait_until(lambda: studio.active_run("demo") is None)
+        wait_until(lambda: studio._engine.pid is not None)
+        assert studio.line("demo") == ()
+
+
+@pytest.mark.slow
+def test_a_run_whose_start_fails_lets_the_next_one_begin(studio):
+    first, second, third = (studio.start_run("demo", QUICK) for _ in range(3))
+    log = studio._supervisor.run_dir(second).log_file
+    log.mkdir()
+    studio.stop_run(first)
+    wait_until(lambda: studio.active_run("demo") == third)
+    log.rmdir()
+    failed = studio.run(second).summary.status
+    assert failed.state == "failed"
+    assert "could not be started" in failed.message
+    studio.stop_run(third)
 
 
 @pytest.mark.slow

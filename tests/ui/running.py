@@ -20,6 +20,7 @@ LEFT_BEHIND = (
     "net::ERR_",
     "network error",
     "401 (Unauthorized)",  # a studio that came back knows no login of before
+    "404: Not Found",  # a page that goes has given its session back
     "503 (Service Unavailable)",  # one that is closing takes no more requests
 )
 

@@ -22,7 +22,7 @@ from storage.pairs import Judgement, add_comparison, save_label, show_case
 from storage.projects import create_project, update_project
 from storage.raters import invite
 from tests.app.fakes import demo_studio
-from tests.app.fakes_runs import RunsStudio, calibrated, done_view, rival_view
+from tests.app.fakes_runs import RunsStudio, calibrated, done_view, rival_view, waiting_run
 from tests.app.serving import account, serving
 from tests.ui.test_connection_browser import HereStudio
 from tests.ui.test_label_browser import press, ready, say
@@ -55,45 +55,45 @@ class FullStudio(RunsStudio):
 def url():
     demo = demo_studio()
     views = {"run-1": calibrated(done_view()), "run-3": rival_view()}
-    with serving(FullStudio(cases=demo.cases, groups=demo.groups, views=views)) as app:
+    line = (waiting_run("run-8", 1),)
+    full = FullStudio(cases=demo.cases, groups=demo.groups, views=views, waiting=line)
+    with serving(full) as app:
         yield app.local_url
 
 
-@pytest.fixture(params=["light", "dark"])
-def scheme(request):
-    return request.param
-
-
 @pytest.fixture
-def page(browser, watch, scheme):
+def page(browser, watch):
     size = {"width": 1280, "height": 900}
-    context = browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce")
+    context = browser.new_context(viewport=size, color_scheme="light", reduced_motion="reduce")
     return watch(context.new_page())
 
 
 def check(page, where, without=()):
-    """Run axe at both widths; what it found, and whether the page is too wide.
+    """Run axe in the light at both widths and in the dark; what it found, and what is too wide.
 
     In the dark only the colours are looked at: nothing else is different there.
     """
-    if page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches"):
-        assert page.evaluate("document.body.classList.contains('dark')")
-        return violations(page, where, 1280, {"runOnly": ["color-contrast"]})
     found = []
     for width, slow in WIDTHS.items():
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_timeout(300)
         rules = {rule: {"enabled": False} for rule in (*slow, *without)}
-        found += violations(page, where, width, {"rules": rules})
+        found += violations(page, where, f"light, {width}", {"rules": rules})
         if page.evaluate("document.documentElement.scrollWidth") > width:
             found.append((where, width, "scrolls sideways"))
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("document.body.classList.contains('dark')")
+    page.wait_for_timeout(500)  # colours go over into each other
+    found += violations(page, where, "dark", {"runOnly": ["color-contrast"]})
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function("!document.body.classList.contains('dark')")
     return found
 
 
-def violations(page, where, width, options):
+def violations(page, where, look, options):
     result = Axe().run(page, options={"resultTypes": ["violations"], **options})
     return [
-        (where, width, rule["id"], node["target"], node["failureSummary"])
+        (where, look, rule["id"], node["target"], node["failureSummary"])
         for rule in result.response["violations"]
         for node in rule["nodes"]
     ]
@@ -221,7 +221,7 @@ SPOIL = """document.querySelector('button').insertAdjacentHTML('afterend',
   '<p class="spoilt" style="color:#777;background:#888">pale</p>')"""
 
 
-def test_login_page(page, scheme, tmp_path, trouble):
+def test_login_page(page, tmp_path, trouble):
     with Database(tmp_path / DATABASE_FILE) as db:
         invite(db, "dora", "admin")
     with Studio(tmp_path, device="cpu") as studio, serving(studio) as app:
@@ -229,8 +229,7 @@ def test_login_page(page, scheme, tmp_path, trouble):
         expect(page.get_by_label("username")).to_be_visible()
         page.evaluate(SPOIL)
         found = sorted(one[2] for one in check(page, "Login", LOGIN_WITHOUT))
-        names = [] if scheme == "dark" else ["button-name"] * len(WIDTHS)
-        assert found == [*names, "color-contrast"]
+        assert found == ["button-name"] * len(WIDTHS) + ["color-contrast"] * 2
         page.evaluate("document.querySelectorAll('.spoilt').forEach((one) => one.remove())")
         assert check(page, "Login", LOGIN_WITHOUT) == []
         assert page.title() == text.NAME
@@ -249,7 +248,7 @@ SEEN = """() => {
 
 def tab_to(page, place):
     """Go on with Tab until the focus is there, which everybody can see."""
-    for _ in range(80):
+    for _ in range(250):  # ten cards with all their buttons may be in between
         press(page, "Tab")
         if page.evaluate("place => document.activeElement.matches(place)", place):
             assert page.evaluate(SEEN), f"the focus on {place} cannot be seen"
@@ -322,6 +321,7 @@ def test_a_rater_is_invited_and_labels_exported_without_a_mouse(browser, watch, 
         page.keyboard.type("dora")
         tab_to(page, "#rater-role input")
         role = page.locator("#rater-role input")
+        expect(role).to_have_attribute("aria-activedescendant", re.compile("option-0$"))  # open
         press(page, "ArrowDown")
         expect(role).to_have_attribute("aria-activedescendant", re.compile("option-1$"))
         press(page, "Enter")
@@ -330,4 +330,48 @@ def test_a_rater_is_invited_and_labels_exported_without_a_mouse(browser, watch, 
         press(page, "Enter")
         expect(page.locator("#raters-said code")).to_be_visible()
         assert [(one.rater, one.role) for one in studio.raters()] == [("dora", "admin")]
+    assert trouble == []
+
+
+# --- Explore by keyboard alone ----------------------------------------------------------------
+def test_answers_are_sampled_read_branched_and_paired_without_a_mouse(
+    browser, watch, tmp_path, trouble
+):
+    """With the embedded model; by axe's rules in each state that Explore has on the way."""
+    with Studio(tmp_path, device="cpu") as studio, serving(studio) as app:
+        page = watch(browser.new_page(reduced_motion="reduce"))
+        page.goto(f"{app.local_url}?tab=explore")
+        expect(page.locator("#explore-sample:enabled")).to_be_visible()
+        tab_to(page, "#explore-drawing button.label-wrap")
+        press(page, "Enter")
+        tab_to(page, "#explore-sample")
+        press(page, "Enter")
+        expect(page.locator(".gs-card")).to_have_count(5)
+        expect(page.locator("#explore-stop")).to_be_hidden()
+        found = check(page, "Explore, how answers are drawn")
+        tab_to(page, ".gs-tokens")
+        press(page, "ArrowRight", "ArrowRight", "ArrowRight", "Enter")
+        expect(page.locator(".gs-note button").first).to_be_focused()
+        found += check(page, "Explore, a token's note")
+        press(page, "Enter")
+        expect(page.locator(".gs-card")).to_have_count(10)
+        expect(page.locator("#explore-stop")).to_be_hidden()
+        found += check(page, "Explore, other ways on")
+        for _ in range(2):
+            tab_to(page, ".gs-compare[aria-pressed=false]")
+            press(page, "Enter")
+        expect(page.locator(".gs-compare[aria-pressed=true]")).to_have_count(2)
+        found += check(page, "Explore, two compared")
+        tab_to(page, ".gs-share summary")
+        press(page, "Enter")
+        found += check(page, "Explore, share open")
+        tab_to(page, ".gs-modes input")
+        press(page, "ArrowRight")
+        found += check(page, "Explore, another colour")
+        tab_to(page, "#explore-rank")
+        press(page, "Enter")
+        expect(page.locator("#page-label")).to_be_visible()
+        ready(page)
+        assert studio.label_progress("demo").pending > 24
+        assert found == []
     assert trouble == []

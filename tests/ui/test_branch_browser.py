@@ -8,15 +8,19 @@ from playwright.sync_api import expect
 from app import text
 from app.records import TaskState
 from app.studio import Studio
-from gem_backend.config import SamplingConfig
+from gem_backend.config import SamplingConfig, with_values
 from gem_backend.types import Branch
 from tests.app.fakes import demo_studio
 from tests.app.serving import serving
 from tests.app.test_heatmap import HOSTILE, tiny
+from tests.ui.test_connection_browser import until
+from tests.ui.test_label_browser import press, ready
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 VIEW = {"width": 1280, "height": 900}
+# A run that trains on the demo's labels and the new one, and no longer than it must.
+BRIEF = {"sft.epochs": 1, "sft.min_steps": 1, "sega.rounds": 1, "sega.prompts_per_round": 4}
 TOKENS = (*HOSTILE, "", "é", " end")
 
 
@@ -29,7 +33,25 @@ def token(page, card, place):
     return page.locator(".gs-card").nth(card).locator(f".gs-token[data-place='{place}']")
 
 
-def test_from_a_token_to_a_pair_that_is_first_on_label(page, tmp_path, trouble):
+def train_and_trace(page, studio, parent_id, leaving):
+    """Label the case at hand, train on it, and go from the run back to the token it parted at."""
+    ready(page)
+    press(page, "1", "Enter")
+    expect(page.locator("#label-receipt")).to_contain_text("Saved")
+    run_id = studio.start_run("demo", with_values(studio.preset("quick"), BRIEF))
+    until(page, lambda: studio.run(run_id).summary.status.state == "done")
+    page.get_by_role("tab", name=text.TABS["results"]).click()
+    decision = page.locator(".gem-decisions tbody tr")
+    expect(decision).to_contain_text("token 6, ")
+    expect(decision).to_contain_text(" nats")
+    with leaving():
+        decision.get_by_role("link").click()
+        expect(page.locator(f".gs-card.gs-named[data-id='{parent_id}']")).to_be_in_viewport()
+
+
+def test_from_a_token_to_a_pair_and_from_its_run_back_to_the_token(
+    page, tmp_path, leaving, trouble
+):
     with Studio(tmp_path / "data", device="cpu") as studio, serving(studio) as app:
         page.goto(f"{app.local_url}?tab=explore")
         page.locator("#explore-sample:enabled").click()
@@ -60,6 +82,7 @@ def test_from_a_token_to_a_pair_that_is_first_on_label(page, tmp_path, trouble):
         page.get_by_role("tab", name=text.TABS["label"]).click()
         shown_case = page.locator("#label-case [data-pair]")
         expect(shown_case).to_have_attribute("data-pair", first.comparison.pair_id)
+        train_and_trace(page, studio, shown, leaving)
         assert trouble == []
 
 

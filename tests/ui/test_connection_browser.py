@@ -1,6 +1,7 @@
 """The studio goes away in the middle of a case: no word is lost, nothing is stored twice."""
 
 import json
+import time
 
 import pytest
 from playwright.sync_api import expect
@@ -13,6 +14,7 @@ from storage.audit import label_log
 from storage.database import Database
 from storage.pairs import add_comparison
 from storage.projects import create_project
+from tests.ui.conftest import PATIENCE_MS
 from tests.ui.running import RunningStudio
 from tests.ui.test_label_browser import press, ready, say, shows
 
@@ -125,34 +127,52 @@ def here(folder):
     here.close()
 
 
-def only_the_save():
-    """Let a save through; what the page asks besides waits for it, and then gets no answer."""
-    waiting, is_saved = [], False
+# In the page, before any other script: the answers on their way can be lost, and then the studio.
+LOSING = """(() => {
+  const ask = window.fetch, streams = new Set();
+  let isMute = false, isGone = false;
+  const isFor = ([address], part) => String(address.url ?? address).includes(part);
+  window.fetch = async (...request) => {
+    const isStream = isFor(request, '/queue/data');
+    if (isGone && (isStream || isFor(request, '/app_id'))) throw new TypeError('Failed to fetch');
+    const answer = await ask(...request);
+    if (!isStream) return answer;
+    const passing = new TransformStream({
+      start: (stream) => streams.add(stream),
+      transform: (chunk, stream) => { if (!isMute) stream.enqueue(chunk); },
+      flush: () => isMute ? new Promise(() => {}) : undefined, // its end is no answer either
+    });
+    return new Response(answer.body.pipeThrough(passing), answer);
+  };
+  window.loseAnswers = () => { isMute = true; };
+  window.loseStudio = () => {
+    isGone = true;
+    streams.forEach((stream) => stream.error(new TypeError('network error')));
+  };
+  window.findStudio = () => { isMute = isGone = false; };
+})()"""
 
-    def handle(route):
-        nonlocal is_saved
-        if "elapsed_s" in (route.request.post_data or ""):
-            route.continue_()
-            is_saved = True
-        else:
-            waiting.append(route)
-        while is_saved and waiting:
-            waiting.pop().abort()
 
-    return handle
+def until(page, condition):
+    """Wait for what the studio does, while the page goes on."""
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while not condition():
+        assert time.monotonic() < end, "this did not happen"
+        page.wait_for_timeout(50)
 
 
 def test_answer_that_got_lost_was_saved_once(folder, here, page, leaving, trouble):
+    page.add_init_script(LOSING)
     show(page, here.app.local_url, folder[1])
     press(page, "1")
     type_words(page, WORDS)
     with leaving():
-        page.route("**/queue/join*", only_the_save())
-        page.wait_for_timeout(1500)  # the answers that are on their way, drafts too, arrive
-        page.route("**/queue/data*", lambda route: route.abort())
+        page.evaluate("loseAnswers()")
         press(page, "Enter")
+        until(page, lambda: label_log(here.studio._db, folder[1]))
+        page.evaluate("loseStudio()")
         expect(missing(page)).to_be_visible()
-        page.unroute_all()
+        page.evaluate("findStudio()")
         # Gradio asks for the answer once more or loads the page anew, whichever comes first.
         expect(page.locator("#label-progress")).to_contain_text(f"1 of {COUNT}")
         shows(page, 1)

@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from app import text
 from app.studio import Studio
 from storage.errors import EntryError
+from storage.repeats import MIN_DISTANCE
 from tests.app.serving import serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -185,6 +186,31 @@ def test_keys_wait_for_an_opened_tab_that_would_bring_the_case_back(
     assert trouble == []
 
 
+def test_a_click_does_not_overtake_a_key_that_waits(page, studio, project_id, trouble):
+    """Pressing 1 while an answer is on its way, then clicking Save as soon as it came, saves 1."""
+    page.evaluate("""() => {
+      window.later = [];
+      const frame = window.requestAnimationFrame;
+      window.requestAnimationFrame = (act) => window.later.push(act);
+      window.goOn = () => {
+        window.requestAnimationFrame = frame;
+        window.later.forEach((act) => frame(act));
+      };
+      window.gemStudio.ask();
+    }""")
+    box = page.locator("#label-save").bounding_box()
+    press(page, "1")
+    page.evaluate("window.gemStudio.settle()")
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_timeout(500)  # for a click that did not wait to be answered
+    page.evaluate("window.goOn()")
+    shows(page, 1)
+    assert {number: side(label) for number, label in labels(studio, project_id).items()} == {
+        0: "left"
+    }
+    assert trouble == []
+
+
 def test_keys_go_on_after_a_save_that_was_refused(page, studio, project_id, trouble, monkeypatch):
     def refuse(*_):
         raise EntryError("The answer is one of the two.")
@@ -194,7 +220,7 @@ def test_keys_go_on_after_a_save_that_was_refused(page, studio, project_id, trou
         press(page, "1", "Enter")
         expect(page.locator(".toast-body")).to_contain_text("one of the two")
     press(page, "2")
-    # long before a lost answer is given up, which takes 15 s
+    # long before a lost answer is given up, which takes a minute
     expect(page.locator("#choice-right")).to_have_attribute("aria-pressed", "true", timeout=8_000)
     press(page, "Enter")
     shows(page, 1)
@@ -316,8 +342,7 @@ def test_reload_second_tab_and_back_lose_and_double_nothing(
     press(page, "2", "2", "2", "q", "a")
     page.locator("#label-rationale textarea").fill("dose")  # as a paste does: one change
     page.locator("#label-rationale textarea").press("Escape")
-    page.wait_for_timeout(700)  # a moment, as anybody takes, until the words are with the studio
-    for leave in (
+    for leave in (  # the first at once: the words may not have left the page
         page.reload,
         lambda: (page.goto("about:blank"), page.go_back()),
         lambda: (page.go_back(), page.go_forward()),
@@ -349,6 +374,45 @@ def test_reload_second_tab_and_back_lose_and_double_nothing(
 
 
 # --- the project's words ----------------------------------------------------------------------
+def test_words_that_never_left_the_page_outlast_a_reload(page, studio, project_id, trouble):
+    """Every request from here on hangs until the page goes, as on a machine that is too busy."""
+    page.evaluate("() => { window.fetch = () => new Promise(() => {}); }")
+    press(page, "2", "2")
+    page.locator("#label-rationale textarea").fill("dose")
+    page.reload()
+    ready(page)
+    shows(page, 0)
+    expect(page.locator("#label-rationale textarea")).to_have_value("dose")
+    expect(page.locator("[data-strength='2']")).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate("sessionStorage.length") == 0
+    press(page, "Enter")
+    shows(page, 1)
+    [label] = labels(studio, project_id).values()
+    assert (side(label), label.judgement.rationale) == ("right", "dose")
+    assert trouble == []
+
+
+def test_a_repeat_is_shown_as_any_case_with_its_sides_turned(page, studio, project_id, trouble):
+    asked = {"guidelines": "", "reasons": (), "is_reason_required": False}
+    studio.update_project(project_id, **asked, repeat_percent=10)
+    answers = ".gs-answer .gs-text"
+    first = page.locator(answers).all_inner_texts()
+    plain = page.locator("#page-label").inner_text()
+    for number in range(MIN_DISTANCE + 1):
+        shows(page, number)
+        press(page, "1", "Enter")
+    shows(page, 0)
+    assert page.locator(answers).all_inner_texts() == first[::-1]
+    assert page.locator("[data-choice][aria-pressed=true]").count() == 0
+    asked_again = page.locator("#page-label").inner_text()
+    assert "repeat" not in (plain + asked_again + page.locator("#label-case").inner_html()).lower()
+    press(page, "1", "Enter")  # the same side: the other answer
+    shows(page, MIN_DISTANCE + 1)
+    contradictions = studio.agreement(project_id).health.project.contradictions.estimate
+    assert (contradictions.value, contradictions.n) == (1.0, 1)
+    assert trouble == []
+
+
 def test_hostile_reasons_and_guidelines_are_words(page, studio, project_id, url, trouble):
     page.get_by_role("tab", name="Data").click()
     expect(page.locator("#rater-reasons textarea")).to_have_value(re.compile("accuracy"))

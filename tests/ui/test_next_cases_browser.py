@@ -84,6 +84,7 @@ def test_label_page_follows_the_order_after_the_case_at_hand(
 
     page.bring_to_front()
     open_tab(page, "label")
+    ready(page)  # before that, keys are nobody's
     shows(page, 0)  # nobody loses the case they are about to judge
     expect(page.locator("#choice-right")).to_have_attribute("aria-pressed", "true")
     for number in (0, *(number for number in order if number)):

@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
+from app.text import LEGEND
+from app.text.modes import SURPRISE_LEGEND
 from tests.app.fakes import demo_studio
 from tests.app.serving import serving
 from tests.app.test_heatmap import HOSTILE, tiny
@@ -36,5 +38,8 @@ def test_saved_page_opens_without_the_studio(browser, watch, tmp_path, trouble):
     alone.keyboard.press("n")
     place = alone.locator(".gs-cursor").get_attribute("data-place")
     assert "gs-peak" in alone.locator(f".gs-token[data-place='{place}']").get_attribute("class")
+    expect(alone.locator(".gs-legend:visible figcaption")).to_have_text([LEGEND])
+    alone.locator(".gs-modes [value=surprise]").check()
+    expect(alone.locator(".gs-legend:visible figcaption")).to_have_text([SURPRISE_LEGEND])
     assert alone.locator(".gs-heatmap img, .gs-heatmap script").count() == 0
     assert set(trouble) <= {saved.as_uri()}  # the only address it asks for is its own

@@ -199,8 +199,7 @@ def test_order_survives_the_pair_another_tab_and_a_reload(page, studio, project_
     page.get_by_role("tab", name="Label").click()
     expect(page.locator(BOARD)).to_be_visible()
     assert cards(page) == order
-    page.wait_for_timeout(700)  # a moment, as anybody takes, until all is with the studio
-    page.reload()
+    page.reload()  # at once: not all may have left the page
     ready(page)
     expect(page.locator(GRIP)).to_have_count(4)
     assert cards(page) == order

@@ -12,7 +12,7 @@ from storage.database import Database
 from storage.pairs import add_comparison
 from storage.projects import create_project
 from storage.recent import recent_labels
-from tests.ui.test_connection_browser import HereStudio, missing, only_the_save, type_words
+from tests.ui.test_connection_browser import LOSING, HereStudio, missing, type_words, until
 from tests.ui.test_label_browser import press, ready, say, shows
 from tests.ui.test_order_browser import BOARD, GRIP, cards, places, sort_as
 
@@ -103,23 +103,22 @@ def test_ranking_made_while_the_studio_was_gone_is_back_and_stored_once(
 def test_ranking_whose_answer_got_lost_was_stored_once(
     folder, here, page, leaving, trouble, is_restarted
 ):
+    page.add_init_script(LOSING)
     open_board(page, here.app.local_url, folder[1])
     order = cards(page)[::-1]
     sort_as(page, order)
     tie_second_and_third(page)
     type_words(page, WORDS)
     with leaving():
-        page.route("**/queue/join*", only_the_save())
-        page.wait_for_timeout(1500)  # the answers that are on their way, drafts too, arrive
-        page.route("**/queue/data*", lambda route: route.abort())
-        if is_restarted:  # it does not find the studio again before there is another one
-            page.route("**/app_id*", lambda route: route.abort())
+        page.evaluate("loseAnswers()")
         press(page, "Enter")
+        until(page, lambda: label_log(here.studio._db, folder[1]))
+        page.evaluate("loseStudio()")  # it does not find that one again either
         expect(missing(page)).to_be_visible()
         if is_restarted:
             here.close()
             here.open()
-        page.unroute_all()
+        page.evaluate("findStudio()")
         # Gradio asks for the answer once more or loads the page anew, whichever comes first.
         expect(page.locator("#label-progress")).to_contain_text("6 of 7")
         if is_restarted:

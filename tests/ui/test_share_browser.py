@@ -6,6 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from app.components.heatmap import WORDS
 from gem_backend.types import Span, Spans
@@ -82,8 +83,7 @@ def test_a_link_shows_its_candidate_and_a_chosen_prompt_stays_after_a_reload(
     card = page.locator(f".gs-card[data-id='{last}']")
     card.locator("summary").click()
     card.locator(".gs-as-link").click()
-    page.wait_for_function("document.querySelector('.gs-as-link').textContent !== '' ")
-    assert page.locator(".gs-as-link", has_text=WORDS["copied"]).count() == 1
+    expect(page.locator(".gs-as-link", has_text=WORDS["copied"])).to_have_count(1)
     link = page.evaluate("navigator.clipboard.readText()")
     assert f"candidate={last}" in link
     with leaving():
