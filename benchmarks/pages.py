@@ -1,12 +1,14 @@
 """What an expert waits for: a page, the next case, a chain of thought, another order of the cards.
 
-Usage: python -m benchmarks.pages [--candidates 100000] [--tokens 512] [--chromium PATH]
+Usage: python -m benchmarks.pages [--candidates 100000] [--tokens 512] [--heatmap] [--chromium PATH]
 
 Fills a new data folder with that many stored candidates, the question that Explore opens with
 having five of that many tokens, and with cases to label. Then it measures the studio's own part in
 this process (what it takes to show those five, and to order them anew), and the whole in Chromium:
 from the address to a page that takes keys, from the first key to the next case, from the slider to
-the new order.
+the new order, from a key or a click on the heatmap to the frame that shows what it did (``words_``
+and ``colour_``; for these also the processor's time that the page's main thread took until then,
+and of that style and layout alone). ``--heatmap`` measures this last part only.
 Prints one JSON object; times are in milliseconds, each with n, median and 95th percentile.
 """
 
@@ -15,13 +17,14 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import CDPSession, Page, sync_playwright
 
 from app.actions.explore import ExploreActions
 from app.main import serve
@@ -40,9 +43,26 @@ GROUP = 5
 OTHER_TOKENS = 16  # of each stored candidate that is not shown
 GROUPS_AT_ONCE = 1000
 CASES = 60
+ACTS = 40  # of each kind, on the heatmap
+COLOURS = ("sentence", "surprise", "window", "token")
 SETTLED = "() => window.gemStudio?.caseId && document.querySelector('#label-case [data-pair]')"
+# From an event to the end of the frame that it brings: its message comes after that frame's paint.
+NOTE_FRAMES = """
+for (const name of ['keydown', 'change']) {
+  addEventListener(name, (event) => {
+    window.framed = undefined;
+    requestAnimationFrame(() => {
+      const after = new MessageChannel();
+      after.port1.onmessage = () => { window.framed = performance.now() - event.timeStamp; };
+      after.port2.postMessage('');
+    });
+  }, true);
+}
+"""
+WORK = {"work": ("TaskDuration",), "style_and_layout": ("RecalcStyleDuration", "LayoutDuration")}
 
 Json = dict[str, object]
+Acts = Callable[[Page, str], Json]
 
 
 def main() -> None:
@@ -50,14 +70,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--candidates", type=int, default=100_000, help="stored ones, in all")
     parser.add_argument("--tokens", type=int, default=512, help="of each that is shown")
+    parser.add_argument("--heatmap", action="store_true", help="only keys and colours on it")
     parser.add_argument("--chromium", default="/usr/bin/chromium", help="the program")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         project_id, prompt_id = fill(Path(folder), options.candidates, options.tokens)
         with Studio(Path(folder), device="cpu") as studio:
             found: Json = {"candidates": options.candidates, "tokens": options.tokens}
-            found |= {"server": studios_part(studio, project_id, prompt_id)}
-            found |= {"browser": in_chromium(studio, project_id, options.chromium)}
+            if not options.heatmap:
+                found |= {"server": studios_part(studio, project_id, prompt_id)}
+            acts = _read_only if options.heatmap else _everything
+            found |= {"browser": in_chromium(studio, project_id, options.chromium, acts)}
     print(json.dumps(found | {"cores": os.cpu_count()}))
 
 
@@ -114,26 +137,34 @@ def studios_part(studio: Studio, project_id: str, prompt_id: str) -> Json:
     group = handlers.actions.group(prompt_id)
     lambdas = iter(number / 100 for number in range(1000))
     return {
-        "whole_page": timed(lambda: handlers.refresh(project_id, prompt_id), 30),
+        "whole_page": timed(lambda: handlers.refresh(project_id, prompt_id, None), 30),
         "show_group": timed(lambda: handlers.load(project_id, prompt_id), 30),
         "order_anew": timed(lambda: handlers.reorder(project_id, group, "", next(lambdas)), 30),
     }
 
 
-def in_chromium(studio: Studio, project_id: str, chromium: str) -> Json:
+def in_chromium(studio: Studio, project_id: str, chromium: str, acts: Acts) -> Json:
     """Measure what somebody at the page waits for."""
     app = serve(studio, wait=False)
-    address = f"{app.local_url}?project={project_id}"
     try:
         with _new_page(chromium) as page:
-            return {
-                "label_opens": timed(lambda: _open_label(page, address), 10),
-                "next_case": timed(lambda: _label(page), 40),
-                "explore_opens": timed(lambda: _open_explore(page, address), 10),
-                "cards_in_new_order": timed(lambda: _move_slider(page), 20),
-            }
+            return acts(page, f"{app.local_url}?project={project_id}")
     finally:
         app.close()
+
+
+def _everything(page: Page, address: str) -> Json:
+    return {
+        "label_opens": timed(lambda: _open_label(page, address), 10),
+        "next_case": timed(lambda: _label(page), 40),
+        "explore_opens": timed(lambda: _open_explore(page, address), 10),
+        "cards_in_new_order": timed(lambda: _move_slider(page), 20),
+    } | _reading(page)
+
+
+def _read_only(page: Page, address: str) -> Json:
+    _open_explore(page, address)
+    return _reading(page)
 
 
 @contextmanager
@@ -142,7 +173,9 @@ def _new_page(chromium: str) -> Iterator[Page]:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
         )
-        yield browser.new_page(viewport={"width": 1280, "height": 900})
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.add_init_script(NOTE_FRAMES)
+        yield page
         browser.close()
 
 
@@ -173,6 +206,50 @@ def _move_slider(page: Page) -> None:
     )
 
 
+def _mark_other_forks(page: Page) -> None:
+    """Move the slider of the forks' share; the first card's marks follow."""
+    marks = "document.querySelectorAll('.gs-card')[0].querySelectorAll('.gs-peak').length"
+    shown = page.evaluate(marks)
+    slider = page.get_by_label("Share of forks").and_(page.locator("[type=range]"))
+    slider.fill(f"{0.1 + (float(slider.input_value()) + 0.2) % 0.8:.2f}")
+    page.wait_for_function(f"shown => {marks} !== shown", arg=shown)
+
+
+def _reading(page: Page) -> Json:
+    """Mark other forks, move the cursor in the last card and colour all of them."""
+    found: Json = {"forks_marked_anew": timed(lambda: _mark_other_forks(page), 20)}
+    box = page.locator(".gs-tokens").last
+    box.focus()
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    keys = {"next": ["ArrowRight"], "fork": ["n"], "end_and_start": ["End", "Home"]}
+    for name, some in keys.items():
+        presses = [partial(page.keyboard.press, key) for key in some]
+        found[f"words_{name}"] = _framed(page, session, presses)
+    modes = [page.locator(f".gs-modes [value={colour}]") for colour in COLOURS]
+    return found | {"colour_chosen": _framed(page, session, [mode.check for mode in modes])}
+
+
+def _framed(page: Page, session: CDPSession, acts: Sequence[Callable[[], None]]) -> Json:
+    """Do these in turn, and say how long each took to be seen and what it cost the page."""
+    took: dict[str, list[float]] = {"framed": [], **{name: [] for name in WORK}}
+    for number in range(ACTS):
+        before = _spent(session)
+        acts[number % len(acts)]()
+        page.wait_for_function("window.framed !== undefined")
+        took["framed"].append(page.evaluate("window.framed"))
+        for name, spent in _spent(session).items():
+            took[name].append(spent - before[name])
+    return {name: _said(some) for name, some in took.items()}
+
+
+def _spent(session: CDPSession) -> dict[str, float]:
+    """Return the processor's time that the page's main thread has spent so far, in ms."""
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    values = {metric["name"]: 1000 * metric["value"] for metric in metrics}
+    return {name: sum(values[part] for part in parts) for name, parts in WORK.items()}
+
+
 def timed(act: Callable[[], object], n: int) -> Json:
     """Do something n times and say how long that took."""
     took_ms = []
@@ -180,8 +257,12 @@ def timed(act: Callable[[], object], n: int) -> Json:
         started = time.perf_counter()
         act()
         took_ms.append((time.perf_counter() - started) * 1000)
+    return _said(took_ms)
+
+
+def _said(took_ms: Sequence[float]) -> Json:
     low, high = np.percentile(took_ms, (50, 95))
-    return {"n": n, "median": round(float(low), 1), "p95": round(float(high), 1)}
+    return {"n": len(took_ms), "median": round(float(low), 1), "p95": round(float(high), 1)}
 
 
 if __name__ == "__main__":
