@@ -24,6 +24,19 @@ LEFT_BEHIND = (
     "503 (Service Unavailable)",  # one that is closing takes no more requests
 )
 
+SETTLED = """() => new Promise((resolve) =>
+  requestAnimationFrame(() => requestIdleCallback(resolve, { timeout: 5000 })))"""
+
+
+def open_fold(page, name, field):
+    """Open a fold with a key and wait until a field of it holds what is typed.
+
+    Gradio sets the fields once more just after they are there; no hand is as fast as a test.
+    """
+    page.get_by_role("button", name=name).press("Enter")
+    field.wait_for()
+    page.evaluate(SETTLED)
+
 
 def launch(*arguments):
     """Run one command to its end, as a user types it."""

@@ -7,6 +7,7 @@ from app.text import calibration as say
 from tests.app.fakes import demo_studio
 from tests.app.fakes_runs import RunsStudio, calibrated, done_view, rival_view
 from tests.app.serving import serving
+from tests.ui.running import open_fold
 
 pytestmark = pytest.mark.browser
 
@@ -58,7 +59,7 @@ def test_choices_of_the_form_reach_the_run(page, trouble):
         page.goto(f"{app.local_url}?tab=align")
         expect(page.locator("#page-align .gem-lesson")).to_contain_text(say.RUN_TITLE)
         page.get_by_label("Calibrated on your labels").check()
-        page.get_by_role("button", name=say.RIVAL_TITLE).click()
+        open_fold(page, say.RIVAL_TITLE, page.get_by_label("IPO:"))
         page.get_by_label("IPO:").check()
         plan = page.locator("#page-align .gem-facts").first
         expect(plan).to_contain_text("IPO")

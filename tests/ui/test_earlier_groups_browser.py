@@ -10,6 +10,7 @@ from app import text
 from app.studio import Studio
 from app.text import sampling as say
 from tests.app.serving import serving
+from tests.ui.running import open_fold
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -42,7 +43,7 @@ def fill(page, label, value):
     """Type a number into the fold, which is opened with a key where it is closed."""
     field = page.get_by_label(label)
     if not field.is_visible():
-        page.get_by_role("button", name=say.FOLD).press("Enter")
+        open_fold(page, say.FOLD, field)
     field.fill(str(value))
 
 
