@@ -43,7 +43,8 @@ def write_job(run: RunDir, target: Target, size: JobSize, out: Path | None = Non
         out: the file; in the run's folder by default.
 
     Raises:
-        ConfigError: SkyPilot was asked for several machines, which share no folder.
+        ConfigError: SkyPilot was asked for several machines, which share no folder; or a model is
+            to be divided among one process.
         RunDirError: there is no run in the folder.
     """
     spec, status = run.spec(), observe(run)
@@ -53,6 +54,11 @@ def write_job(run: RunDir, target: Target, size: JobSize, out: Path | None = Non
     if target == "skypilot" and size.num_nodes > 1:
         raise ConfigError(
             "SkyPilot's machines share no folder; ask for one machine, or write a job for Slurm.",
+            "Job not written",
+        )
+    if spec.config.shard_model and size.num_nodes * size.processes_per_node == 1:
+        raise ConfigError(
+            "This run divides its model among several processes ('shard_model'); ask for more.",
             "Job not written",
         )
     name, text = _JOBS[target]

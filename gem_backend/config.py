@@ -179,6 +179,7 @@ class RunConfig(Settings):
     gradient_checkpointing: bool = False  # ours: layers are computed once more on the way back
     # instead of being kept; slower, for less memory
     load_in_4bit: bool = False  # ours: the base model's linear layers, see gem_backend.four_bit
+    shard_model: bool = False  # ours: among the processes of a run, see gem_backend.sharding
     # ours: tokens of a prompt with its chosen answer; longer pairs are left out, never cut. A
     # sampled answer has `max_new_tokens` beside its prompt instead.
     max_length: Annotated[int, Field(ge=8)] = 2048

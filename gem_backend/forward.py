@@ -13,6 +13,7 @@ from typing import NamedTuple, cast
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
@@ -78,6 +79,11 @@ def context_length(model: LanguageModel) -> int | None:
 def is_checkpointed(module: nn.Module) -> bool:
     """Whether a module is a layer that keeps only its input while it is in training mode."""
     return isinstance(module, GradientCheckpointingLayer) and module.gradient_checkpointing
+
+
+def is_divided(model: LanguageModel) -> bool:
+    """Whether the model is divided among processes, see ``gem_backend.sharding``."""
+    return isinstance(backbone(model), FSDPModule)
 
 
 def is_plain_head(model: LanguageModel) -> bool:

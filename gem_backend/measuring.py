@@ -80,7 +80,7 @@ def save_moment(trainer: Trainer, optimizer: Optimizer | None, progress: Progres
         worked = replace(progress, worked_s=trainer.worked_s)
         save_checkpoint(folder, trainer.model, optimizer, worked)
         prune(folder, keep=progress.names)
-    trainer.accelerator.wait_for_everyone()
+    trainer.wait_for_all()
     trainer.reporter.event(
         "checkpoint",
         progress.step,

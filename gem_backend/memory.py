@@ -136,18 +136,36 @@ def kept_bytes(shape: ModelShape, weight_bytes: int) -> int:
     return 4 * reads + 4 * 2 * h + 2 * (2 * h + attention + inner)
 
 
-def _weights_bytes(shape: ModelShape, weight_bytes: int, *, in_4bit: bool) -> int:
-    """Return the bytes of the model itself; in four bits one whole layer is there at a time."""
-    if not in_4bit:
-        return shape.num_weights * weight_bytes
+def _weights_bytes(
+    shape: ModelShape, weight_bytes: int, *, in_4bit: bool, num_shards: int = 1
+) -> int:
+    """Return the bytes of the model itself, or of a process's part of it.
+
+    In four bits one linear layer is there whole at a time; of a divided model the layer that
+    computes, and the next one, which is fetched ahead.
+    """
     sizes = [taken * given for taken, given in _linear_layers(shape)]
     small = shape.layers * sum(sizes)
+    if num_shards > 1:
+        whole = shape.num_weights - small + 2 * sum(sizes)
+        return (-(-small // num_shards) + whole) * weight_bytes
+    if not in_4bit:
+        return shape.num_weights * weight_bytes
     packed = small // 2 + 2 * weight_bytes * small // GROUP_4BIT
     return packed + (shape.num_weights - small + max(sizes)) * weight_bytes
 
 
-def estimate(shape: ModelShape, config: RunConfig, *, on_gpu: bool) -> MemoryEstimate:
-    """Return what a run needs at the most, on a GPU or in the processor's own memory."""
+def estimate(
+    shape: ModelShape, config: RunConfig, *, on_gpu: bool, num_processes: int = 1
+) -> MemoryEstimate:
+    """Return what each process of a run needs at the most, on a GPU or in the processor's memory.
+
+    Args:
+        shape: of the model.
+        config: of the run.
+        on_gpu: whether it computes there.
+        num_processes: that carry the run; they share a model that is divided.
+    """
     is_wide = config.dtype == "float32" or (config.dtype == "auto" and not on_gpu)
     weight_bytes = 4 if is_wide else 2
     tokens = config.micro_batch_tokens
@@ -162,7 +180,12 @@ def estimate(shape: ModelShape, config: RunConfig, *, on_gpu: bool) -> MemoryEst
     chunk = GPU_CHUNK_BYTES if on_gpu else CPU_CHUNK_BYTES
     keys = 2 * shape.layers * shape.key_value * weight_bytes
     parts = {
-        "weights": _weights_bytes(shape, weight_bytes, in_4bit=config.load_in_4bit),
+        "weights": _weights_bytes(
+            shape,
+            weight_bytes,
+            in_4bit=config.load_in_4bit,
+            num_shards=num_processes if config.shard_model else 1,
+        ),
         "adapter": ADAPTER_STATES * adapter_weights(shape, config.lora.rank),
         "update": tokens * kept + LOGIT_CHUNKS * chunk,
         "sampling": sampled * keys + MAX_BATCH_ROWS * shape.vocabulary * DRAW_BYTES,

@@ -51,7 +51,10 @@ def expected_memory(trainer: Trainer) -> MemoryEstimate | None:
     model = base_model(trainer.model)
     shape = shape_of(model.config.to_dict(), num_base_weights(model))
     on_gpu = trainer.accelerator.device.type == "cuda"
-    return None if shape is None else estimate(shape, trainer.config, on_gpu=on_gpu)
+    processes = trainer.accelerator.num_processes
+    if shape is None:
+        return None
+    return estimate(shape, trainer.config, on_gpu=on_gpu, num_processes=processes)
 
 
 def _longest(trainer: Trainer) -> list[TokenSequence]:

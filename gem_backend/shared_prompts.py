@@ -24,6 +24,7 @@ from gem_backend.forward import (
     device_of,
     inference_mode,
     is_checkpointed,
+    is_divided,
     plan_batches,
     predicting_hidden,
 )
@@ -119,9 +120,12 @@ def can_share_prompts(model: LanguageModel) -> bool:
     """Whether rows can go on from a prompt that was read once, and come out as if read apart.
 
     Not while anything in the model is in training mode: dropout belongs to each row, and
-    checkpointed layers keep no keys. What the architecture says is remembered.
+    checkpointed layers keep no keys. Nor, with gradients, where the model is divided among
+    processes: these go forward and back by turns. What the architecture says is remembered.
     """
     if any(_is_in_training(module) for module in model.modules()):
+        return False
+    if torch.is_grad_enabled() and is_divided(model):
         return False
     base = base_model(model)
     if base not in _ABLE:

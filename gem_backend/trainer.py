@@ -26,12 +26,20 @@ from gem_backend.errors import TrainingError
 from gem_backend.forward import base_model, context_length
 from gem_backend.four_bit import adapted_layers
 from gem_backend.memory import MAX_BATCH_TOKENS
-from gem_backend.policy import Policy, load_policy, resolve_device
+from gem_backend.policy import (
+    Device,
+    Dtype,
+    Policy,
+    load_policy,
+    resolve_device,
+    resolve_dtype,
+)
 from gem_backend.prompting import completion_ids, encode_prompt
 from gem_backend.reporter import Reporter
 from gem_backend.run_dir import RunDir, write_whole
 from gem_backend.run_engine import start_engine
 from gem_backend.sampling import HERE, PolicySampler, Sampler
+from gem_backend.sharding import InStep, load_divided
 from gem_backend.stopping import StoppableSampler, StopRequestedError
 from gem_backend.token_engine import TokenEngine, token_source
 from gem_backend.training_data import TrainingData, leave_out_too_long, split_training_data
@@ -48,6 +56,10 @@ ONE_PROCESS = (
 )
 
 
+NOT_DIVIDED = (
+    "'shard_model' divides a model among several processes, and not one in four bits; start with "
+    "torchrun, or without it."
+)
 ONE_MODEL = (
     "vLLM would answer with the whole model and not with the one in four bits that trains; start "
     "again without 'load_in_4bit', or with the engine 'transformers'."
@@ -70,6 +82,7 @@ class Trainer:
     sampler: Sampler
     since: float
     engine: TokenEngine | None = None
+    in_step: InStep | None = None
 
     def close(self) -> None:
         """End the engine that samples, if there is one."""
@@ -95,6 +108,11 @@ class Trainer:
         """Have the first process write a file whole; all go on when it is there."""
         if self.is_first:
             write_whole(file, content)
+        self.wait_for_all()
+
+    def wait_for_all(self) -> None:
+        """Go on when all processes are here."""
+        self._meet()
         self.accelerator.wait_for_everyone()
 
     def share(self, items: Sequence[T]) -> list[T]:
@@ -104,6 +122,7 @@ class Trainer:
 
     def joined(self, own: list[T]) -> list[T]:
         """Put the processes' results together, in the order of the items that ``share`` divided."""
+        self._meet()
         joined: list[T] = gather_object(own)
         return joined
 
@@ -111,6 +130,7 @@ class Trainer:
         """Return the sum of the processes' figures."""
         if self.accelerator.num_processes == 1:
             return own
+        self._meet()
         figure = torch.tensor(own, dtype=torch.float64, device=self.accelerator.device)
         return float(self.accelerator.reduce(figure, "sum"))
 
@@ -118,12 +138,18 @@ class Trainer:
         """Give every process the sum of all gradients; a share without any counts as zero."""
         if self.accelerator.num_processes == 1:
             return
+        self._meet()
         for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [cast(torch.Tensor, parameter.grad) for parameter in parameters]
         total = self.accelerator.reduce(parameters_to_vector(gradients), "sum")
         vector_to_parameters(total, gradients)
+
+    def _meet(self) -> None:
+        """Before any exchange: help the others to end their passes where the model is divided."""
+        if self.in_step is not None:
+            self.in_step.catch_up()
 
     def stop_if_asked(self) -> None:
         """Leave the loop if somebody asked for it: all processes at the same step, or none.
@@ -172,20 +198,13 @@ def set_up(
         raise TrainingError(ONE_PROCESS)
     if config.load_in_4bit and config.engine != "transformers":
         raise TrainingError(ONE_MODEL)
+    if config.shard_model and (accelerator.num_processes == 1 or config.load_in_4bit):
+        raise TrainingError(NOT_DIVIDED)
     reporter.say("Loading the model", total_steps=_total_steps(config, data))
-    policy = load_policy(
-        config.model,
-        device=config.device,
-        dtype=config.dtype,
-        trust_remote_code=config.trust_remote_code,
-        in_4bit=config.load_in_4bit,
-    )
+    policy, in_step = _load(config, accelerator)
     count = partial(_count_tokens, policy, config)
     data = leave_out_too_long(data, count, config.max_length, context_length(policy.model))
     _refuse(data)
-    policy = with_adapter(policy, config.lora, config.seed)
-    if config.gradient_checkpointing:
-        checkpoint_layers(policy)
     engine, canary, source = None, None, HERE
     if config.engine != "transformers":
         prompts = [item.prompt for item in data.prompts]
@@ -197,11 +216,35 @@ def set_up(
     if accelerator.num_processes == 1:  # several ask between their steps alone, see stop_if_asked
         sampler = StoppableSampler(sampler, reporter)
     since = started - progress.worked_s
-    trainer = Trainer(run, reporter, config, data, accelerator, policy, sampler, since, engine)
+    trainer = Trainer(
+        run, reporter, config, data, accelerator, policy, sampler, since, engine, in_step
+    )
     _announce(trainer, progress, _total_steps(config, data, count), spec.versions)
     if canary is not None:
         reporter.event("canary", reporter.status.step, **asdict(canary))
     return trainer
+
+
+def _load(config: RunConfig, accelerator: Accelerator) -> tuple[Policy, InStep | None]:
+    """Return the model under a fresh adapter, divided among the processes where that is wanted."""
+
+    def load(device: Device, dtype: Dtype) -> Policy:
+        policy = load_policy(
+            config.model,
+            device=device,
+            dtype=dtype,
+            trust_remote_code=config.trust_remote_code,
+            in_4bit=config.load_in_4bit,
+        )
+        policy = with_adapter(policy, config.lora, config.seed)
+        if config.gradient_checkpointing:
+            checkpoint_layers(policy)
+        return policy
+
+    if not config.shard_model:
+        return load(config.device, config.dtype), None
+    is_short = resolve_dtype(config.dtype, accelerator.device) == torch.bfloat16
+    return load_divided(lambda: load("cpu", "bfloat16" if is_short else "float32"), accelerator)
 
 
 def _announce(

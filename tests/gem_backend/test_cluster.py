@@ -121,6 +121,13 @@ def test_a_job_for_skypilot_has_the_form_of_a_task(tmp_path):
     assert "every label" in job.read_text()
 
 
+def test_a_divided_model_needs_several_processes(tmp_path):
+    run = make_run(tmp_path / "run", TINY.model_copy(update={"shard_model": True}))
+    with pytest.raises(ConfigError, match="several processes"):
+        write_job(run, "slurm", JobSize())
+    assert write_job(run, "slurm", JobSize(num_nodes=2)).exists()
+
+
 def test_what_no_job_can_do_is_said(tmp_path):
     run = make_run(tmp_path / "run", TINY)
     with pytest.raises(ConfigError, match="share no folder"):

@@ -145,6 +145,21 @@ def test_estimate_of_an_8b_model_holds_what_an_h200_measured():
     assert found.low < measured < found.high < 80e9
 
 
+def test_a_divided_model_needs_a_part_of_its_layers_and_two_of_them_whole():
+    """By hand, Llama-3-8B in bfloat16 over 8 processes.
+
+    A layer: 4096 x (4096 + 1024 + 1024 + 4096 + 14336 + 14336 + 14336) = 218,103,808 weights; 32 of
+    them 6,979,321,856, of which each process has 872,415,232. Whole are 2 x 218,103,808 and what is
+    in no layer, 8,030,261,248 - 6,979,321,856 = 1,050,939,392: together 2,359,562,240, at 2 bytes.
+    """
+    config = RunConfig(model="x", shard_model=True)
+    found = estimate(LLAMA_3_8B, config, on_gpu=True, num_processes=8)
+    assert found.parts["weights"] == 2 * 2_359_562_240
+    alone = estimate(LLAMA_3_8B, RunConfig(model="x"), on_gpu=True, num_processes=8)
+    assert alone.parts["weights"] == 2 * LLAMA_3_8B.num_weights
+    assert {**found.parts, "weights": 0} == {**alone.parts, "weights": 0}
+
+
 def test_estimate_goes_by_the_settings():
     config = preset_config("standard", "x").model_copy(
         update={"sampling": SamplingConfig(max_new_tokens=16), "max_length": 64}

@@ -124,6 +124,8 @@ CONFIGS = {
     "calibrated": calibrated(),
     "contrasts": calibrated(anchor="dpo", update="dpo", group_labels=True),
 }
+# Beside "calibrated" in one process: the model divided among two, in more and smaller passes.
+DIVIDED = {"shard_model": True, "gradient_checkpointing": True, "micro_batch_tokens": 512}
 
 
 @pytest.fixture(scope="module")
@@ -133,19 +135,23 @@ def carried(tmp_path_factory):
     They are carried one after the other: to begin takes a process longer than such a run.
     """
     folder, done = tmp_path_factory.mktemp("ranks"), []
-    for processes in (1, 2):
+    divided = calibrated().model_copy(update=DIVIDED)
+    for processes, configs in ((1, CONFIGS), (2, CONFIGS | {"divided": divided})):
         runs = {
             name: make_run(folder / f"{name}-{processes}", config)
-            for name, config in CONFIGS.items()
+            for name, config in configs.items()
         }
         done.append((runs, carry(folder / "carry.py", runs.values(), processes)))
     return done
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CONFIGS)
-def test_two_processes_do_what_one_does(carried, name):
-    (alone, together), said = ([runs[name] for runs, _ in carried], [words for _, words in carried])
+@pytest.mark.parametrize(
+    ("name", "together"), [*((name, name) for name in CONFIGS), ("calibrated", "divided")]
+)
+def test_two_processes_do_what_one_does(carried, name, together):
+    (runs, words), (others, other_words) = carried
+    alone, together, said = runs[name], others[together], words + other_words
     assert alone.status().state == together.status().state == "done", said
     kinds = ("started", "sft_step", "sega_step", "calibration", "evaluation")
     assert len(figures(alone, "sega_step")) > 1
