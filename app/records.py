@@ -122,7 +122,7 @@ class LeftOut:
 class AlignPlan:
     """What a run would do; ``expected_s`` is None until a run was measured here.
 
-    ``num_ahead`` runs have the device or wait for it. ``memory`` is None where the model's
+    ``num_ahead`` runs have to end before it begins. ``memory`` is None where the model's
     sizes are not known.
     """
 
@@ -145,7 +145,7 @@ class AlignPlan:
 class RunView:
     """A run with everything it has said so far; ``eta_s`` is None before it can be known.
 
-    ``num_ahead`` runs are before it in line; None for one that is in none.
+    ``num_ahead`` runs have to end before it begins; None for one that does not wait.
     """
 
     summary: RunSummary
@@ -157,12 +157,12 @@ class RunView:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingRun:
-    """A run that waits for the device, behind ``num_ahead`` runs of all projects."""
+class LinedUpRun:
+    """A run that waits for a device until ``num_ahead`` runs are over, or has one (None)."""
 
     run: RunSummary
     traits: RunTraits
-    num_ahead: int
+    num_ahead: int | None
 
 
 @dataclass(frozen=True, slots=True)

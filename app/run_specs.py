@@ -52,16 +52,6 @@ def new_run_spec(
     )
 
 
-def is_gpu(device: str) -> bool:
-    """Whether a run would compute on a GPU, without loading torch."""
-    return device == "cuda" or (device == "auto" and shutil.which("nvidia-smi") is not None)
-
-
-def device_words(device: str) -> str:
-    """Name where a run would compute."""
-    return "graphics processor (GPU)" if is_gpu(device) else "processor (CPU)"
-
-
 def _commit() -> str:
     """The commit of the program's own source, empty where it is no checkout."""
     if not (_SOURCE_ROOT / ".git").exists() or shutil.which("git") is None:

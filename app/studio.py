@@ -96,8 +96,8 @@ class Studio(ExploreUseCases, RunUseCases, RaterUseCases):
         )
 
     def _activity(self) -> str:
-        if at_work := self._supervisor.at_work():
-            return self._supervisor.run_dir(at_work[0]).status().message or "A run is starting"
+        if at_work := self._supervisor.line().at_work:
+            return next(iter(at_work.values())).message or "A run is starting"
         if self._tasks.is_any_running("import "):
             return text_import.ACTIVITY
         if self._tasks.is_any_running("learn "):

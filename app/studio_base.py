@@ -18,6 +18,7 @@ from app.desks.rereading import RereadingDesk
 from app.desks.reveals import RevealsDesk
 from app.desks.runs import RunsDesk, StudioModel
 from app.desks.sampling import SamplingDesk
+from app.devices import Devices
 from app.handed_out import HandedOut
 from app.supervision import Supervisor
 from app.tasks import Tasks
@@ -75,10 +76,14 @@ class StudioBase:
         self._raters = RatersDesk(self._db, self.access)
         self._disputes = DisputesDesk(self._db, self.access)
         self._reveals = RevealsDesk(self._db)
-        self._engine = Engine(EngineConfig(self._model, device, trust_remote_code, sentence_model))
+        devices = Devices.find(device)
+        gpu = devices.of_engine if devices.of_engine in devices.gpus else ""
+        self._engine = Engine(
+            EngineConfig(self._model, device, trust_remote_code, sentence_model, gpu)
+        )
         self._tasks = Tasks()
         self._agreement = AgreementDesk(self._db, self._tasks)
-        self._supervisor = Supervisor(self._db, on_free=self._hand_device_on)
+        self._supervisor = Supervisor(self._db, devices, on_free=self._hand_device_on)
         self._runs = RunsDesk(
             self._db,
             self._engine,
@@ -95,7 +100,7 @@ class StudioBase:
         self._imports = ImportDesk(self._db, self._tasks)
         self._priority = PriorityDesk(self._db, self._engine, self._tasks, self._calibration)
         self._supervisor.start()
-        if self._supervisor.at_work():
+        if not self._supervisor.line().is_engine_free:
             self._engine.hold()
 
     def __enter__(self) -> Self:
@@ -124,7 +129,7 @@ class StudioBase:
 
     def warm_up(self) -> None:
         """Load the model in the background, unless a run has the device."""
-        if not self._supervisor.at_work():
+        if not self._engine.is_held:
             self._tasks.start("engine", lambda _: self._engine.warm_up())
 
     def _hand_device_on(self) -> None:
@@ -135,7 +140,7 @@ class StudioBase:
         self.warm_up()
 
     def _refuse_during_run(self) -> None:
-        if self._supervisor.at_work():
+        if self._engine.is_held:
             raise EngineError(BUSY, "Busy")
 
     def _shown(self, comparison: Comparison) -> Case:

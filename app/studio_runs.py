@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from app.access import for_admins
-from app.records import AlignPlan, Decisions, RunView, WaitingRun
+from app.records import AlignPlan, Decisions, LinedUpRun, RunView
 from app.studio_base import StudioBase
 from gem_backend.config import RunConfig
 from gem_backend.types import BeforeAfter, Preset, RunSummary
@@ -42,8 +42,8 @@ class RunUseCases(StudioBase):
         return self._runs.active(project_id)
 
     @for_admins
-    def line(self, project_id: str) -> tuple[WaitingRun, ...]:
-        """Return the project's runs that wait for the device, the next one first."""
+    def line(self, project_id: str) -> tuple[LinedUpRun, ...]:
+        """Return the project's runs at work here, then those that wait, the next one first."""
         return self._runs.line(project_id)
 
     def runs(self, project_id: str) -> list[RunSummary]:

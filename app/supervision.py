@@ -1,9 +1,10 @@
-"""Watches runs: brings what they write into the database, and knows when the device is free."""
+"""Watches runs: brings what they write into the database, and knows when a device is free."""
 
 import logging
 import threading
 from collections.abc import Callable
 
+from app.devices import Devices, Line
 from gem_backend import runner
 from gem_backend.errors import GemError
 from gem_backend.run_dir import RunDir
@@ -21,24 +22,26 @@ class Supervisor:
 
     Args:
         db: the open database.
-        on_free: called when no run is at work any more, or one waits that could begin.
+        devices: of this machine.
+        on_free: called when a run has given its device back, or one waits and none is at work.
     """
 
-    def __init__(self, db: Database, on_free: Callable[[], None]) -> None:
+    def __init__(self, db: Database, devices: Devices, on_free: Callable[[], None]) -> None:
         self._db = db
+        self.devices = devices
         self._on_free = on_free
         self._closed = threading.Event()
-        self._has_run = False
+        self._at_work: set[str] = set()  # as far as anybody has seen or said
         self._thread = threading.Thread(target=self._watch, name="run-supervisor", daemon=True)
 
     def start(self) -> None:
         """Catch up with what happened while the studio was closed, then keep watching."""
-        self._has_run = any(map(runner.is_at_work_here, self._follow()))
+        self._at_work |= _at_work(self._follow())
         self._thread.start()
 
-    def expect_run(self) -> None:
+    def expect_run(self, run_id: str) -> None:
         """Say that a run was just started, so that its end counts even if nobody saw it at work."""
-        self._has_run = True
+        self._at_work.add(run_id)
 
     def close(self) -> None:
         """Stop watching; the runs go on."""
@@ -53,18 +56,9 @@ class Supervisor:
             run_id: status for run_id, status in observed.items() if status.state in runner.ACTIVE
         }
 
-    def at_work(self) -> list[str]:
-        """Return the runs, of all projects, whose workers have this machine's device."""
-        return [run for run, status in self.active().items() if runner.is_at_work_here(status)]
-
-    def waiting(self) -> list[str]:
-        """Return the runs, of all projects, that wait for the device, the next one first."""
-        line = {
-            run: status.queued_at
-            for run, status in self.active().items()
-            if runner.is_waiting(status)
-        }
-        return sorted(line, key=lambda run: (line[run], run))
+    def line(self) -> Line:
+        """Return which runs, of all projects, are at work here and which wait."""
+        return Line.of(self.devices, self.active())
 
     def run_dir(self, run_id: str) -> RunDir:
         """Return a run's directory.
@@ -78,12 +72,12 @@ class Supervisor:
         """Runs whose last word has not been read yet."""
         return runs.unfinished_runs(self._db, runner.ACTIVE)
 
-    def _follow(self) -> list[RunStatus]:
+    def _follow(self) -> dict[str, RunStatus]:
         """Bring the news of every unfinished run in; return how they stand."""
-        found = []
+        found = {}
         for run_id in self._unfinished():
             try:
-                found.append(self._ingest(run_id))
+                found[run_id] = self._ingest(run_id)
             except (StorageError, GemError, OSError):
                 logger.exception("The news of run %s could not be stored", run_id)
         return found
@@ -98,11 +92,13 @@ class Supervisor:
         return status
 
     def _look(self) -> None:
+        before = set(self._at_work)
         found = self._follow()
-        if any(map(runner.is_at_work_here, found)):
-            self._has_run = True
-        elif self._has_run or any(map(runner.is_waiting, found)):
-            self._has_run = False
+        now = _at_work(found)
+        ended = before - now
+        self._at_work -= ended
+        self._at_work |= now
+        if ended or (not now and any(map(runner.is_waiting, found.values()))):
             self._on_free()
 
     def _watch(self) -> None:
@@ -111,3 +107,7 @@ class Supervisor:
                 self._look()
             except Exception:
                 logger.exception("Runs could not be followed; trying again")
+
+
+def _at_work(found: dict[str, RunStatus]) -> set[str]:
+    return {run for run, status in found.items() if runner.is_at_work_here(status)}

@@ -7,6 +7,7 @@ request starts a new one. The child ends with its parent: the pipe closes.
 
 import logging
 import multiprocessing
+import os
 import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -45,12 +46,16 @@ BUSY = "A run has the model now; sampling is back when it ends."
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """Which model the engine holds, and where; ``sentence_model`` is a folder, None for none."""
+    """Which model the engine holds, and where; ``sentence_model`` is a folder, None for none.
+
+    ``gpu`` names the one GPU that it is to see, "" for all.
+    """
 
     model: str
     device: Device = "auto"
     trust_remote_code: bool = False
     sentence_model: Path | None = None
+    gpu: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,11 @@ class Engine:
         """The child's process id, None while there is none."""
         child = self._child
         return child.process.pid if child and child.process.is_alive() else None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a run has the device."""
+        return self._is_held
 
     def warm_up(self) -> None:
         """Start the child and load the model, so that the first request is quick."""
@@ -256,6 +266,8 @@ class Engine:
 
 def serve(pipe: Connection, config: EngineConfig) -> None:
     """The child's loop: load the model once, answer until the parent is gone."""
+    if config.gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = config.gpu
     from gem_backend.engine_model import EngineModel  # noqa: PLC0415 - torch lives in the child only
 
     def told(done: int, total: int, tokens: tuple[int, ...] = ()) -> None:

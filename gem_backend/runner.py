@@ -29,8 +29,13 @@ TAKEN_OUT = "The run was taken out of the line before it began."
 _SOURCE_ROOT = Path(__file__).resolve().parent.parent
 
 
-def start_worker(run: RunDir, *, resume: bool = False) -> int:
+def start_worker(run: RunDir, *, resume: bool = False, device: str = "") -> int:
     """Start a detached worker for a run and return its process id.
+
+    Args:
+        run: a directory with a spec.
+        resume: go on from its last checkpoint.
+        device: "cpu", or the one GPU that the worker is to see; "" leaves it the choice.
 
     Raises:
         RunDirError: a worker of this run is still alive, or there is nothing to resume.
@@ -53,6 +58,7 @@ def start_worker(run: RunDir, *, resume: bool = False) -> int:
                 heartbeat=time.time(),
                 message="",
                 queued_at=0.0,
+                device=device,
             )
         )
         _rotate(run.log_file)
@@ -64,8 +70,7 @@ def start_worker(run: RunDir, *, resume: bool = False) -> int:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 cwd=_SOURCE_ROOT,
-                # Threads that spin while they wait take the processor from the studio beside them.
-                env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"},
+                env=_environment(device),
             )
     except OSError as error:
         raise RunDirError(f"The run could not be started in {run.path}: {error}.") from error
@@ -85,7 +90,8 @@ def line_up(run: RunDir) -> None:
         raise RunDirError("This run is finished; there is nothing to resume.")
     run.stop_file.unlink(missing_ok=True)
     waiting = replace(run.status(), state="queued", pid=0, host="", message="")
-    run.write_status(replace(waiting, queued_at=time.time()))
+    wanted = run.spec().config.device
+    run.write_status(replace(waiting, queued_at=time.time(), device=wanted))
 
 
 def leave_line(run: RunDir) -> None:
@@ -146,6 +152,14 @@ def wait_for_end(run: RunDir, timeout_s: float | None = None, poll_s: float = 0.
             break
         time.sleep(poll_s)
     return status
+
+
+def _environment(device: str) -> dict[str, str]:
+    # Threads that spin while they wait take the processor from the studio beside them.
+    ours = {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
+    if device not in ("", "cpu"):
+        ours["CUDA_VISIBLE_DEVICES"] = device
+    return os.environ | ours
 
 
 def _rotate(log_file: Path) -> None:

@@ -379,7 +379,9 @@ class RunStatus:
     """What ``status.json`` holds; replaced atomically. ``heartbeat`` is seconds since the epoch.
 
     A "queued" run without a host has no worker yet. ``queued_at``, seconds since the epoch, is when
-    it was put in its studio's line, 0 for a run that is in none.
+    it was put in its studio's line, 0 for a run that is in none. ``device`` is what it waits for
+    ("auto", "cpu", "cuda"), and then what it was given: "cpu", the name of a GPU, or "" for its own
+    choice.
     """
 
     state: RunState
@@ -391,6 +393,7 @@ class RunStatus:
     total_steps: int = 0
     message: str = ""
     queued_at: float = 0.0
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)

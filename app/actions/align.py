@@ -7,7 +7,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from app import run_facts
-from app.records import AlignPlan, RunView, WaitingRun
+from app.records import AlignPlan, LinedUpRun, RunView
 from app.run_options import Value, with_options
 from app.studio import Studio
 from app.text import runs as say
@@ -29,7 +29,7 @@ class Seen(NamedTuple):
     state: str = ""
     step: int = 0
     eta: str = ""
-    line: tuple[tuple[str, int], ...] = ()
+    line: tuple[tuple[str, int | None, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +70,16 @@ def current_run(studio: Studio, project_id: str) -> RunView | None:
     return studio.run(history[0].run_id) if history else None
 
 
-def line_behind(studio: Studio, project_id: str, view: RunView | None) -> tuple[WaitingRun, ...]:
-    """Return the project's runs that wait, but for the one that is shown."""
+def line_beside(studio: Studio, project_id: str, view: RunView | None) -> tuple[LinedUpRun, ...]:
+    """Return the project's runs at work or in line, but for the one that is shown."""
     shown = view.summary.run_id if view else ""
-    waiting = studio.line(project_id) if project_id else ()
-    return tuple(one for one in waiting if one.run.run_id != shown)
+    line = studio.line(project_id) if project_id else ()
+    return tuple(one for one in line if one.run.run_id != shown)
 
 
-def seen_of(project_id: str, view: RunView | None, line: Sequence[WaitingRun] = ()) -> Seen:
+def seen_of(project_id: str, view: RunView | None, line: Sequence[LinedUpRun] = ()) -> Seen:
     """Return the mark of what would be shown now."""
-    marks = tuple((one.run.run_id, one.num_ahead) for one in line)
+    marks = tuple((one.run.run_id, one.num_ahead, one.run.status.state) for one in line)
     if view is None:
         return Seen(project_id, line=marks)
     status = view.summary.status
@@ -95,9 +95,9 @@ def seen_of(project_id: str, view: RunView | None, line: Sequence[WaitingRun] = 
 
 
 def align_screen(
-    project_id: str, view: RunView | None, line: Sequence[WaitingRun] = ()
+    project_id: str, view: RunView | None, line: Sequence[LinedUpRun] = ()
 ) -> AlignScreen:
-    """Return what the page shows of this run and of those that wait."""
+    """Return what the page shows of this run and of those beside it."""
     events = view.events if view else ()
     state = view.summary.status.state if view else "done"
     return AlignScreen(

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from app import run_facts
 from app.desks.decisions import decisions_of
-from app.records import AlignPlan, Decisions, LeftOut, RunView, WaitingRun
-from app.run_specs import device_words, is_gpu, new_run_spec, snapshot
+from app.devices import Line, device_words, is_gpu
+from app.records import AlignPlan, Decisions, LeftOut, LinedUpRun, RunView
+from app.run_specs import new_run_spec, snapshot
 from app.supervision import Supervisor
 from gem_backend import runner
 from gem_backend.adapter_export import export_adapter
@@ -83,7 +84,7 @@ class RunsDesk:
             expected_s=statistics.median(walls) if walls else None,
             expected_from_runs=len(walls),
             obstacle=counts.obstacle,
-            num_ahead=self._num_in_use(),
+            num_ahead=self.supervisor.line().num_ahead(config.device),
             memory=self._memory(config),
         )
 
@@ -115,15 +116,10 @@ class RunsDesk:
             return f"(inside the model's own chat format)\n\n{text}"
         return text
 
-    def _num_in_use(self) -> int:
-        """Runs that have the device or wait for it."""
-        statuses = self.supervisor.active().values()
-        return sum(runner.is_at_work_here(one) or runner.is_waiting(one) for one in statuses)
-
     # --- a run ---
 
     def start(self, project_id: str, config: RunConfig) -> str:
-        """Put a new run in line, begin with it if the device is free, and return its id."""
+        """Put a new run in line, begin with it if a device is free, and return its id."""
         with self._start_lock:
             if obstacle := self._training_data(project_id).obstacle:
                 raise TrainingError(obstacle, "Run not started")
@@ -147,13 +143,12 @@ class RunsDesk:
             self._line_up(self.supervisor.run_dir(run_id))
 
     def hand_on(self, take_back: Callable[[], None]) -> None:
-        """Give the free device to the run that waits longest; where none waits, to ``take_back``.
-
-        Does nothing if a run has the device.
+        """Give what is free to the runs that wait longest; ``take_back`` the device of Explore's
+        model if that is left over.
         """
         with self._start_lock:
             self._begin_next()
-            if not self._num_in_use():
+            if self.supervisor.line().is_engine_free:
                 take_back()
 
     def active(self, project_id: str) -> str | None:
@@ -161,24 +156,22 @@ class RunsDesk:
         active = self.supervisor.active()
         history = runs.list_runs(self.db, project_id) if active else []
         mine = [run.run_id for run in history if run.run_id in active]
-        line = [run_id for run_id in self.supervisor.waiting() if run_id in mine]
-        at_work = [run_id for run_id in mine if run_id not in line]
-        return next(iter([*at_work, *line]), None)
+        waiting = [run_id for run_id in self.supervisor.line().waiting if run_id in mine]
+        at_work = [run_id for run_id in mine if run_id not in waiting]
+        return next(iter([*at_work, *waiting]), None)
 
-    def line(self, project_id: str) -> tuple[WaitingRun, ...]:
-        """Return the project's runs that wait for the device, the next one first."""
-        waiting = self.supervisor.waiting()
-        if not waiting:
+    def line(self, project_id: str) -> tuple[LinedUpRun, ...]:
+        """Return the project's runs at work here, then those that wait, the next one first."""
+        line = self.supervisor.line()
+        if not (line.at_work or line.waiting):
             return ()
-        first = len(self.supervisor.at_work())
-        places = {run_id: place for place, run_id in enumerate(waiting, start=first)}
         traits = runs.run_traits(self.db, project_id)
-        found = [
-            WaitingRun(run, traits[run.run_id], places[run.run_id])
-            for run in runs.list_runs(self.db, project_id)
-            if run.run_id in places
-        ]
-        return tuple(sorted(found, key=lambda waiting: waiting.num_ahead))
+        found = {run.run_id: run for run in runs.list_runs(self.db, project_id)}
+        return tuple(
+            LinedUpRun(found[run_id], traits[run_id], _num_ahead(line, run_id))
+            for run_id in (*line.at_work, *line.waiting)
+            if run_id in found
+        )
 
     def _line_up(self, run: RunDir) -> None:
         runner.line_up(run)
@@ -186,17 +179,15 @@ class RunsDesk:
         self._begin_next()
 
     def _begin_next(self) -> None:
-        """Begin with the run that waits longest, unless one has the device."""
-        if self.supervisor.at_work():
-            return
-        for run_id in self.supervisor.waiting():
-            run = self.supervisor.run_dir(run_id)
+        """Begin with the runs that wait longest, each on a device that is free for it."""
+        for run_id, status in self.supervisor.line().waiting.items():
+            device = self.supervisor.line().free_for(status.device or "auto")
+            if device is None:
+                continue  # another one may wait for a device of another kind
             try:
-                self._start_worker(run)
+                self._start_worker(run_id, device)
             except RunDirError as error:  # the next one may have better luck
                 runs.save_lost(self.db, run_id, RunStatus("failed", message=error.message))
-            else:
-                return
 
     def _create(self, project_id: str, config: RunConfig) -> RunDir:
         project = projects.get_project(self.db, project_id)
@@ -205,15 +196,18 @@ class RunsDesk:
         runs.register_run(self.db, spec, run.path)
         return run
 
-    def _start_worker(self, run: RunDir) -> None:
-        """Start a worker on the device that the engine gives up for it."""
-        self.engine.hold()
-        try:
-            runner.start_worker(run, resume=True)  # a new one has no checkpoint to go on from
+    def _start_worker(self, run_id: str, device: str) -> None:
+        """Start a worker on a device, which the engine gives up for it if it is there."""
+        is_shared = device == self.supervisor.devices.of_engine
+        if is_shared:
+            self.engine.hold()
+        try:  # a new one has no checkpoint to go on from
+            runner.start_worker(self.supervisor.run_dir(run_id), resume=True, device=device)
         except RunDirError:
-            self.engine.let_go()
+            if is_shared:
+                self.engine.let_go()
             raise
-        self.supervisor.expect_run()
+        self.supervisor.expect_run(run_id)
 
     # --- what came of it ---
 
@@ -240,10 +234,9 @@ class RunsDesk:
         )
 
     def _num_ahead(self, summary: RunSummary) -> int | None:
-        waiting = self.supervisor.waiting() if runner.is_waiting(summary.status) else []
-        if summary.run_id not in waiting:
+        if not runner.is_waiting(summary.status):
             return None
-        return len(self.supervisor.at_work()) + waiting.index(summary.run_id)
+        return _num_ahead(self.supervisor.line(), summary.run_id)
 
     def examples(self, run_id: str) -> list[BeforeAfter]:
         """Return one before/after example per held-out prompt, empty until the run has ended."""
@@ -285,6 +278,12 @@ class RunsDesk:
             walls = self._measured_walls(summary.project_id, config)
             self._expected[run_id] = statistics.median(walls) if walls else None
         return self._expected[run_id]
+
+
+def _num_ahead(line: Line, run_id: str) -> int | None:
+    """How many runs have to end before this one begins; None for one that does not wait."""
+    status = line.waiting.get(run_id)
+    return line.num_ahead(status.device or "auto", run_id) if status else None
 
 
 def _tail(log_file: Path) -> str:

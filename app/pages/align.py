@@ -18,7 +18,7 @@ from app.actions.align import (
     Seen,
     align_screen,
     current_run,
-    line_behind,
+    line_beside,
     plan_screen,
     run_config,
     seen_of,
@@ -33,7 +33,7 @@ from app.text import runs as say
 from app.views import runs
 from app.views.agreement import health_paragraph, state_html
 from gem_backend.errors import ConfigError, DataError, GemError
-from gem_backend.runner import RESUMABLE
+from gem_backend.runner import ACTIVE, RESUMABLE
 from gem_backend.types import Preset
 
 _PLOTS = (5, 6)  # places of the figures among the outputs; they change with events alone
@@ -73,11 +73,11 @@ class AlignHandlers:
 
     def _screen(self, project_id: str) -> AlignScreen:
         view = current_run(self.studio, project_id)
-        return align_screen(project_id, view, line_behind(self.studio, project_id, view))
+        return align_screen(project_id, view, line_beside(self.studio, project_id, view))
 
     def _now(self, project_id: str) -> Seen:
         view = current_run(self.studio, project_id)
-        return seen_of(project_id, view, line_behind(self.studio, project_id, view))
+        return seen_of(project_id, view, line_beside(self.studio, project_id, view))
 
     def poll(
         self,
@@ -155,28 +155,29 @@ class AlignHandlers:
         """Open the form beside the run that is going on."""
         return (*self.refresh(project_id, True, preset, seed, *values), True)
 
-    def stop(self, project_id: str, is_planning: bool) -> tuple[object, ...]:
-        """Ask the active run to save and stop; nothing is asked back, for nothing is lost."""
-        active = self.studio.active_run(project_id)
-        if active is not None:
-            self.studio.stop_run(active)
+    def stop(self, project_id: str, is_planning: bool, seen: Seen) -> tuple[object, ...]:
+        """Ask the run on screen to save and stop; nothing is asked back, for nothing is lost."""
+        is_here = bool(seen.run_id) and seen.project_id == project_id
+        if is_here and self.studio.run(seen.run_id).summary.status.state in ACTIVE:
+            self.studio.stop_run(seen.run_id)
         return _run_updates(self._screen(project_id), is_planning)
 
     def take_out(
         self, project_id: str, is_planning: bool, seen: Seen, event: gr.EventData
     ) -> tuple[object, ...]:
-        """Take a run out of the line that was on screen."""
+        """Stop a run of the table that was on screen, or take it out of the line."""
         return self.take_place_out(project_id, is_planning, seen, event.place)
 
     def take_place_out(
         self, project_id: str, is_planning: bool, seen: Seen, place: object
     ) -> tuple[object, ...]:
-        """Take the run at a place of that line out of it."""
+        """Stop the run at a place of that table; one that has begun meanwhile goes on."""
         if not isinstance(place, int) or not 0 <= place < len(seen.line):
             raise DataError(say.CHOOSE_WAITING)
-        run_id = seen.line[place][0]
-        if any(one.run.run_id == run_id for one in self.studio.line(project_id)):
-            self.studio.stop_run(run_id)
+        run_id, num_ahead, _ = seen.line[place]
+        for one in self.studio.line(project_id):
+            if one.run.run_id == run_id and (one.num_ahead is None) == (num_ahead is None):
+                self.studio.stop_run(run_id)
         return _run_updates(self._screen(project_id), is_planning)
 
     def resume(self, project_id: str, is_planning: bool) -> tuple[object, ...]:
@@ -317,6 +318,6 @@ def _wire(
     listen(form.align.click, handlers.start, everything, begun)
     listen(parts.another.click, handlers.plan_another, everything, begun)
     now = [project_id, parts.planning]
-    listen(parts.stop.click, handlers.stop, now, shown)
+    listen(parts.stop.click, handlers.stop, [*now, parts.seen], shown)
     listen(parts.resume.click, handlers.resume, now, shown)
     listen(parts.line.take_out, handlers.take_out, [*now, parts.seen], shown)

@@ -58,8 +58,8 @@ RESUME_BUTTON = "Resume"
 ANOTHER_BUTTON = "Plan another run"
 LINE_UP_BUTTON = "Put it in line"
 TAKE_OUT_BUTTON = "Take it out of the line"
-CHOOSE_WAITING = "Choose a run in the table to take it out of the line."
-LINE_TITLE = "Waiting for the device"
+CHOOSE_WAITING = "Choose a run in the table to stop it or to take it out of the line."
+LINE_TITLE = "Other runs at work or in line"
 PLAN_TITLE = "Before you start"
 SETTINGS_TITLE = "How thorough"
 ADVANCED_TITLE = "Advanced settings"
@@ -112,8 +112,10 @@ def behind(num_ahead: int) -> str:
     return f"When {_those_before(num_ahead)} over; it waits in line and begins by itself."
 
 
-def begins(num_ahead: int) -> str:
-    """Return when a waiting run begins, as a cell of a table."""
+def begins(num_ahead: int | None, *, is_stopping: bool = False) -> str:
+    """Return when a run begins that waits, or that it has (None), as a cell of a table."""
+    if num_ahead is None:
+        return "has begun, is stopping" if is_stopping else "has begun"
     return "now" if not num_ahead else f"when {_those_before(num_ahead)} over"
 
 
@@ -128,7 +130,7 @@ def waits(num_ahead: int) -> str:
 
 
 def _those_before(num_ahead: int) -> str:
-    return "the run before it is" if num_ahead == 1 else f"the {num_ahead} runs before it are"
+    return "a run before it is" if num_ahead == 1 else f"{num_ahead} runs before it are"
 
 
 # --- Align: during and after the run --------------------------------------------------------------

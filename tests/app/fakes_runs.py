@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from app.records import AlignPlan, LeftOut, RunView, WaitingRun
+from app.records import AlignPlan, LeftOut, LinedUpRun, RunView
 from gem_backend.config import RunConfig, SegaConfig
 from gem_backend.errors import ConfigError, DataError
 from gem_backend.memory import MemoryEstimate
@@ -229,9 +229,9 @@ def ended_view(state: str, events: tuple[RunEvent, ...], message: str = "") -> R
     return RunView(summary(f"run-{state}", status), RunConfig(), events, log_tail=log)
 
 
-def waiting_run(run_id: str, num_ahead: int) -> WaitingRun:
+def waiting_run(run_id: str, num_ahead: int) -> LinedUpRun:
     status = RunStatus("queued", queued_at=1.0)
-    return WaitingRun(summary(run_id, status), RunTraits("gem", "paper", "abc"), num_ahead)
+    return LinedUpRun(summary(run_id, status), RunTraits("gem", "paper", "abc"), num_ahead)
 
 
 def rival_view(
@@ -265,7 +265,7 @@ class RunsStudio(FakeStudio):
     asked: list[tuple[str, str]] = field(default_factory=list)
     obstacle: str = ""
     plan_calls: int = 0
-    waiting: tuple[WaitingRun, ...] = ()
+    waiting: tuple[LinedUpRun, ...] = ()
     import_report: ImportReport = field(
         default_factory=lambda: ImportReport(
             18, 4, (SkippedRow(7, "no chosen answer"), SkippedRow(12, HOSTILE))
@@ -315,7 +315,7 @@ class RunsStudio(FakeStudio):
         self.views = {"run-9": running_view(whole_run()[:1]), **self.views}
         return "run-9"
 
-    def line(self, project_id: str) -> tuple[WaitingRun, ...]:
+    def line(self, project_id: str) -> tuple[LinedUpRun, ...]:
         return self.waiting if project_id == "demo" else ()
 
     def stop_run(self, run_id: str) -> None:

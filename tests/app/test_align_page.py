@@ -141,11 +141,11 @@ def test_another_run_is_planned_beside_the_one_at_work_and_put_in_line(running, 
     *_, form, _, another, plan, _, align, _, is_planning = handlers.plan_another("demo", *settings)
     assert (form.visible, another.visible, is_planning) == (True, False, True)
     assert align.value == say.LINE_UP_BUTTON and align.interactive
-    assert "When the run before it is over" in plan
+    assert "When a run before it is over" in plan
     running.waiting = (waiting_run("run-8", 1),)
     *_, form, line, another, _, _, _, _, is_planning = handlers.start("demo", *settings)
     assert (form.visible, another.visible, is_planning) == (False, True, False)
-    assert "when the run before it is over" in line
+    assert "when a run before it is over" in line
     assert "run-8" not in line
 
 
@@ -170,7 +170,7 @@ def test_a_run_that_waits_says_for_what_and_can_be_taken_out(settings):
     view = replace(done_view(), summary=one.run, events=(), num_ahead=2)
     studio = RunsStudio(views={"run-8": view}, active="run-8", waiting=(one,))
     _, live, stop, *_, line, _, _, _, _, _ = AlignHandlers(studio).refresh("demo", False, *settings)
-    assert "when the 2 runs before it are over" in live
+    assert "when 2 runs before it are over" in live
     assert "progressbar" not in live
     assert stop.value == say.TAKE_OUT_BUTTON
     assert line == ""  # it is above already
@@ -190,15 +190,42 @@ def test_obstacle_is_said_and_closes_the_button(studio, settings):
 
 
 def test_stop_asks_the_active_run_and_says_that_it_saves(running):
-    drawn = AlignHandlers(running).stop("demo", False)
+    drawn = AlignHandlers(running).stop("demo", False, Seen("demo", "run-9"))
     assert running.asked == [("stop", "run-9")]
     assert "Saving and stopping" in drawn[1]
     assert drawn[2].value == say.STOPPING_BUTTON and not drawn[2].interactive
 
 
-def test_stop_without_active_run_asks_nothing(studio):
-    AlignHandlers(studio).stop("demo", False)
-    assert studio.asked == []
+@pytest.mark.parametrize(
+    "seen", [Seen(), Seen("demo"), Seen("demo", "run-1"), Seen("other", "run-9")]
+)
+def test_stop_of_what_is_over_or_of_another_project_asks_nothing(running, seen):
+    running.views["run-1"] = done_view()
+    AlignHandlers(running).stop("demo", False, seen)
+    assert running.asked == []
+
+
+def test_another_run_at_work_stands_in_the_table_and_is_stopped_there(running, settings):
+    handlers = AlignHandlers(running)
+    other = replace(waiting_run("run-8", 0), num_ahead=None)
+    running.waiting = (other,)
+    *_, line, _, _, _, _, _ = drawn = handlers.refresh("demo", False, *settings)
+    assert say.begins(None) in line and say.STOP_BUTTON in line and say.TAKE_OUT_BUTTON not in line
+    stopping = replace(other.run, status=replace(other.run.status, state="stopping"))
+    running.waiting = (replace(other, run=stopping),)
+    *_, line, _, _, _, _, _ = handlers.poll("demo", drawn[0], False, *settings)
+    assert "is stopping" in line and "disabled" in line
+    handlers.take_place_out("demo", False, drawn[0], 0)
+    assert running.asked == [("stop", "run-8")]
+
+
+def test_a_run_that_was_to_leave_the_line_and_has_begun_meanwhile_goes_on(running, settings):
+    handlers = AlignHandlers(running)
+    running.waiting = (waiting_run("run-8", 1),)
+    seen = handlers.refresh("demo", False, *settings)[0]
+    running.waiting = (replace(waiting_run("run-8", 0), num_ahead=None),)
+    handlers.take_place_out("demo", False, seen, 0)
+    assert running.asked == []
 
 
 @pytest.mark.parametrize("state", ["stopped", "interrupted", "failed"])

@@ -197,9 +197,9 @@ def wait_until(condition):
         time.sleep(0.02)
 
 
-def test_during_a_run_it_does_not_begin(tmp_path, monkeypatch):
+def test_during_a_run_it_does_not_begin(tmp_path):
     with Studio(tmp_path / "data", device="cpu") as studio:
-        monkeypatch.setattr(studio._supervisor, "at_work", lambda: ["run-1"])
+        studio._engine.hold()  # as for a run
         with pytest.raises(EngineError, match="run has the model"):
             studio.start_batch("demo", SamplingConfig(), None)
         assert studio.batch_state("demo") == BatchState()

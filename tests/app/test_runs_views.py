@@ -57,7 +57,7 @@ def test_plan_says_how_much_memory_is_expected_and_what_is_before_it():
     memory = MemoryEstimate(420_000_000, 1_300_000_000, {})
     panel = runs.plan_panel(plan(memory=memory, num_ahead=2))
     assert "<dt>Memory</dt><dd>0.4 GB to 1.3 GB, going by the model&#x27;s sizes." in panel
-    assert "<dt>Begins</dt><dd>When the 2 runs before it are over;" in panel
+    assert "<dt>Begins</dt><dd>When 2 runs before it are over;" in panel
     panel = runs.plan_panel(plan())
     assert f"<dt>Memory</dt><dd>{say.MEMORY_NOT_KNOWN}</dd>" in panel
     assert "Begins" not in panel

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -281,7 +282,7 @@ def test_runs_wait_for_the_device_and_begin_one_after_the_other(tmp_path):
     with Studio(folder, device="cpu") as studio:
         first, second, third = (studio.start_run("demo", QUICK) for _ in range(3))
         assert [(one.run.run_id, one.num_ahead) for one in studio.line("demo")] == [
-            (second, 1), (third, 2),
+            (first, None), (second, 1), (third, 2),
         ]  # fmt: skip
         assert studio.plan("demo", QUICK).num_ahead == 3
         assert studio.active_run("demo") == first
@@ -303,6 +304,47 @@ def test_runs_wait_for_the_device_and_begin_one_after_the_other(tmp_path):
         wait_until(lambda: studio.active_run("demo") is None)
         wait_until(lambda: studio._engine.pid is not None)
         assert studio.line("demo") == ()
+
+
+@pytest.mark.slow
+def test_each_gpu_carries_a_run_and_explore_keeps_its_own_until_it_is_the_last(
+    tmp_path, monkeypatch
+):
+    """Two GPUs by what the driver says; the runs themselves compute where they can."""
+    driver = tmp_path / "bin" / "nvidia-smi"
+    driver.parent.mkdir()
+    driver.write_text("#!/bin/sh\n" + "".join(
+        f"echo 'GPU {number}: NVIDIA H200 (UUID: GPU-{name})'\n" for number, name in enumerate("ab")
+    ))  # fmt: skip
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{driver.parent}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    def device(run_id):
+        return studio._supervisor.run_dir(run_id).status().device
+
+    def told(run_id):
+        pid = studio.run(run_id).summary.status.pid
+        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return [one for one in environment if one.startswith(b"CUDA_VISIBLE_DEVICES=")]
+
+    with Studio(tmp_path / "data") as studio:
+        config = QUICK.model_copy(update={"device": "auto"})
+        first = studio.start_run("demo", config)
+        assert (device(first), studio._engine.is_held) == ("GPU-b", False)
+        assert studio.plan("demo", config).num_ahead == 0
+        second, third = (studio.start_run("demo", config) for _ in range(2))
+        assert (device(second), studio._engine.is_held) == ("GPU-a", True)
+        assert (device(third), studio.run(third).num_ahead) == ("auto", 1)
+        wait_until(lambda: studio.run(first).summary.status.state == "running")
+        assert told(first) == [b"CUDA_VISIBLE_DEVICES=GPU-b"]
+        studio.stop_run(first)
+        wait_until(lambda: device(third) == "GPU-b")
+        studio.stop_run(second)
+        wait_until(lambda: not studio._engine.is_held)
+        assert studio.active_run("demo") == third
+        studio.stop_run(third)
+        wait_until(lambda: studio.active_run("demo") is None)
 
 
 @pytest.mark.slow

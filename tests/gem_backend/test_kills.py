@@ -40,6 +40,7 @@ def carry(start, run):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # twenty workers, one after the other
 def test_killed_at_twenty_moments_a_run_ends_as_if_it_had_not_been(start, tmp_path):
     unbroken, chance = make_run(tmp_path / "unbroken"), random.Random(6)
     carry(start, unbroken)  # its time has the loading of the libraries in it
