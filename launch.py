@@ -151,7 +151,7 @@ def read_order(argv: Sequence[str]) -> Order:
     rest = [argument for argument in argv if argument not in ("--no-setup", "--setup-only")]
     is_test = rest[:1] == ["test"]
     arguments = (
-        ["-m", "pytest", "-m", "not gpu and not vllm", *rest[1:]]
+        ["-m", "pytest", "-m", "not gpu and not vllm and not four_bit", *rest[1:]]
         if is_test
         else ["-m", "app.cli", *rest]
     )

@@ -35,7 +35,7 @@ HOME_VARIABLES = (
     "HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "XDG_DATA_HOME", "XDG_CONFIG_HOME",
     "XDG_CACHE_HOME", "XDG_STATE_HOME",
 )  # fmt: skip
-LATER_MARKERS = ("slow", "browser", "gpu", "vllm")
+LATER_MARKERS = ("slow", "browser", "gpu", "vllm", "four_bit")
 # They take a minute or more each: begun last, one process would wait for the other at the end.
 LONGEST_FILES = (
     "test_expert_path.py", "test_kills.py", "test_accessibility.py", "test_method.py",
@@ -68,6 +68,8 @@ def pytest_runtest_setup(item):
         pytest.skip("no Chromium is installed")
     if item.get_closest_marker("vllm") and importlib.util.find_spec("vllm") is None:
         pytest.skip("vLLM is not installed")
+    if item.get_closest_marker("four_bit") and importlib.util.find_spec("hqq") is None:
+        pytest.skip("hqq is not installed")
     if item.get_closest_marker("gpu") and not _has_cuda():
         pytest.skip("no CUDA device answers")
 

@@ -56,6 +56,7 @@ def gradients(policy):
     return torch.cat(logps).detach(), found
 
 
+@pytest.mark.four_bit
 def test_the_decoder_is_rounded_and_nothing_else(policy):
     whole = load_policy("demo", device="cpu").model
     small = {name for name, layer in policy.model.named_modules() if is_4bit(layer)}
@@ -69,6 +70,7 @@ def test_the_decoder_is_rounded_and_nothing_else(policy):
             assert gap < 0.12  # 16 steps for 64 weights: about a twelfth of their spread
 
 
+@pytest.mark.four_bit
 def test_an_adapter_has_the_gradients_that_the_rounded_weights_give(policy):
     """Naive: the same numbers as ordinary layers, whose gradients autograd works out."""
     logps, found = gradients(policy)
@@ -81,6 +83,7 @@ def test_an_adapter_has_the_gradients_that_the_rounded_weights_give(policy):
         torch.testing.assert_close(gradient, expected[name], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.four_bit
 def test_the_adapter_sits_on_the_same_layers_as_ever(policy):
     plain = with_adapter(load_policy("demo", device="cpu"), TINY.lora, 0)
     small = with_adapter(policy, TINY.lora, 0)
@@ -94,6 +97,7 @@ def test_the_adapter_sits_on_the_same_layers_as_ever(policy):
 
 
 @pytest.mark.slow
+@pytest.mark.four_bit
 @pytest.mark.parametrize("method", ["gem", "dpo"])
 def test_a_run_in_four_bits_ends_and_its_adapter_loads_on_the_whole_model(tmp_path, method):
     config = TINY.model_copy(update={"load_in_4bit": True, "method": method})
@@ -138,6 +142,7 @@ def test_without_the_library_one_sentence_says_how_to_get_it(monkeypatch):
         load_policy("demo", device="cpu", in_4bit=True)
 
 
+@pytest.mark.four_bit
 def test_a_model_without_such_layers_is_refused():
     policy = load_policy("demo", device="cpu")
     for name, layer in list(policy.model.named_modules()):
