@@ -35,13 +35,25 @@ def probe(trainer: Trainer, before: int) -> None:
         logps = sequence_logps(trainer.model, sequences).logps
         trainer.accelerator.backward(torch.stack([one.mean() for one in logps]).sum())
     trainer.model.zero_grad(set_to_none=True)
+    tell_memory(trainer, before, sum(one.length for one in sequences))
+
+
+def tell_memory(trainer: Trainer, before: int, tokens: int = 0) -> None:
+    """Tell the most memory that was needed so far, beside what was expected.
+
+    Args:
+        trainer: the run.
+        before: what ``resident_bytes`` said before the model was loaded.
+        tokens: of the one pass that was made so far; 0 at the end of the run.
+    """
+    device = trainer.accelerator.device
     expected = expected_memory(trainer)
     trainer.reporter.event(
         "memory",
         trainer.reporter.status.step,
         peak=_peak_bytes(device, before),
         available=_available_bytes(device),
-        tokens=sum(one.length for one in sequences),
+        tokens=tokens,
         **({"low": expected.low, "high": expected.high} if expected else {}),
     )
 

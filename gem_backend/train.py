@@ -43,7 +43,7 @@ from gem_backend.measuring import (
 )
 from gem_backend.order import derived_seed
 from gem_backend.outcome import judge, stop_message
-from gem_backend.probe import probe, resident_bytes
+from gem_backend.probe import probe, resident_bytes, tell_memory
 from gem_backend.reporter import Reporter
 from gem_backend.rounds import begin_round
 from gem_backend.run_dir import RunDir
@@ -117,6 +117,7 @@ def _carry(run: RunDir, reporter: Reporter, *, resume: bool, parts: int) -> tupl
             baseline = _measure_base(trainer)
             progress = align(trainer, progress)
             result = _finish(trainer, progress, baseline)
+            tell_memory(trainer, before)
     except StopRequestedError:
         kept = latest_checkpoint(run.checkpoints_dir)
         message = stop_message(read_progress(kept) if kept else None)

@@ -31,13 +31,13 @@ def canary(gap_nats: float, change_nats: float, num_tokens: int) -> str:
     )
 
 
-def memory(peak_bytes: int, low_bytes: int, high_bytes: int) -> str:
-    """Return what the largest step needed, beside what was expected; 0 for nothing expected."""
+def memory(peak_bytes: int, low_bytes: int, high_bytes: int, num_tokens: int) -> str:
+    """Return what the largest step needed, or the run where that has no tokens, beside what was
+    expected; 0 for nothing expected.
+    """
     expected = f"; {gigabytes(low_bytes)} to {gigabytes(high_bytes)} were expected"
-    return (
-        f"Tried the largest step: it needs {gigabytes(peak_bytes)} of memory"
-        f"{expected if high_bytes else ''}."
-    )
+    what = "Tried the largest step: it needs" if num_tokens else "The whole run needed"
+    return f"{what} {gigabytes(peak_bytes)} of memory{expected if high_bytes else ''}."
 
 
 def resumed(number: int) -> str:

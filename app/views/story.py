@@ -61,7 +61,8 @@ def _sentence(event: RunEvent, is_rival: bool) -> str:
         gap, change = (run_facts.number(event, key) for key in ("gap", "change"))
         return say.canary(gap or 0.0, change or 0.0, run_facts.whole(event, "n"))
     if kind == "memory":
-        return say.memory(*(run_facts.whole(event, key) for key in ("peak", "low", "high")))
+        sizes = (run_facts.whole(event, key) for key in ("peak", "low", "high", "tokens"))
+        return say.memory(*sizes)
     if kind == "evaluation":
         return _checked_sentence(run_facts.checks([event]), is_rival)
     if kind == "warning":

@@ -42,14 +42,19 @@ class Contest:
 
     def now(self) -> float:
         """Read the clock when the device has done all it was told."""
-        if self.policy.device.type == "cuda":
-            torch.cuda.synchronize(self.policy.device)
-        return time.perf_counter()
+        return clock(self.policy.device)
 
     @property
     def longest(self) -> int:
         """Tokens of the longest prompt with room for its answer."""
         return max(map(len, prompt_ids(self.policy, self.prompts))) + self.config.max_new_tokens
+
+
+def clock(device: torch.device) -> float:
+    """Return seconds, when the device has done all it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def load_contestant(model: str, device: Device) -> Policy:
@@ -63,7 +68,12 @@ def load_contestant(model: str, device: Device) -> Policy:
     where = resolve_device(device)
     if where.type != "cuda":
         raise ConfigError(f"The model '{MODEL_8B}' needs a graphics processor.")
-    config = LlamaConfig(
+    return random_policy(shape_8b(), MODEL_8B, where, resolve_dtype("auto", where))
+
+
+def shape_8b() -> LlamaConfig:
+    """Return the sizes of Llama-3-8B."""
+    return LlamaConfig(
         vocab_size=128_256,
         hidden_size=4096,
         intermediate_size=14_336,
@@ -73,7 +83,6 @@ def load_contestant(model: str, device: Device) -> Policy:
         max_position_embeddings=8192,
         rope_parameters={"rope_type": "default", "rope_theta": 500_000.0},
     )
-    return random_policy(config, MODEL_8B, where, resolve_dtype("auto", where))
 
 
 def random_policy(

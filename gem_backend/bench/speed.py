@@ -33,6 +33,7 @@ from gem_backend.bench.contest import (
     MODEL_8B,
     Contest,
     Seconds,
+    clock,
     load_contestant,
     project_prompts,
     prompt_ids,
@@ -215,7 +216,7 @@ def _ceiling_share(contest: Contest) -> float:
     started = contest.now()
     score_alone(contest, draws)
     rate = float(counter.get_total_flops()) / (contest.now() - started)
-    return rate / _ceiling(contest)
+    return rate / product_rate(contest.policy.device, base_model(contest.policy.model).dtype)
 
 
 def attention_flops(query: Sequence[int], key: Sequence[int], *_: object, **__: object) -> int:
@@ -229,17 +230,16 @@ def attention_flops(query: Sequence[int], key: Sequence[int], *_: object, **__: 
     return 4 * batch * heads * length * key[-2] * size
 
 
-def _ceiling(contest: Contest) -> float:
-    """Return operations per second of the best of a few square products in the model's dtype."""
-    device = contest.policy.device
+def product_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Return operations per second of the best of a few square matrix products."""
     size = 8192 if device.type == "cuda" else 2048
-    square = torch.randn(size, size, device=device).to(base_model(contest.policy.model).dtype)
+    square = torch.randn(size, size, device=device).to(dtype)
     square @ square
     spent = []
     for _ in range(5):
-        started = contest.now()
+        started = clock(device)
         square @ square
-        spent.append(contest.now() - started)
+        spent.append(clock(device) - started)
     return float(2 * size**3 / min(spent))
 
 
