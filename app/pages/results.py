@@ -214,7 +214,7 @@ def build_results_page(studio: Studio, project_id: gr.State) -> PageHandles:
         with gr.Column(elem_classes="gem-card"):
             gr.HTML(f'<h2 class="gem-title">{say.HISTORY_TITLE}</h2>')
             history = gr.HTML("", js_on_load=_PICK)
-        with gr.Column(elem_classes="gem-card"):
+        with gr.Column(elem_classes="gem-card gem-bare"):
             figures = gr.HTML("")
             accuracy = gr.Plot(
                 show_label=False, container=False, visible=False, elem_classes="gem-plot"
@@ -222,7 +222,7 @@ def build_results_page(studio: Studio, project_id: gr.State) -> PageHandles:
         methods = gr.HTML("", elem_classes="gem-card gem-bare")
         examples = _build_examples()
         lesson = gr.HTML("", elem_classes="gem-card gem-bare")
-        told = gr.HTML("", elem_classes="gem-card")
+        told = gr.HTML("", elem_classes="gem-card gem-bare")
     shown: list[Component] = [verdict, figures, accuracy, methods, lesson, told]
     outputs: list[Block] = [mark, run_ids, selected, history, *shown, examples.chooser]
     outputs += [*examples.shown, offered, file]

@@ -145,6 +145,8 @@ def test_a_project_without_anything(page, trouble):
                 expect(page.get_by_text(text_audit.NONE)).to_be_visible()
             page.wait_for_timeout(1000)
             found += check(page, f"{tab} without anything")
+            cards = page.locator(".gem-card").filter(visible=True)
+            assert all(words.strip() for words in cards.all_inner_texts()), tab
     assert trouble == []
     assert found == []
 
