@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Literal, Protocol, Self, cast
+from typing import TYPE_CHECKING, Literal, Protocol, Self, cast
 
 from gem_backend.engine_requests import (
     BranchRequest,
@@ -28,6 +28,9 @@ from gem_backend.errors import EngineError, GemError, Stopped, is_out_of_memory
 from gem_backend.in_turn import InTurn
 from gem_backend.types import Candidate
 
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext, SpawnContext
+
 logger = logging.getLogger("gem_backend.engine")
 
 
@@ -40,6 +43,8 @@ class OnProgress(Protocol):
 
 
 Device = Literal["auto", "cpu", "cuda"]
+# The studio has threads, which a plain fork would break.
+PROCESSES: "SpawnContext | ForkServerContext" = multiprocessing.get_context("spawn")
 STOPPED = "Stopped."
 BUSY = "A run has the model now; sampling is back when it ends."
 
@@ -79,10 +84,9 @@ class _Child:
 
     @classmethod
     def start(cls, config: EngineConfig) -> Self:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
+        ours, theirs = PROCESSES.Pipe()
         with theirs:
-            process = context.Process(
+            process = PROCESSES.Process(
                 target=serve, args=(theirs, config), name="gem-engine", daemon=True
             )
             process.start()

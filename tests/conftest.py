@@ -1,6 +1,7 @@
 """What every test stands on: a home of its own, no network, one seed, and reasons for skips."""
 
 import importlib.util
+import multiprocessing
 import os
 import random
 import shutil
@@ -27,6 +28,7 @@ _LIBRARY_SETTINGS = {
 os.environ.update(_LIBRARY_SETTINGS)
 
 from app.doctor import find_chromium  # noqa: E402 - reads the settings above through its package
+from gem_backend import engine  # noqa: E402
 from storage.database import Database  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
@@ -78,6 +80,19 @@ def _has_cuda():
     import torch  # noqa: PLC0415 - slow to load, and only tests for a GPU need to know
 
     return torch.cuda.is_available()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _libraries_at_hand():
+    """Engines begin as forks of a process that has loaded what they need, once for all tests.
+
+    The rest of a child is the same: a process of its own, without threads or a model.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["gem_backend.train", "gem_backend.engine_model"])
+    before, engine.PROCESSES = engine.PROCESSES, context
+    yield
+    engine.PROCESSES = before
 
 
 @pytest.fixture(autouse=True)

@@ -19,8 +19,7 @@ KILLS = 20
 @pytest.fixture
 def start():
     """Starts a run's worker with its libraries at hand, so that a kill meets the run itself."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["gem_backend.train"])
+    context = multiprocessing.get_context("forkserver")  # see tests/conftest.py
 
     def start(run):
         worker = context.Process(target=main, args=([str(run.path), "--resume"],))
