@@ -141,7 +141,8 @@ def test_plain_words_go_to_the_command_line():
 
 def test_test_command_runs_every_test_that_can_run_here():
     order = launch.read_order(["test", "-k", "stamp"])
-    assert order.arguments == ("-m", "pytest", "-m", "not gpu and not vllm", "-k", "stamp")
+    marks = "not gpu and not vllm and not four_bit"
+    assert order.arguments == ("-m", "pytest", "-m", marks, "-k", "stamp")
     assert order.extras == ("dev",)
 
 

@@ -191,7 +191,7 @@ def test_button_of_the_served_page_begins_and_ends_it(served, studio):
 
 
 def wait_until(condition):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not condition():
         assert time.monotonic() < deadline, "this did not happen in time"
         time.sleep(0.02)

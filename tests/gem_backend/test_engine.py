@@ -74,7 +74,7 @@ def ids(engine, adapter_dir=None):
 
 
 def wait_until(is_true):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not is_true():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.01)

@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 VIEW = {"width": 1280, "height": 900}
 # A run that trains on the demo's labels and the new one, and no longer than it must.
 BRIEF = {"sft.epochs": 1, "sft.min_steps": 1, "sega.rounds": 1, "sega.prompts_per_round": 4}
+RUN_PATIENCE_MS = 300_000
 TOKENS = (*HOSTILE, "", "é", " end")
 
 
@@ -39,7 +40,9 @@ def train_and_trace(page, studio, parent_id, leaving):
     press(page, "1", "Enter")
     expect(page.locator("#label-receipt")).to_contain_text("Saved")
     run_id = studio.start_run("demo", with_values(studio.preset("quick"), BRIEF))
-    until(page, lambda: studio.run(run_id).summary.status.state == "done")
+    until(
+        page, lambda: studio.run(run_id).summary.status.state == "done", patience_ms=RUN_PATIENCE_MS
+    )
     page.get_by_role("tab", name=text.TABS["results"]).click()
     decision = page.locator(".gem-decisions tbody tr")
     expect(decision).to_contain_text("token 6, ")

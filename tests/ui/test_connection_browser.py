@@ -153,9 +153,9 @@ LOSING = """(() => {
 })()"""
 
 
-def until(page, condition):
+def until(page, condition, patience_ms=PATIENCE_MS):
     """Wait for what the studio does, while the page goes on."""
-    end = time.monotonic() + PATIENCE_MS / 1000
+    end = time.monotonic() + patience_ms / 1000
     while not condition():
         assert time.monotonic() < end, "this did not happen"
         page.wait_for_timeout(50)
