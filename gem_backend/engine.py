@@ -8,6 +8,7 @@ request starts a new one. The child ends with its parent: the pipe closes.
 import logging
 import multiprocessing
 import os
+import signal
 import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -270,6 +271,8 @@ class Engine:
 
 def serve(pipe: Connection, config: EngineConfig) -> None:
     """The child's loop: load the model once, answer until the parent is gone."""
+    # Ctrl-C in a terminal reaches this process too; the studio ends it, without a trace on screen.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if config.gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = config.gpu
     from gem_backend.engine_model import EngineModel  # noqa: PLC0415 - torch lives in the child only
@@ -283,7 +286,7 @@ def serve(pipe: Connection, config: EngineConfig) -> None:
     while True:
         try:
             request = pipe.recv()
-        except (EOFError, KeyboardInterrupt):
+        except EOFError:
             return
         if isinstance(request, _Stop):
             continue  # what it was to end had ended by itself

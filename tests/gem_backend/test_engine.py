@@ -147,6 +147,14 @@ def test_a_killed_engine_is_one_sentence_and_the_next_request_works(engine):
     assert engine.sample(request(1))[0][0].text
 
 
+def test_ctrl_c_in_the_terminal_is_the_studios_to_heed(engine):
+    engine.warm_up()
+    pid = engine.pid
+    os.kill(pid, signal.SIGINT)
+    assert engine.sample(request(1))[0][0].text
+    assert engine.pid == pid
+
+
 def test_a_bad_adapter_is_refused_and_the_engine_lives_on(engine, tmp_path):
     pid = engine.pid
     with pytest.raises(ModelLoadError, match="no adapter"):
