@@ -107,6 +107,12 @@ class Line:
         """Return a device that a run can have now, None where all are taken."""
         return next((one for one in self.devices.for_run(wanted) if one not in self.taken), None)
 
+    @property
+    def can_begin(self) -> bool:
+        """Whether a run that waits could have a device now."""
+        wanted = {status.device or "auto" for status in self.waiting.values()}
+        return any(self.free_for(one) is not None for one in wanted)
+
     def num_ahead(self, wanted: str, before: str | None = None) -> int:
         """Return how many runs have to end before one begins that waits for this kind of device.
 

@@ -23,7 +23,7 @@ class Supervisor:
     Args:
         db: the open database.
         devices: of this machine.
-        on_free: called when a run has given its device back, or one waits and none is at work.
+        on_free: called when a run has given its device back, or one waits that could begin.
     """
 
     def __init__(self, db: Database, devices: Devices, on_free: Callable[[], None]) -> None:
@@ -36,7 +36,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Catch up with what happened while the studio was closed, then keep watching."""
-        self._at_work |= _at_work(self._follow())
+        self._at_work |= Line.of(self.devices, self._follow()).at_work.keys()
         self._thread.start()
 
     def expect_run(self, run_id: str) -> None:
@@ -93,12 +93,11 @@ class Supervisor:
 
     def _look(self) -> None:
         before = set(self._at_work)
-        found = self._follow()
-        now = _at_work(found)
-        ended = before - now
+        line = Line.of(self.devices, self._follow())
+        ended = before - line.at_work.keys()
         self._at_work -= ended
-        self._at_work |= now
-        if ended or (not now and any(map(runner.is_waiting, found.values()))):
+        self._at_work |= line.at_work.keys()
+        if ended or line.can_begin:
             self._on_free()
 
     def _watch(self) -> None:
@@ -107,7 +106,3 @@ class Supervisor:
                 self._look()
             except Exception:
                 logger.exception("Runs could not be followed; trying again")
-
-
-def _at_work(found: dict[str, RunStatus]) -> set[str]:
-    return {run for run, status in found.items() if runner.is_at_work_here(status)}
