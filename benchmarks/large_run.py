@@ -17,7 +17,6 @@ of its estimate, with 2 where there is no such device.
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import torch
-from transformers import LlamaConfig, PreTrainedModel
+from transformers import AutoTokenizer, LlamaConfig, PreTrainedModel
 
 from app.cli.types import setting
 from gem_backend.bench.contest import MODEL_8B, random_policy, shape_8b
@@ -38,7 +37,7 @@ from gem_backend.config import RunConfig, SamplingConfig, SegaConfig, SftConfig,
 from gem_backend.demo import PROJECT_FILE
 from gem_backend.errors import ConfigError, GemError
 from gem_backend.memory import read_shape
-from gem_backend.policy import resolve_device, resolve_dtype
+from gem_backend.policy import Device, resolve_device, resolve_dtype
 from gem_backend.run_dir import RunDir, RunSpec
 from gem_backend.types import PreferencePair, RunEvent
 
@@ -83,12 +82,12 @@ def main() -> int:
     return 0 if found["is_within_estimate"] is not False else 1
 
 
-def find_or_make(name: str, device: str, work: Path) -> Path:
+def find_or_make(name: str, device: Device, work: Path) -> Path:
     """Return the model's folder; a shape is made there first, with random weights."""
     shapes = {MODEL_8B: shape_8b, TINY: tiny}
     if name not in shapes:
         return Path(name)
-    folder, where = work / name, resolve_device("cuda" if device == "cuda" else "cpu")
+    folder, where = work / name, resolve_device(device)
     if not folder.exists():
         policy = random_policy(shapes[name](), name, where, resolve_dtype("auto", where))
         cast(PreTrainedModel, policy.model).save_pretrained(folder)
@@ -139,7 +138,7 @@ def carry(run: RunDir, processes: int) -> None:
     if processes > 1:
         command += ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
     command += ["gem_backend.worker", str(run.path)]
-    subprocess.run(command, stdout=sys.stderr, check=False, env=os.environ)
+    subprocess.run(command, stdout=sys.stderr, check=False)
 
 
 def report(run: RunDir, model: Path) -> dict[str, object]:
@@ -149,7 +148,7 @@ def report(run: RunDir, model: Path) -> dict[str, object]:
     memory = [event.data for event in events if event.kind == "memory"][-1]
     steps = [event for event in events if event.kind in ("sft_step", "sega_step")]
     shape, warm_s = read_shape(model), phase_seconds(events, "sft")
-    tokens = warm_start_tokens(run)
+    tokens, rounds = warm_start_tokens(run), list(rates(run, events))
     device = torch.device("cpu" if begun.data["device"] == "cpu" else "cuda")
     ceiling = product_rate(device, resolve_dtype("auto", device))
     low, high, peak = (cast("int | None", memory.get(name)) for name in ("low", "high", "peak"))
@@ -160,8 +159,8 @@ def report(run: RunDir, model: Path) -> dict[str, object]:
         "steps": len(steps),
         "warm_start_tokens_per_s": tokens / warm_s,
         "share_of_ceiling": 4 * shape.num_weights * tokens / warm_s / ceiling if shape else None,
-        "sampled_and_scored_tokens_per_s": spread(one.sampled for one in rates(run, events)),
-        "trained_tokens_per_s": spread(one.trained for one in rates(run, events)),
+        "sampled_and_scored_tokens_per_s": spread(one.sampled for one in rounds),
+        "trained_tokens_per_s": spread(one.trained for one in rounds),
         "peak_memory_bytes": peak,
         "estimate_bytes": [low, high],
         "is_within_estimate": low <= peak <= high if low and high and peak else None,
@@ -177,8 +176,6 @@ def phase_seconds(events: Sequence[RunEvent], name: str) -> float:
 
 def warm_start_tokens(run: RunDir) -> int:
     """Return the tokens that went through the warm start, prompts included."""
-    from transformers import AutoTokenizer  # noqa: PLC0415
-
     config = run.spec().config
     tokenizer = AutoTokenizer.from_pretrained(config.model, local_files_only=True)
     texts = [pair.prompt + pair.chosen for pair in run.spec().pairs if pair.split == "train"]

@@ -156,7 +156,8 @@ class RunsDesk:
         active = self.supervisor.active()
         history = runs.list_runs(self.db, project_id) if active else []
         mine = [run.run_id for run in history if run.run_id in active]
-        waiting = [run_id for run_id in self.supervisor.line().waiting if run_id in mine]
+        line = Line.of(self.supervisor.devices, active)
+        waiting = [run_id for run_id in line.waiting if run_id in mine]
         at_work = [run_id for run_id in mine if run_id not in waiting]
         return next(iter([*at_work, *waiting]), None)
 
